@@ -1,0 +1,1 @@
+"""keplearn: what can a neural ODE learn of orbital dynamics?"""

@@ -1,0 +1,29 @@
+"""The command line: parse, call, print. Each group of commands is a module here, imported when it is used."""
+
+import sys
+
+from cyclopts import App
+
+app = App(name="keplearn", help="Neural ODEs that learn orbital dynamics: make orbits, train, measure honestly.")
+app.command("keplearn.cli.data:app", name="data")
+app.command("keplearn.cli.config:app", name="config")
+
+
+def main() -> None:
+    """Run the command line: exit code 2 and one message on bad input; ``--debug`` shows the traceback."""
+    from keplearn.errors import KeplearnError
+
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    try:
+        app([a for a in arguments if a != "--debug"])
+    except KeplearnError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

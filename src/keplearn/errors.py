@@ -1,0 +1,14 @@
+"""The one exception for input that a user can mend: the command line prints it without a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KeplearnError(Exception):
+    """Bad input, said in one message: what is wrong, where, and how to mend it (exit code 2)."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string."""
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
