@@ -4,7 +4,9 @@ import sys
 
 from cyclopts import App
 
-app = App(name="keplearn", help="Neural ODEs that learn orbital dynamics: make orbits, train, measure honestly.")
+app = App(
+    name="keplearn", help="Neural ODEs that learn orbital dynamics: make orbits, train, measure honestly."
+)
 app.command("keplearn.cli.data:app", name="data")
 app.command("keplearn.cli.config:app", name="config")
 
