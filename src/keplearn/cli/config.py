@@ -1,4 +1,4 @@
-"""``keplearn config``: check a config and show its runs, compare configs, list all keys with their defaults."""
+"""``keplearn config``: check a config and show its runs, compare configs, list keys and defaults."""
 
 import csv
 import json
@@ -19,11 +19,11 @@ from keplearn.config.expand import expand
 from keplearn.config.loading import ConfigWarning, read_file
 from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
 
-app = App(help="Check configs, show their runs, compare them, list all keys.")
+app = App(name="config", help="Check configs, show their runs, compare them, list all keys.")
 
 Overrides = Annotated[
     list[str] | None,
-    Parameter(name="--set", negative="", help="key=value: replaces an entry of the file; may be repeated."),
+    Parameter(name="--set", negative=""),
 ]
 
 
@@ -38,7 +38,9 @@ def show(
     file
         A config file (YAML).
     format
-        table; json (one object per run with all entries, defaults filled in); or csv (likewise, one row per run).
+        table; json (one object per run, defaults filled in); or csv (likewise, one row per run).
+    overrides
+        key=value: replaces an entry of the file; may be repeated.
     """
     with plain_warnings():
         document = read_file(file)
@@ -57,19 +59,18 @@ def show(
             writer.writerow([run.run_id, *("" if v is None else cell(v) for v in record.values())])
         return
     common, varying = split_common(records)
-    out = _console()
-    out.print(f"{file}: {len(runs)} run{'s' if len(runs) > 1 else ''}")
+    print(f"{file}: {len(runs)} run{'s' if len(runs) > 1 else ''}")
     for title, wanted in (("In all runs", True), ("Defaults filled in", False)):
         entries = [(key, cell(v)) for key, v in common.items() if (key.partition(".")[2] in given) == wanted]
         if entries:
-            out.print(f"\n{title}")
-            out.print(_table(["", "", ""], [("", *entry) for entry in entries], header=False))
-    out.print("\nRuns")
+            print(f"\n{title}")
+            _print_table(["", "", ""], [("", *entry) for entry in entries])
+    print("\nRuns")
     rows = [
         [run.run_id, *(cell(record[key]) for key in varying)]
         for run, record in zip(runs, records, strict=True)
     ]
-    out.print(_table(["run id", *(key.partition(".")[2] for key in varying)], rows))
+    _print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
 
 
 @app.command
@@ -91,16 +92,15 @@ def diff(first: Path, second: Path, *, format: Literal["table", "json"] = "table
     if format == "json":
         print(json.dumps({"runs": counts, "differences": [d._asdict() for d in found]}, indent=1))
         return
-    out = _console()
     if found:
         rows = [(d.key, _cells(d.first), _cells(d.second)) for d in found]
-        out.print(_table(["", str(first), str(second)], rows))
+        _print_table(["key", str(first), str(second)], rows)
     elif ids_a == ids_b:
-        out.print("No difference.")
+        print("No difference.")
     else:
-        out.print("The values of each key are the same; they are combined differently.")
+        print("The values of each key are the same; they are combined differently.")
     if len(a) > 1 or len(b) > 1:
-        out.print(f"Runs: {counts['first']} and {counts['second']}, {counts['in_both']} of them in both.")
+        print(f"Runs: {counts['first']} and {counts['second']}, {counts['in_both']} of them in both.")
 
 
 @app.command
@@ -112,7 +112,7 @@ def defaults() -> None:
             field = (Parameters if table == "parameters" else RunConfig).model_fields[key]
             default = DERIVED.get(key) or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
-    _console().print(_table(["key", "default", "meaning"], rows))
+    _print_table(["key", "default", "meaning"], rows)
 
 
 @contextmanager
@@ -125,17 +125,18 @@ def plain_warnings() -> Iterator[None]:
         print(f"warning: {warning.message}", file=sys.stderr)
 
 
-def _console() -> Console:
-    """Return a console that fits a terminal, and never wraps where there is none."""
-    width = None if sys.stdout.isatty() else 100_000
-    return Console(markup=False, highlight=False, width=width)
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], header: bool = True) -> Table:
-    table = Table(*titles, box=None, show_header=header, pad_edge=False, header_style="bold")
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
+    if not sys.stdout.isatty():
+        widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+        for row in (titles, *rows) if any(titles) else rows:
+            print("  ".join(map(str.ljust, row, widths)).rstrip())
+        return
+    table = Table(*titles, box=None, show_header=any(titles), pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*row)
-    return table
+    # Values such as [adam, bfgs] would be taken for markup.
+    Console(markup=False, highlight=False).print(table)
 
 
 def _cells(values: Sequence[object], most: int = 8) -> str:

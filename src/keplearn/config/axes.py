@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from keplearn.config.entries import TABLE_OF, Entry, Problems
+from keplearn.config.fields import UnknownName
 from keplearn.config.loading import Location
 from keplearn.config.names import dataset_facts
 from keplearn.config.schema import PHASED, Parameters, RunConfig
@@ -52,7 +53,7 @@ def _values(key: str, entry: Entry, problems: Problems) -> Iterator[Any]:
         elif key == "test" and item is not None:
             value = tuple(item) if isinstance(item, list) else (item,)
         if message := _wrong(key, value):
-            problems.add(where, f"{key}: {message}; got {show(item)}")
+            problems.add(where, f"{key}: {message}")
         else:
             yield _checked(key, value)
 
@@ -99,9 +100,11 @@ def _wrong(key: str, value: object) -> str:
     except KeplearnError as error:
         return str(error)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        return message.removesuffix(".") + _hint(first["type"], value)
+        if isinstance(first.get("ctx", {}).get("error"), UnknownName):
+            return message
+        return f"{message}{_hint(first['type'], value)}, not {show(first['input'])}"
     return ""
 
 

@@ -46,13 +46,24 @@ def load_any(path: str | Path) -> list[RunConfig]:
 
 
 def flat(run: RunConfig) -> dict[str, object]:
-    """Return all entries of a run by dotted key; what varies over phases is a list with one entry per phase."""
+    """Return all entries of a run by dotted key.
+
+    What varies over phases is a list with one entry per phase, or with a single one where all are equal, so
+    that an entry does not seem to differ because another has more phases; ``steps_strategy`` keeps them all.
+    """
     entries: dict[str, object] = {}
     for table, content in run.to_dict().items():
         for key, value in content.items():
-            # The outer list of the file form is the list of values; here there is one.
-            entries[f"{table}.{key}"] = value[0] if key in PHASED and isinstance(value, list) else value
+            entries[f"{table}.{key}"] = _phases(key, value) if key in PHASED else value
     return entries
+
+
+def _phases(key: str, value: object) -> object:
+    # The outer list of the file form is the list of values; here there is one.
+    phases = value[0] if isinstance(value, list) else value
+    if isinstance(phases, list) and key != "steps_strategy" and all(p == phases[0] for p in phases):
+        return phases[:1]
+    return phases
 
 
 def distinct(values: Iterable[object]) -> list[object]:

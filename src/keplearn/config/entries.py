@@ -7,7 +7,7 @@ from keplearn.config.loading import Document, Location, read_text
 from keplearn.config.schema import TABLES
 from keplearn.errors import KeplearnError, nearest
 
-MAX_REPORTED = 10
+MAX_REPORTED = 20
 
 TABLE_OF = {key: table for table, keys in TABLES.items() for key in keys}
 
@@ -40,7 +40,7 @@ class Problems:
             shown = messages[:MAX_REPORTED]
             if len(messages) > MAX_REPORTED:
                 shown.append(f"... and {len(messages) - MAX_REPORTED} more")
-            raise KeplearnError(f"{len(messages)} problems\n  " + "\n  ".join(shown))
+            raise KeplearnError(f"{len(messages)} problems\n  " + "\n  ".join(message.replace("\n", "\n    ") for message in shown))
 
 
 def read_entries(
@@ -79,7 +79,7 @@ def read_entries(
         elif key is None:
             problems.add(location, _unknown(name, _all_names()))
         else:
-            base[key] = Entry(read_text(value, f"--set {text}").tables, location)
+            base[key] = Entry(read_text(value, f"--set {text}", numbered=False).tables, location)
             for variant in variants:
                 variant.pop(key, None)
     problems.stop()

@@ -18,17 +18,19 @@ class Conflict(ValueError):
         self.key = key
 
 
-def unknown(word: str, known: Iterable[str]) -> str:
-    """Return the message for a name that does not exist: the nearest one, or all of them."""
-    known = list(known)
-    return f"{word!r} does not exist.{nearest(word, known) or ' Known: ' + ', '.join(known) + '.'}"
+class UnknownName(ValueError):
+    """A name that does not exist; the message gives the nearest one, or all of them."""
+
+    def __init__(self, word: str, known: Iterable[str]):
+        known = list(known)
+        super().__init__(f"{word!r} does not exist.{nearest(word, known) or ' Known: ' + ', '.join(known) + '.'}")
 
 
 def _name(check: Callable[[], Iterable[str]]) -> AfterValidator:
     def validate(word: str) -> str:
         known = check()
         if word not in known:
-            raise ValueError(unknown(word, known))
+            raise UnknownName(word, known)
         return word
 
     return AfterValidator(validate)
@@ -51,13 +53,13 @@ def _plain_zero(value: float) -> float:
 def _window(window: tuple[float, float]) -> tuple[float, float]:
     start, end = window
     if not 0 <= start < end <= 1:
-        raise ValueError("a window is [start, end] with 0 <= start < end <= 1")
+        raise ValueError("must be a window [start, end] with 0 <= start < end <= 1")
     return window
 
 
 def _all_or_positive(value: int) -> int:
     if value != -1 and value < 1:
-        raise ValueError("must be at least 1, or -1 for all")
+        raise ValueError("must be at least 1 (or -1 for all)")
     return value
 
 
@@ -78,10 +80,10 @@ def _file_name(text: str) -> str:
     """Groups name directories, so they must be able to."""
     if not text.isprintable() or "/" in text or "\\" in text or text.strip() != text or text[:1] in ("", "."):
         raise ValueError(
-            "names a directory: printable, not empty, no slashes, no space at the ends, no dot in front"
+            "must be able to name a directory (printable, not empty, no slashes, no space at the ends, no dot in front)"
         )
     if len(text.encode()) > 200:
-        raise ValueError("names a directory: at most 200 bytes")
+        raise ValueError("must be able to name a directory (at most 200 bytes)")
     return text
 
 

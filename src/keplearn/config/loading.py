@@ -67,17 +67,17 @@ def read_file(path: str | Path) -> Document:
     return read_text(text, str(path))
 
 
-def read_text(text: str, source: str) -> Document:
-    """Read YAML text; ``source`` names it in messages."""
+def read_text(text: str, source: str, numbered: bool = True) -> Document:
+    """Read YAML text; ``source`` names it in messages, with the line if ``numbered``."""
+    reader = _Reader(source, numbered)
     try:
         root = YAML(typ="rt").compose(text)
-        reader = _Reader(source)
         tables = reader.value(root, ()) if root is not None else None
     except KeplearnError:
         raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{source}:{mark.line + 1}" if mark is not None else source
+        place = reader.at(mark.line) if mark is not None else source
         raise KeplearnError(f"{place}: not valid YAML: {error.problem or error.context}") from error
     except RecursionError as error:
         raise KeplearnError(f"{source}: nested more than {MAX_DEPTH} deep: not a config file") from error
@@ -91,13 +91,17 @@ def read_text(text: str, source: str) -> Document:
 class _Reader:
     """Turns nodes to values and notes their places, within bounds that no alias can escape."""
 
-    def __init__(self, source: str):
+    def __init__(self, source: str, numbered: bool):
         self.source = source
-        self.places: dict[Location, str] = {}
+        self.numbered = numbered
+        self.places: dict[Location, str] = {(): source}
         self.values = 0
 
     def place(self, node: Node) -> str:
-        return f"{self.source}:{node.start_mark.line + 1}"
+        return self.at(node.start_mark.line)
+
+    def at(self, line: int) -> str:
+        return f"{self.source}:{line + 1}" if self.numbered else self.source
 
     def value(self, node: Node, location: Location) -> object:
         self.values += 1

@@ -104,7 +104,7 @@ class Parameters(BaseModel):
         if not set(lengths.values()) <= {1, phases}:
             key = next(key for key in PHASED if lengths[key] not in (1, phases))
             shown = [key for key in PHASED if key in STRATEGIES or lengths[key] > 1]
-            listing = ", ".join(f"{key} {lengths[key]} {_plain(given[key])}" for key in shown)
+            listing = ", ".join(f"{key} has {lengths[key]} {_plain(given[key])}" for key in shown)
             raise f.Conflict(
                 key,
                 f"the strategies disagree on the number of phases: {listing}. "
