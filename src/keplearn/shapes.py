@@ -21,3 +21,8 @@ State = Float[Array, "6"]
 Vector = Float[Array, "3"]
 Features = Float[Array, "feature"]
 Scalar = Float[Array, ""]
+
+# Either of the two: for formulas that work on both (the dynamical systems).
+AnyStates = StateArray | Float[Array, "*batch 6"]
+AnyVectors = VectorArray | Float[Array, "*batch 3"]
+AnyScalars = ScalarArray | Float[Array, "*batch"]

@@ -1,1 +1,1 @@
-"""orbits"""
+"""The truth: Kepler's orbits, their families, and real satellites. Knows no neural network."""

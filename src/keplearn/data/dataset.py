@@ -1,0 +1,99 @@
+"""The one door to datasets: `load_dataset` takes a name or a file; also making and saving them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keplearn.data.files import read_dataset, save_dataset
+from keplearn.data.names import DatasetName, is_name, parse_name
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.errors import KeplearnError
+from keplearn.orbits.constants import MU_EARTH
+from keplearn.orbits.elements import one_revolution
+from keplearn.orbits.families import draw_elements
+from keplearn.orbits.systems import SYSTEMS
+
+__all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
+
+SAMPLES = 360
+"""Samples an orbit: 1° of mean anomaly each."""
+
+MAX_ORBITS = 100_000
+
+
+def make_dataset(name: DatasetName) -> OrbitDataset:
+    """Make the dataset that a name means: Kepler orbits about the Earth, exact to rounding, float64.
+
+    Raises
+    ------
+    KeplearnError
+        If it would not fit into memory (more than `MAX_ORBITS` orbits).
+    """
+    if name.n > MAX_ORBITS:
+        raise KeplearnError(f"{name} has {name.n} orbits; at most {MAX_ORBITS} (3 GB) are made at once.")
+    system = SYSTEMS[name.problem](MU_EARTH)
+    elements = draw_elements(
+        name.family, name.problem, name.n, split=name.split, planar=name.planar, modifiers=name.modifiers
+    )
+    times, states = one_revolution(elements, system.mu, SAMPLES)
+    return OrbitDataset(
+        name=str(name),
+        problem=name.problem,
+        planar=name.planar,
+        mu=system.mu,
+        times=times,
+        states=states,
+        elements=elements,
+        accelerations=np.asarray(system.acceleration(states[..., :3])),
+        acceleration_source="law",
+        orbit_names=tuple(str(k) for k in range(name.n)),
+        provenance={
+            "origin": f"made by keplearn from its name: family {name.family}",
+            "method": "Kepler's equation solved to machine precision in float64",
+        },
+    )
+
+
+def load_dataset(name_or_path: str) -> OrbitDataset:
+    """Make or load a dataset: a name makes it, a path ending in ``.nc`` loads it.
+
+    Raises
+    ------
+    KeplearnError
+        If the name does not parse; if the file is missing, damaged or none of ours; if it bears a grammar
+        name (inside or as its file's name) without being that dataset.
+    """
+    if not name_or_path.endswith(".nc"):
+        if not is_name(name_or_path) and Path(name_or_path).is_file():
+            raise KeplearnError(
+                f"{name_or_path} is no dataset of keplearn (those end in .nc). "
+                f"Import it first: keplearn data import {name_or_path}"
+            )
+        return make_dataset(parse_name(name_or_path))
+    path = Path(name_or_path)
+    dataset = read_dataset(path)
+    if is_name(path.stem) and path.stem != dataset.name:
+        raise KeplearnError(
+            f"{path}: the file is named as the dataset {path.stem}, but it holds {dataset.name!r}. Rename it."
+        )
+    if is_name(dataset.name):
+        _check_impostor(dataset, path)
+    return dataset
+
+
+def _check_impostor(dataset: OrbitDataset, path: Path) -> None:
+    """Refuse a file that bears a grammar name and is not that dataset: a name means one thing."""
+    truth = make_dataset(parse_name(dataset.name))
+    same = (
+        (dataset.problem, dataset.planar, dataset.mu, dataset.acceleration_source)
+        == (truth.problem, truth.planar, truth.mu, truth.acceleration_source)
+        and dataset.states.shape == truth.states.shape
+        # Another machine's sine may differ in the last digit.
+        and bool(np.allclose(dataset.states, truth.states, rtol=0.0, atol=1e-7))
+        and bool(np.allclose(dataset.times, truth.times, rtol=1e-12, atol=0.0))
+    )
+    if not same:
+        raise KeplearnError(
+            f"{path}: it calls itself {dataset.name}, a name that means other orbits. "
+            f"Leave the file and use the name itself, or import the data under another name."
+        )

@@ -1,0 +1,153 @@
+"""Datasets on disk: netCDF-4, uncompressed, written atomically, its content hash checked on reading."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keplearn.data.orbit_dataset import VARIABLES, OrbitDataset
+from keplearn.errors import KeplearnError
+from keplearn.orbits.elements import ELEMENT_NAMES
+
+if TYPE_CHECKING:
+    import xarray
+
+_ENGINE = "h5netcdf"
+_FORMAT = "NETCDF4"
+_MARK = "keplearn orbit dataset 1"
+_TEXTS = ("name", "problem", "acceleration_source", "content_hash")
+
+
+def is_dataset_file(path: Path) -> bool:
+    """Whether the file is a dataset that keplearn wrote (its content is not checked)."""
+    try:
+        return _open(path).attrs.get("format") == _MARK
+    except KeplearnError:
+        return False
+
+
+def save_dataset(dataset: OrbitDataset, path: str | Path) -> Path:
+    """Write a dataset as netCDF-4; a crash leaves the old file or the new one, never half of one.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    KeplearnError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    content = dataset.to_xarray()
+    content.attrs = {"format": _MARK, **content.attrs}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same directory: os.replace is atomic only within one file system.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeplearnError(f"{path}: cannot write the dataset: {error}") from error
+    return path
+
+
+def _umask() -> int:
+    """The process's umask; it can be read only by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _open(path: Path) -> "xarray.Dataset":
+    """The whole file in memory, or one error that names it."""
+    import xarray
+
+    if not path.is_file():
+        raise KeplearnError(f"{path}: no such file. A dataset is a file that ends in .nc, or a name.")
+    try:
+        with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
+            return content.load()
+    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
+        raise KeplearnError(
+            f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
+        ) from error
+
+
+def read_dataset(path: Path) -> OrbitDataset:
+    """Read a dataset that `save_dataset` wrote.
+
+    Raises
+    ------
+    KeplearnError
+        Naming the file and what is wrong with it: truncated, foreign, variables or attributes missing, other
+        units or dimensions than ours, values that break the dataset's contract, another content hash.
+    """
+    content = _open(path)
+    if content.attrs.get("format") != _MARK:
+        raise KeplearnError(
+            f"{path}: a netCDF file, but no dataset of keplearn. Import it first: keplearn data import {path}"
+        )
+    _check_layout(content, path)
+    attributes = content.attrs
+    values = {key: np.asarray(content[key].values, dtype=np.float64) for key in VARIABLES}
+    prefix = "provenance_"
+    try:
+        dataset = OrbitDataset(
+            name=str(attributes["name"]),
+            problem=str(attributes["problem"]),
+            planar=bool(attributes["planar"]),
+            mu=float(attributes["mu"]),
+            times=values["time"],
+            states=np.concatenate([values["position"], values["velocity"]], axis=-1),
+            elements=np.stack([values[name] for name in ELEMENT_NAMES], axis=-1),
+            accelerations=values["acceleration"],
+            acceleration_source=attributes["acceleration_source"],
+            orbit_names=tuple(str(name) for name in content["orbit"].values),
+            provenance={
+                str(key).removeprefix(prefix): str(value)
+                for key, value in attributes.items()
+                if str(key).startswith(prefix)
+            },
+        )
+    except KeplearnError as error:
+        raise KeplearnError(f"{path}: {error}") from error
+    if dataset.content_hash != attributes["content_hash"]:
+        raise KeplearnError(
+            f"{path}: the content does not match its hash: the file was changed after it was written. "
+            "Make or import it again."
+        )
+    return dataset
+
+
+def _check_layout(content: "xarray.Dataset", path: Path) -> None:
+    """Refuse missing attributes and variables, and variables of other dimensions, types or units."""
+    missing = [key for key in (*_TEXTS, "planar", "mu") if key not in content.attrs]
+    missing += [key for key in (*VARIABLES, "orbit") if key not in content.variables]
+    if missing:
+        raise KeplearnError(f"{path}: it lacks {', '.join(missing)}.")
+    for key in _TEXTS:
+        if not isinstance(content.attrs[key], str):
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not text.")
+    for key in ("planar", "mu"):
+        if not isinstance(content.attrs[key], (int, float, np.number)):
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not a number.")
+    for key, (dims, units) in VARIABLES.items():
+        variable = content[key]
+        if variable.dims != dims:
+            raise KeplearnError(f"{path}: {key} has dimensions {variable.dims}, not {dims}.")
+        if variable.dtype.kind != "f":
+            raise KeplearnError(f"{path}: {key} holds {variable.dtype}, not numbers.")
+        found = variable.attrs.get("units")
+        if found != units:
+            raise KeplearnError(f"{path}: {key} has units {found!r}, not {units!r}.")
+    if content.sizes["component"] != 3:
+        raise KeplearnError(f"{path}: {content.sizes['component']} components, not x, y, z.")

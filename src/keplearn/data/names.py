@@ -1,0 +1,114 @@
+"""The grammar of dataset names: a name is enough to make the dataset on any machine.
+
+``{family}_{problem}[_planar][_modifier…]_{n}[_{train|val|test}]``
+"""
+
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from keplearn.errors import KeplearnError
+from keplearn.orbits.families import FAMILIES, MODIFIERS
+from keplearn.orbits.systems import SYSTEMS
+
+SPLITS = ("train", "val", "test")
+GRAMMAR = "{family}_{problem}[_planar][_modifier...]_{n}[_{train|val|test}]"
+
+# The modifiers stand in this order, each at most once; n has up to nine digits.
+_PATTERN = re.compile(
+    rf"(?P<family>{'|'.join(FAMILIES)})_(?P<problem>{'|'.join(SYSTEMS)})(?P<planar>_planar)?"
+    rf"(?P<modifiers>{''.join(f'(?:_{m})?' for m in MODIFIERS)})"
+    rf"_(?P<n>[1-9][0-9]{{0,8}})(?:_(?P<split>{'|'.join(SPLITS)}))?"
+)
+
+
+@dataclass(frozen=True)
+class DatasetName:
+    """A parsed name; ``str`` gives it back.
+
+    ``split`` is "" where the name has none. ``modifiers`` are in alphabetical order.
+    """
+
+    family: str
+    problem: str
+    planar: bool
+    modifiers: tuple[str, ...]
+    n: int
+    split: str = ""
+
+    def __str__(self) -> str:
+        """The canonical name."""
+        planar = ("planar",) if self.planar else ()
+        split = (self.split,) if self.split else ()
+        return "_".join([self.family, self.problem, *planar, *self.modifiers, str(self.n), *split])
+
+    def with_orbits(self, n: int) -> "DatasetName":
+        """The name of the same dataset with n orbits."""
+        return replace(self, n=n)
+
+
+def _match(text: str) -> DatasetName | None:
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        return None
+    modifiers = tuple(m for m in match["modifiers"].split("_") if m)
+    if "rotated" in modifiers and not match["planar"]:
+        return None
+    return DatasetName(
+        family=match["family"],
+        problem=match["problem"],
+        planar=bool(match["planar"]),
+        modifiers=modifiers,
+        n=int(match["n"]),
+        split=match["split"] or "",
+    )
+
+
+def is_name(text: str) -> bool:
+    """Whether the text is a dataset's name by the grammar."""
+    return _match(text) is not None
+
+
+def parse_name(text: str) -> DatasetName:
+    """Parse a dataset's name.
+
+    Raises
+    ------
+    KeplearnError
+        If it does not parse: with the grammar, its words, and the nearest valid name.
+    """
+    name = _match(text)
+    if name is not None:
+        return name
+    suggestion = nearest_name(text)
+    hint = f" Did you mean {str(suggestion)!r}?" if suggestion else ""
+    shown = text if len(text) <= 100 else text[:97] + "..."
+    raise KeplearnError(
+        f"{shown!r} is not the name of a dataset.{hint}\n"
+        f"A name is {GRAMMAR}, with family {'|'.join(FAMILIES)}, problem {'|'.join(SYSTEMS)}, "
+        f"modifiers {', '.join(MODIFIERS)} (in this order; rotated needs planar) and n >= 1, "
+        "e.g. complex_TBP_planar_10_train. The file of a dataset ends in .nc."
+    )
+
+
+def nearest_name(text: str) -> DatasetName | None:
+    """The valid name nearest to a text, word by word; None where nothing of it looks like a name."""
+    words = re.split(r"[_\-\s]+", text.strip()[:200])
+    known = [*FAMILIES, *SYSTEMS, "2BP", "planar", *MODIFIERS, *SPLITS]
+    by_case = {k.lower(): k for k in known}
+    found: set[str] = set()
+    n = 0
+    for word in words:
+        if re.fullmatch(r"[0-9]{1,9}", word):
+            n = n or int(word)
+        else:
+            found.update(by_case[m] for m in get_close_matches(word.lower(), by_case, n=1, cutoff=0.6))
+    family = next((f for f in FAMILIES if f in found), None)
+    if family is None:
+        return None
+    problem = next((p for p in SYSTEMS if p in found), next(iter(SYSTEMS)))
+    modifiers = tuple(m for m in MODIFIERS if m in found)
+    planar = "planar" in found or "rotated" in modifiers
+    return DatasetName(
+        family, problem, planar, modifiers, n or 10, next((s for s in SPLITS if s in found), "")
+    )
