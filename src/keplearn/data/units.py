@@ -1,0 +1,108 @@
+"""Canonical units: a length, and the time that makes μ = 1. Models are trained in them.
+
+They belong to the training dataset and are stored with the model; test sets use the training run's, never
+their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.errors import KeplearnError, nearest
+from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.shapes import StateArray, VectorArray
+
+Times = Float64[np.ndarray, "*batch"]
+
+LENGTH_UNITS = ("max_radius", "earth_radius")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Canonical units of length ``length_km`` (km) for a gravitational parameter ``mu`` (km³/s²).
+
+    The unit of time is sqrt(length³/μ), so that μ = 1 in these units.
+    """
+
+    length_km: float
+    mu: float
+
+    def __post_init__(self) -> None:
+        """Refuse units that are no positive numbers."""
+        for key, value in {"length_km": self.length_km, "mu": self.mu}.items():
+            if not 0.0 < value < np.inf:
+                raise KeplearnError(f"Units: {key} must be a positive number, not {value}.")
+
+    @property
+    def time_s(self) -> float:
+        """Unit of time, s."""
+        return float(np.sqrt(self.length_km**3 / self.mu))
+
+    @property
+    def velocity(self) -> float:
+        """Unit of velocity, km/s."""
+        return self.length_km / self.time_s
+
+    @property
+    def acceleration(self) -> float:
+        """Unit of acceleration, km/s²: μ/length²."""
+        return self.mu / self.length_km**2
+
+    def _state_scale(self) -> Float64[np.ndarray, "6"]:
+        return np.repeat([self.length_km, self.velocity], 3)
+
+    def to_canonical_states(self, states: StateArray) -> StateArray:
+        """States in km and km/s to canonical units; NaN stays NaN."""
+        return states / self._state_scale()
+
+    def from_canonical_states(self, states: StateArray) -> StateArray:
+        """Canonical states to km and km/s."""
+        return states * self._state_scale()
+
+    def to_canonical_times(self, times: Times) -> Times:
+        """Times in s to canonical units."""
+        return times / self.time_s
+
+    def from_canonical_times(self, times: Times) -> Times:
+        """Canonical times to s."""
+        return times * self.time_s
+
+    def to_canonical_accelerations(self, accelerations: VectorArray) -> VectorArray:
+        """Accelerations in km/s² to canonical units."""
+        return accelerations / self.acceleration
+
+    def from_canonical_accelerations(self, accelerations: VectorArray) -> VectorArray:
+        """Canonical accelerations to km/s²."""
+        return accelerations * self.acceleration
+
+
+def units_for(dataset: OrbitDataset, length_unit: str | float = "max_radius") -> Units:
+    """Canonical units for a training dataset.
+
+    Parameters
+    ----------
+    dataset
+        The orbits that train: after ``num_trajs`` and before splitting.
+    length_unit
+        ``max_radius``: the largest radius of any sample, so that positions lie in [−1, 1];
+        ``earth_radius``; or a number of km.
+
+    Raises
+    ------
+    KeplearnError
+        If the length unit is none of these.
+    """
+    if length_unit == "max_radius":
+        length = float(np.nanmax(np.linalg.norm(dataset.states[..., :3], axis=-1)))
+    elif length_unit == "earth_radius":
+        length = EARTH_RADIUS
+    elif isinstance(length_unit, str | bool) or not 0 < length_unit < np.inf:
+        hint = nearest(length_unit, LENGTH_UNITS) if isinstance(length_unit, str) else ""
+        raise KeplearnError(
+            f"length_unit is {length_unit!r}, not {', '.join(LENGTH_UNITS)} or a positive number of km.{hint}"
+        )
+    else:
+        length = float(length_unit)
+    return Units(length_km=length, mu=dataset.mu)
