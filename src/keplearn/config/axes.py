@@ -73,7 +73,7 @@ def _is_window(item: object) -> bool:
 
 
 @cache
-def _adapter(key: str) -> TypeAdapter[Any]:
+def _adapter(key: str) -> TypeAdapter:
     model = Parameters if TABLE_OF[key] == "parameters" else RunConfig
     return TypeAdapter(get_type_hints(model, include_extras=True)[key], config=ConfigDict(strict=True))
 

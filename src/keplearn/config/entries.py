@@ -40,7 +40,10 @@ class Problems:
             shown = messages[:MAX_REPORTED]
             if len(messages) > MAX_REPORTED:
                 shown.append(f"... and {len(messages) - MAX_REPORTED} more")
-            raise KeplearnError(f"{len(messages)} problems\n  " + "\n  ".join(message.replace("\n", "\n    ") for message in shown))
+            raise KeplearnError(
+                f"{len(messages)} problems\n  "
+                + "\n  ".join(message.replace("\n", "\n    ") for message in shown)
+            )
 
 
 def read_entries(
@@ -140,6 +143,7 @@ def _all_names() -> list[str]:
 def _unknown(name: object, known: Sequence[str], where: str = "") -> str:
     """Return the message for a key that is not known at its place."""
     text = str(name).strip()
-    if text in TABLE_OF and text not in known:
-        return f"{text} belongs in the table {TABLE_OF[text]}"
+    key = text.rpartition(".")[2]
+    if key in TABLE_OF and text not in known:
+        return f"{key} belongs in the table {TABLE_OF[key]}"
     return f"unknown key {text!r}{where}.{nearest(text, known) or nearest(text, _all_names())}"

@@ -23,7 +23,9 @@ class UnknownName(ValueError):
 
     def __init__(self, word: str, known: Iterable[str]):
         known = list(known)
-        super().__init__(f"{word!r} does not exist.{nearest(word, known) or ' Known: ' + ', '.join(known) + '.'}")
+        super().__init__(
+            f"{word!r} does not exist.{nearest(word, known) or ' Known: ' + ', '.join(known) + '.'}"
+        )
 
 
 def _name(check: Callable[[], Iterable[str]]) -> AfterValidator:
@@ -50,10 +52,20 @@ def _plain_zero(value: float) -> float:
     return value + 0.0
 
 
+_WINDOW = "must be a window [start, end] with 0 <= start < end <= 1"
+
+
+def _pair(value: object) -> object:
+    """Refuse what is no window at all, in words that say more than "not a tuple"."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise ValueError(_WINDOW)
+    return value
+
+
 def _window(window: tuple[float, float]) -> tuple[float, float]:
     start, end = window
     if not 0 <= start < end <= 1:
-        raise ValueError("must be a window [start, end] with 0 <= start < end <= 1")
+        raise ValueError(_WINDOW)
     return window
 
 
@@ -80,7 +92,7 @@ def _file_name(text: str) -> str:
     """Groups name directories, so they must be able to."""
     if not text.isprintable() or "/" in text or "\\" in text or text.strip() != text or text[:1] in ("", "."):
         raise ValueError(
-            "must be able to name a directory (printable, not empty, no slashes, no space at the ends, no dot in front)"
+            "must be able to name a directory (printable, no slashes, no space at the ends, no dot in front)"
         )
     if len(text.encode()) > 200:
         raise ValueError("must be able to name a directory (at most 200 bytes)")
@@ -103,7 +115,7 @@ AllOrCount = Annotated[Integer, Field(le=10**9), AfterValidator(_all_or_positive
 Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 Degree = Annotated[Integer, Field(ge=1, le=16)]
 SegmentLength = Annotated[Integer, Field(ge=2, le=10**6)]
-Window = Annotated[tuple[Float, Float], AfterValidator(_window)]
+Window = Annotated[tuple[Float, Float], BeforeValidator(_pair), AfterValidator(_window)]
 LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]
 
 Group = Annotated[str, AfterValidator(_file_name)]

@@ -16,7 +16,7 @@ from keplearn.errors import KeplearnError, nearest
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 20
-MAX_VALUES = 200_000
+MAX_VALUES = 100_000
 
 Location = tuple[str | int, ...]
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -114,7 +113,7 @@ class Parameters(BaseModel):
         return {**values, **repeated}
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Parameters":
         if "bfgs" in self.optimizer and self.dtype != "float64":
             raise f.Conflict(
                 "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
@@ -168,7 +167,7 @@ class RunConfig(BaseModel):
         return record
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, object]) -> Self:
+    def from_dict(cls, record: Mapping[str, object]) -> "RunConfig":
         """Return the config that :meth:`to_dict` wrote; datasets are not looked up.
 
         Raises

@@ -23,7 +23,7 @@ _TEXTS = ("name", "problem", "acceleration_source", "content_hash")
 def is_dataset_file(path: Path) -> bool:
     """Whether the file is a dataset that keplearn wrote (its content is not checked)."""
     try:
-        return _open(path).attrs.get("format") == _MARK
+        return open_netcdf(path).attrs.get("format") == _MARK
     except KeplearnError:
         return False
 
@@ -67,7 +67,7 @@ def _umask() -> int:
     return mask
 
 
-def _open(path: Path) -> "xarray.Dataset":
+def open_netcdf(path: Path) -> "xarray.Dataset":
     """The whole file in memory, or one error that names it."""
     import xarray
 
@@ -91,7 +91,7 @@ def read_dataset(path: Path) -> OrbitDataset:
         Naming the file and what is wrong with it: truncated, foreign, variables or attributes missing, other
         units or dimensions than ours, values that break the dataset's contract, another content hash.
     """
-    content = _open(path)
+    content = open_netcdf(path)
     if content.attrs.get("format") != _MARK:
         raise KeplearnError(
             f"{path}: a netCDF file, but no dataset of keplearn. Import it first: keplearn data import {path}"

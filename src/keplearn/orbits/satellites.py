@@ -1,8 +1,8 @@
 """Real orbits: two-line element sets propagated with SGP4 over one revolution, in the TEME frame.
 
-TEME (true equator, mean equinox) is the frame of SGP4's output; over one revolution it is inertial to far less
-than these orbits differ from Kepler's. Source: Vallado, Crawford, Hujsak and Kelso, *Revisiting Spacetrack Report
-#3*, AIAA 2006-6753, whose verification file ships with the ``sgp4`` package.
+TEME (true equator, mean equinox) is the frame of SGP4's output; over one revolution it is inertial to far
+less than these orbits differ from Kepler's. Source: Vallado, Crawford, Hujsak and Kelso, *Revisiting
+Spacetrack Report #3*, AIAA 2006-6753, whose verification file ships with the ``sgp4`` package.
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ REGIMES = ("LEO", "MEO", "GEO", "HEO")
 class Satellites:
     """Satellites sampled at 1° of mean anomaly over one revolution from their epochs.
 
-    ``times`` in s from each epoch, ``states`` in km and km/s (TEME), ``accelerations`` in km/s² by sixth-order
-    differences. ``left_out`` has the satellites that were not taken, by reason.
+    ``times`` in s from each epoch, ``states`` in km and km/s (TEME), ``accelerations`` in km/s² by
+    sixth-order differences. ``left_out`` has the satellites that were not taken, by reason.
     """
 
     names: tuple[str, ...]

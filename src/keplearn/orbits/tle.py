@@ -1,7 +1,8 @@
 """Reading files of two-line element sets: strict about format and checksum, lenient about names.
 
 Names may stand on the line before (with or without the leading "0 ") or in a comment ``#   NAME   # remark``.
-Format: Hoots and Roehrich, *Spacetrack Report #3*, 1980; checksum: the digits and, as 1, the minus signs, modulo 10.
+Format: Hoots and Roehrich, *Spacetrack Report #3*, 1980; checksum: the digits and, as 1, the minus signs,
+modulo 10.
 """
 
 import re
@@ -30,7 +31,7 @@ _COMMENTED_NAME = re.compile(r"#\s*([^#\s][^#]*?)\s*#")
 
 @dataclass(frozen=True)
 class TwoLines:
-    """One element set: its 69-column lines and a name with the catalogue number; ``checked`` unless asked not to."""
+    """One element set: its 69-column lines, and its name behind its catalogue number."""
 
     name: str
     line1: str
@@ -51,7 +52,8 @@ def _check(line: str, where: str) -> None:
         raise KeplearnError(f"{where}: not in the format of a two-line element set: {line!r}")
     if checksum(line) != int(line[-1]):
         raise KeplearnError(
-            f"{where}: the checksum in column {_LENGTH} is {line[-1]}, but the line sums to {checksum(line)}: {line!r}"
+            f"{where}: the checksum in column {_LENGTH} is {line[-1]}, but the line sums to "
+            f"{checksum(line)}: {line!r}"
         )
 
 
