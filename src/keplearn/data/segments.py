@@ -13,6 +13,12 @@ from keplearn.errors import KeplearnError
 _SPLIT_SEED = 20_26
 
 
+class NoSegments(KeplearnError):
+    """A phase without a training segment."""
+
+    kind = "no_segments"
+
+
 @dataclass(frozen=True)
 class Segments:
     """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
@@ -78,7 +84,7 @@ def split_segments(
 
     Raises
     ------
-    KeplearnError
+    NoSegments
         Where no training segment comes out, with the numbers that show why.
     """
     total = len(dataset)
@@ -95,7 +101,7 @@ def split_segments(
     if len(train) == 0:
         count = int(np.max(dataset.n_samples))
         start, end = _window(window, count)
-        raise KeplearnError(
+        raise NoSegments(
             f"segment length {length} > {end - start} usable samples in the window {list(window)} of {count}: "
             f"the phase has no training segment. Shorten segment_length_strategy or widen length_strategy."
         )
