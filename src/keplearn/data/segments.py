@@ -1,0 +1,110 @@
+"""Segments: the windows of a curriculum phase, cut from orbits and split into training and validation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from keplearn.data.dataset import OrbitDataset
+from keplearn.data.units import Units
+from keplearn.errors import KeplearnError
+
+# The order in which segments are dealt to training and validation; the run's seed never decides the data.
+_SPLIT_SEED = 20_26
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
+
+    ``states`` (sample, 6, segment), ``times`` (sample, segment).
+    """
+
+    states: Float64[np.ndarray, "sample 6 segment"]
+    times: Float64[np.ndarray, "sample segment"]
+
+    def __len__(self) -> int:
+        return self.states.shape[-1]
+
+    def take(self, indices: np.ndarray) -> "Segments":
+        """Return the segments of these indices."""
+        return Segments(self.states[:, :, indices], self.times[:, indices])
+
+    @property
+    def uniform(self) -> bool:
+        """Whether samples are equally spaced in time within each segment."""
+        spacing = np.diff(self.times, axis=0)
+        return bool(np.allclose(spacing, spacing.mean(axis=0), rtol=1e-6, atol=0))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A phase's segments. ``own_validation`` is False where validation is on the training set."""
+
+    train: Segments
+    validation: Segments
+    own_validation: bool
+    num_train_orbits: int
+
+
+def cut(
+    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
+) -> Segments:
+    """Cut the window of each of these orbits into non-overlapping segments of ``length`` samples; a remainder is dropped (SPEC 3).
+
+    The window holds the samples round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
+    """
+    states, times = [], []
+    for orbit in orbits:
+        start, end = _window(window, dataset.n_samples[orbit])
+        for first in range(start, end - length + 1, length):
+            states.append(dataset.states[orbit, first : first + length])
+            stretch = dataset.times[orbit, first : first + length]
+            times.append(stretch - stretch[0])
+    if not states:
+        return Segments(np.empty((length, 6, 0)), np.empty((length, 0)))
+    return Segments(
+        np.ascontiguousarray(np.moveaxis(units.to_canonical_states(np.stack(states)), 0, -1)),
+        np.ascontiguousarray(units.to_canonical_times(np.stack(times)).T),
+    )
+
+
+def split_segments(
+    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, fraction: float, order: str
+) -> Split:
+    """Split into training and validation, by whole orbits (``orbits``) or by segments (``segments``), and cut.
+
+    With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is on the training set.
+
+    Raises
+    ------
+    KeplearnError
+        Where no training segment comes out, with the numbers that show why.
+    """
+    total = len(dataset)
+    held = total if total == 1 or fraction >= 1 else max(1, int(np.floor(fraction * total + 0.5)))
+    if order == "orbits":
+        parts = tuple(cut(dataset, units, window, length, o) for o in (range(held), range(held, total)))
+    else:
+        every = cut(dataset, units, window, length, range(total))
+        count = len(every) if held == total else max(1, int(np.floor(fraction * len(every) + 0.5)))
+        shuffled = np.random.default_rng(_SPLIT_SEED).permutation(len(every))
+        parts = every.take(np.sort(shuffled[:count])), every.take(np.sort(shuffled[count:]))
+        held = total
+    train, validation = parts
+    if len(train) == 0:
+        count = int(np.max(dataset.n_samples))
+        start, end = _window(window, count)
+        raise KeplearnError(
+            f"segment length {length} > {end - start} usable samples in the window {list(window)} of {count}: "
+            f"the phase has no training segment. Shorten segment_length_strategy or widen length_strategy."
+        )
+    if len(validation) == 0:
+        return Split(train, train, False, held)
+    return Split(train, validation, True, held)
+
+
+def _window(window: tuple[float, float], count: int) -> tuple[int, int]:
+    """First sample of a window and the one after its last, of ``count``."""
+    start, end = (int(np.floor(edge * count + 0.5)) for edge in window)
+    return start, end

@@ -1,0 +1,236 @@
+"""The only caller of ODE solvers: fixed grid steps for training, adaptive steps for everything else.
+
+``grid_solve`` takes fixed Runge-Kutta-Nyström steps over several samples at once and reads the samples in between
+off a quintic Hermite polynomial. Arrays are feature-major, (component, segment), so that one step is a handful of
+matrix products over all segments. ``adaptive_solve`` is Diffrax with step control, and never raises.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+Acceleration = Callable[[Float[Array, "3 segment"], Float[Array, "3 segment"]], Float[Array, "3 segment"]]
+Field = Callable[[Any, Float[Array, "6"], Any], Float[Array, "6"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Nystrom:
+    """A Runge-Kutta method for r'' = a(r, v), written for positions and velocities apart.
+
+    Stage i is at r0 + c_i h v0 + h² Σ_j position_stages_ij a_j and, where accelerations depend on velocity, at
+    v0 + h Σ_j velocity_stages_ij a_j. ``velocity_stages`` is None for a method that is for a(r) alone. With
+    ``first_same_as_last`` the last stage is the acceleration at the end of the step, the next step's first.
+    """
+
+    nodes: np.ndarray
+    position_stages: np.ndarray
+    velocity_stages: np.ndarray | None
+    position_weights: np.ndarray
+    velocity_weights: np.ndarray
+    first_same_as_last: bool
+
+
+def _tsit5() -> Nystrom:
+    """Tsitouras' method of order 5 (Computers & Mathematics with Applications 62, 2011) in Nyström form.
+
+    Inserting v_j = v0 + h Σ_k A_jk a_k into the position stages gives the matrix A² and the weights bᵀA.
+    """
+    tableau = diffrax.Tsit5.tableau
+    size = len(tableau.b_sol)
+    stages = np.zeros((size, size))
+    for i, row in enumerate(tableau.a_lower):
+        stages[i + 1, : i + 1] = row
+    weights = np.asarray(tableau.b_sol)
+    return Nystrom(
+        nodes=np.concatenate([[0.0], tableau.c]),
+        position_stages=stages @ stages,
+        velocity_stages=stages,
+        position_weights=weights @ stages,
+        velocity_weights=weights,
+        first_same_as_last=True,
+    )
+
+
+TSIT5 = _tsit5()
+
+# Nyström's method of order 5 for a(r): Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I, table II.14.1.
+NYSTROM5 = Nystrom(
+    nodes=np.array([0.0, 1 / 5, 2 / 3, 1.0]),
+    position_stages=np.array([[0, 0, 0, 0], [1 / 50, 0, 0, 0], [-1 / 27, 7 / 27, 0, 0], [3 / 10, -2 / 35, 9 / 35, 0]]),
+    velocity_stages=None,
+    position_weights=np.array([14, 100, 54, 0]) / 336,
+    velocity_weights=np.array([14, 125, 162, 35]) / 336,
+    first_same_as_last=False,
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last step may be shorter."""
+
+    length: int
+    stride: int
+
+    @classmethod
+    def default(cls, length: int, stride: int | None = None) -> "Grid":
+        """Return the grid of a segment length: ``stride`` samples a step, min(length - 1, 6) unless given."""
+        return cls(length, min(length - 1, stride or 6))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Samples that each step advances."""
+        full, rest = divmod(self.length - 1, self.stride)
+        return (self.stride,) * full + ((rest,) if rest else ())
+
+
+@cache
+def _hermite_weights(width: int, stride: int) -> np.ndarray:
+    """Weights (2, stride, 6) of a step's ends for position and velocity at its 1st … stride-th sample.
+
+    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite interpolation.
+    A step of fewer samples than the stride gives values beyond its end there, which the caller drops.
+    """
+    ends = np.array([[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]] + [[1] * 6, list(range(6))], dtype=float)
+    ends = np.vstack([ends, [k * (k - 1) for k in range(6)]])
+    coefficients = np.linalg.inv(ends)  # (power, end)
+    theta = np.arange(1, stride + 1)[:, None] / width
+    powers = np.arange(6)
+    position = theta**powers @ coefficients
+    velocity = (powers * theta ** np.maximum(powers - 1, 0)) @ coefficients
+    return np.stack([position, velocity])
+
+
+def _step(method: Nystrom, acceleration: Acceleration, r: Array, v: Array, first: Array | None, h: Array):
+    """Advance positions and velocities (3, segment) by one step of h (segment,): new r, v, first and last stage."""
+    stages: list[Array] = []
+    for i, node in enumerate(method.nodes):
+        if i == 0:
+            a = acceleration(r, v) if first is None else first
+        else:
+            at = r + (h * float(node)) * v + (h * h) * _weighted(method.position_stages[i], stages)
+            speed = v if method.velocity_stages is None else v + h * _weighted(method.velocity_stages[i], stages)
+            a = acceleration(at, speed)
+        # Without the barrier XLA recomputes whole accelerations in every consumer, in the backward pass above all.
+        stages.append(jax.lax.optimization_barrier(a))
+    r1 = r + h * v + (h * h) * _weighted(method.position_weights, stages)
+    v1 = v + h * _weighted(method.velocity_weights, stages)
+    return r1, v1, stages[0], stages[-1]
+
+
+def _weighted(weights: np.ndarray, stages: list[Array]) -> Array:
+    """Sum the stages with the weights that are not zero."""
+    terms = [float(w) * k for w, k in zip(weights, stages, strict=False) if w != 0.0]
+    return sum(terms[1:], start=terms[0]) if terms else jnp.zeros_like(stages[0])
+
+
+def grid_solve(
+    acceleration: Acceleration,
+    position: Float[Array, "3 segment"],
+    velocity: Float[Array, "3 segment"],
+    times: Float[Array, "sample segment"],
+    grid: Grid,
+    depends_on_velocity: bool = True,
+) -> Float[Array, "sample_after_first 6 segment"]:
+    """Integrate r'' = a(r, v) over each segment's samples with fixed steps of ``grid.stride`` samples.
+
+    Parameters
+    ----------
+    acceleration
+        Maps positions and velocities (3, segment) to accelerations (3, segment).
+    position, velocity
+        The state at each segment's first sample, (3, segment).
+    times
+        (sample, segment). Samples within a step must be equally spaced; with a stride of one they need not be.
+    grid
+        The segment's length in samples, and samples per step.
+    depends_on_velocity
+        False allows Nyström's method, four evaluations a step, in place of Tsit5's six.
+
+    Returns
+    -------
+    states
+        (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes non-finite; nothing
+        is raised.
+    """
+    method = TSIT5 if depends_on_velocity else NYSTROM5
+    dtype = position.dtype
+    widths = grid.widths
+    weights = np.stack([_hermite_weights(width, grid.stride) for width in widths]).astype(dtype)
+
+    ends = np.concatenate([[0], np.cumsum(widths)])
+    durations = times[ends[1:]] - times[ends[:-1]]
+
+    def advance(carry, step):
+        r, v, first = carry
+        h, dense = step
+        r1, v1, a0, a1 = _step(method, acceleration, r, v, first, h)
+        # Nyström's last stage lies at the end of the step to the order of the method: as good as a1, and one less.
+        at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
+        samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
+        samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
+        return (r1, v1, a1 if method.first_same_as_last else None), samples
+
+    start = (position, velocity, acceleration(position, velocity) if method.first_same_as_last else None)
+    if len(widths) == 1:
+        return advance(start, (durations[0], weights[0]))[1]
+    _, samples = jax.lax.scan(advance, start, (durations, weights))
+    return samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
+
+
+def adaptive_solve(
+    field: Field,
+    state: Float[Array, "6"],
+    times: Float[Array, "sample"],
+    *,
+    rtol: float | Array,
+    atol: float | Array,
+    max_steps: int = 4096,
+    high_order: bool = False,
+) -> tuple[Float[Array, "sample 6"], Bool[Array, ""]]:
+    """Integrate y' = field(t, y, None) from ``times[0]`` with step control (Diffrax), and read it at ``times``.
+
+    ``high_order`` takes Dormand-Prince 8(7) in place of Tsit5 5(4). Returns the states and whether the solver
+    succeeded; where it did not, the samples it did not reach are infinite. Never raises; batch it by ``jax.vmap``.
+    """
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Dopri8() if high_order else diffrax.Tsit5(),
+        t0=times[0],
+        t1=times[-1],
+        dt0=times[1] - times[0],
+        y0=state,
+        saveat=diffrax.SaveAt(ts=times),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        max_steps=max_steps,
+        throw=False,
+    )
+    assert solution.ys is not None  # SaveAt(ts=…) always saves
+    return solution.ys, solution.result == diffrax.RESULTS.successful
+
+
+def fixed_solve(
+    field: Field, state: Float[Array, "6"], times: Float[Array, "sample"], grid: Grid
+) -> Float[Array, "sample 6"]:
+    """Integrate a field that is not of second order (y' with r' ≠ v) with Tsit5 steps of ``grid.stride`` samples."""
+    ends = np.concatenate([[0], np.cumsum(grid.widths)])
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
+        diffrax.Tsit5(),
+        t0=times[0],
+        t1=times[-1],
+        dt0=None,
+        y0=state,
+        saveat=diffrax.SaveAt(ts=times),
+        stepsize_controller=diffrax.StepTo(ts=times[ends]),
+        max_steps=len(ends) + 1,
+        throw=False,
+    )
+    assert solution.ys is not None
+    return solution.ys

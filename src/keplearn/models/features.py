@@ -1,0 +1,168 @@
+"""Feature layers: what the network sees of a state. Adding one is adding one function here.
+
+A feature layer maps one position r and velocity v (canonical units; batched by ``vmap``) and the layer settings to a
+vector of features. The decorator's words are facts about it that the acceptance tests check.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import factorial, pi, sqrt
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from keplearn.models.geometry import angular_momentum, norm, unit
+from keplearn.shapes import Features, Vector
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """The settings that a few feature layers read (SPEC 5)."""
+
+    harmonics_degree: int = 2
+    fourier_count: int = 16
+    fourier_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class FeatureLayer:
+    """A feature layer: ``uses_velocity``, and whether its features are the same in a rotated frame."""
+
+    function: Callable[[Vector, Vector, LayerSettings], Features]
+    uses_velocity: bool
+    rotation_invariant: bool
+
+
+FEATURE_LAYERS: dict[str, FeatureLayer] = {}
+
+
+def feature_layer(*, uses_velocity: bool, rotation_invariant: bool = False):
+    """Enter a function into the table under its own name."""
+
+    def enter(function: Callable[[Vector, Vector, LayerSettings], Features]):
+        FEATURE_LAYERS[function.__name__] = FeatureLayer(function, uses_velocity, rotation_invariant)
+        return function
+
+    return enter
+
+
+def _join(*parts: Array) -> Features:
+    return jnp.concatenate([jnp.atleast_1d(part) for part in parts])
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_rinv_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, r̂, v (7)."""
+    return _join(1 / norm(r), unit(r), v)
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_rinv_vinv(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, r̂, 1/v, v̂ (8), with v held above 1e-6."""
+    return _join(1 / norm(r), unit(r), 1 / norm(v), unit(v))
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_rinv_vel_harmonics(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, the real spherical harmonics of r̂ of degree 1 to ``harmonics_degree``, v."""
+    return _join(1 / norm(r), spherical_harmonics(unit(r), settings.harmonics_degree), v)
+
+
+@feature_layer(uses_velocity=False)
+def sph_4D_rinv(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, r̂ (4)."""
+    return _join(1 / norm(r), unit(r))
+
+
+@feature_layer(uses_velocity=False)
+def sph_4D_logr(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, r̂ (4)."""
+    return _join(jnp.log(norm(r)), unit(r))
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_logr_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, r̂, v (7)."""
+    return _join(jnp.log(norm(r)), unit(r), v)
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_rinv_rtn(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, r̂, v_r = r̂·v, v_t = |r̂×v|, h = |r×v| (7)."""
+    radial, transverse = _radial_transverse(r, v)
+    return _join(1 / norm(r), unit(r), radial, transverse, norm(angular_momentum(r, v)))
+
+
+@feature_layer(uses_velocity=True)
+def sph_4D_rinv_speed(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """1/r, r̂, v, cos γ = v_t/v and sin γ = v_r/v of the flight path angle γ (7)."""
+    radial, transverse = _radial_transverse(r, v)
+    speed = norm(v)
+    return _join(1 / norm(r), unit(r), speed, transverse / speed, radial / speed)
+
+
+@feature_layer(uses_velocity=True, rotation_invariant=True)
+def radial_transverse(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, v_r = r̂·v, v_t = |r̂×v| (3): no direction, for heads in a local frame."""
+    return _join(jnp.log(norm(r)), *_radial_transverse(r, v))
+
+
+@feature_layer(uses_velocity=False, rotation_invariant=True)
+def log_radius(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r (1): no direction, for heads in a local frame."""
+    return _join(jnp.log(norm(r)))
+
+
+@feature_layer(uses_velocity=True)
+def cartesian(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Position r and velocity v as they are (6)."""
+    return _join(r, v)
+
+
+@feature_layer(uses_velocity=False)
+def fourier(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """cos 2πBr, sin 2πBr with ``fourier_count`` rows of B drawn from N(0, ``fourier_scale``²) once and for all.
+
+    Tancik et al., Fourier features let networks learn high frequency functions (2020). B does not depend on the
+    run's seed: it belongs to the layer.
+    """
+    draws = np.random.default_rng(0).standard_normal((settings.fourier_count, 3))
+    phase = jnp.asarray(2 * pi * settings.fourier_scale * draws, r.dtype) @ r
+    return _join(jnp.cos(phase), jnp.sin(phase))
+
+
+def _radial_transverse(r: Vector, v: Vector) -> tuple[Array, Array]:
+    """v_r = r̂·v and v_t = |r̂×v|."""
+    radial = unit(r)
+    return jnp.sum(radial * v), norm(angular_momentum(radial, v))
+
+
+def spherical_harmonics(u: Vector, degree: int) -> Features:
+    """Real orthonormal spherical harmonics of a unit vector, degrees 1 … degree, order -l … l: (degree² + 2 degree,).
+
+    In Cartesian form: the associated Legendre functions without their factor sin^m θ by the usual recursion in the
+    degree, times the real and imaginary part of (x + iy)^m (Press et al., Numerical Recipes, 6.7; no Condon-Shortley
+    phase).
+    """
+    x, y, z = u
+    one = jnp.ones_like(z)
+    real, imaginary = [one], [jnp.zeros_like(z)]
+    for m in range(degree):
+        real.append(x * real[m] - y * imaginary[m])
+        imaginary.append(x * imaginary[m] + y * real[m])
+    legendre: dict[tuple[int, int], Array] = {}
+    for m in range(degree + 1):
+        legendre[m, m] = float(np.prod(np.arange(1, 2 * m, 2))) * one
+        for degree_l in range(m + 1, degree + 1):
+            below = legendre.get((degree_l - 2, m), 0.0 * one)
+            higher = (2 * degree_l - 1) * z * legendre[degree_l - 1, m] - (degree_l + m - 1) * below
+            legendre[degree_l, m] = higher / (degree_l - m)
+    harmonics = []
+    for degree_l in range(1, degree + 1):
+        for m in range(-degree_l, degree_l + 1):
+            k = abs(m)
+            scale = sqrt((2 * degree_l + 1) / (4 * pi) * factorial(degree_l - k) / factorial(degree_l + k))
+            angular = imaginary[k] if m < 0 else real[k]
+            harmonics.append((scale if m == 0 else sqrt(2) * scale) * legendre[degree_l, k] * angular)
+    return jnp.stack(harmonics)

@@ -1,0 +1,40 @@
+"""Norms, unit vectors and the local orbital frame, finite in value and gradient everywhere."""
+
+import jax.numpy as jnp
+
+from keplearn.shapes import Scalar, Vector
+
+# Below this length (canonical units) a vector's norm is held at it: no orbit comes near, a random network may.
+SMALL = 1e-6
+# ε of û = d/(|d| + ε).
+EPSILON = 1e-8
+
+
+def norm(x: Vector, floor: float = SMALL) -> Scalar:
+    """Return max(|x|, floor), with gradient zero where the floor holds."""
+    return jnp.sqrt(jnp.maximum(jnp.sum(x * x), floor * floor))
+
+
+def unit(x: Vector) -> Vector:
+    """Return x/|x|, and x/SMALL below SMALL."""
+    return x / norm(x)
+
+
+def direction(d: Vector) -> Vector:
+    """Return û = d/(|d| + ε), the direction that an output layer makes of three network outputs."""
+    return d / (norm(d, EPSILON) + EPSILON)
+
+
+def angular_momentum(r: Vector, v: Vector) -> Vector:
+    """Return r × v."""
+    return jnp.stack([r[1] * v[2] - r[2] * v[1], r[2] * v[0] - r[0] * v[2], r[0] * v[1] - r[1] * v[0]])
+
+
+def rtn_frame(r: Vector, v: Vector) -> tuple[Vector, Vector, Vector]:
+    """Return R̂ = r̂, T̂ = N̂ × R̂ and N̂ = (r × v)/|r × v|, ẑ where r × v vanishes (SPEC 2)."""
+    h = angular_momentum(r, v)
+    radial_motion = jnp.sum(h * h) < SMALL**2
+    z_axis = jnp.array([0.0, 0.0, 1.0], r.dtype)
+    normal = jnp.where(radial_motion, z_axis, h / norm(h))
+    radial = unit(r)
+    return radial, angular_momentum(normal, radial), normal

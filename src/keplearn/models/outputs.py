@@ -1,0 +1,146 @@
+"""Output layers: how the network's outputs become an acceleration. Adding one is adding one function or table row here.
+
+Most take four outputs, m and d, and make M(m) · D(d) from a table of magnitude maps M and direction maps D. A head sees
+what it needs: the state, the network as a function of the state, its own trained parameters and constants of the data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from keplearn.models.geometry import EPSILON, direction, rtn_frame
+from keplearn.shapes import Scalar, Vector
+
+Network = Callable[[Vector, Vector], Float[Array, "output"]]
+
+
+class HeadValues(NamedTuple):
+    """Numbers that a head may use besides the network: trained (``log_scale``) and of the training data."""
+
+    log_scale: Scalar
+    max_acceleration: Scalar
+
+
+Head = Callable[[Vector, Vector, Network, HeadValues], Float[Array, "3_or_6"]]
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """An output layer and what is known of it.
+
+    ``size``: network outputs. ``uses_velocity``: itself, whatever the features. ``position_features_only``: it is an
+    error with velocity features. ``signed_magnitude``: output 0 is the m whose sign changes are counted.
+    ``whole_state``: it returns dy/dt (6) and not an acceleration (3). ``rotation_equivariant``: with invariant
+    features a rotated state gives the rotated acceleration.
+    """
+
+    function: Head
+    size: int
+    uses_velocity: bool = False
+    position_features_only: bool = False
+    signed_magnitude: bool = False
+    whole_state: bool = False
+    rotation_equivariant: bool = False
+
+
+MAGNITUDES: dict[str, Callable[[Scalar, HeadValues], Scalar]] = {
+    "m": lambda m, values: m,
+    "|m|": lambda m, values: jnp.abs(m),
+    "s|m|": lambda m, values: jnp.exp(values.log_scale) * jnp.abs(m),
+    "softplus(m)": lambda m, values: jax.nn.softplus(m),
+    "softplus(m)+ε": lambda m, values: jax.nn.softplus(m) + EPSILON,
+    "exp(m)": lambda m, values: jnp.exp(m),
+    "tanh(m)": lambda m, values: jnp.tanh(m),
+    "a_max sigmoid(m)": lambda m, values: values.max_acceleration * jax.nn.sigmoid(m),
+}
+
+DIRECTIONS: dict[str, Callable[[Vector], Vector]] = {
+    "d": lambda d: d,
+    "tanh(d)": jnp.tanh,
+    "û(d)": direction,
+    "û(tanh d)": lambda d: direction(jnp.tanh(d)),
+}
+
+# The names that users have, as M(m) · D(d). In users' oldest runs, before it was changed, `mlp_4D` meant m · d.
+PRODUCTS: dict[str, tuple[str, str]] = {
+    "mlp_4D_signed": ("m", "d"),
+    "mlp_4D": ("|m|", "d"),
+    "mlp_4D_softplus": ("softplus(m)", "d"),
+    "mlp_4D_accsoftplus": ("softplus(m)", "d"),
+    "mlp_4D_activation": ("tanh(m)", "tanh(d)"),
+    "mlp_4D_unit": ("|m|", "û(d)"),
+    "mlp_4D_signed_unit": ("m", "û(d)"),
+    "mlp_4D_unit_scaled": ("s|m|", "û(d)"),
+    "mlp_4D_unit_softplus": ("softplus(m)", "û(d)"),
+    "mlp_4D_logmag_exp": ("exp(m)", "d"),
+    "mlp_4D_logmag_unit_exp": ("exp(m)", "û(d)"),
+    "mlp_4D_logmag_unit_softplus": ("softplus(m)+ε", "û(d)"),
+    "mlp_4D_logmag_unit_tanh_exp": ("exp(m)", "û(tanh d)"),
+    "mlp_4D_logmag_unit_tanh_softplus": ("softplus(m)+ε", "û(tanh d)"),
+    "mlp_4D_unit_sigmoid": ("a_max sigmoid(m)", "û(d)"),
+}
+
+
+def product_head(magnitude: str, direction: str) -> Head:
+    """Make the head M(m) · D(d) of two rows of the tables above."""
+
+    def head(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+        outputs = network(r, v)
+        return MAGNITUDES[magnitude](outputs[0], values) * DIRECTIONS[direction](outputs[1:])
+
+    return head
+
+
+OUTPUT_LAYERS: dict[str, OutputLayer] = {
+    name: OutputLayer(product_head(*maps), size=4, signed_magnitude=True) for name, maps in PRODUCTS.items()
+}
+
+
+def output_layer(size: int, **facts: bool):
+    """Enter a head into the table under its own name."""
+
+    def enter(function: Head) -> Head:
+        OUTPUT_LAYERS[function.__name__] = OutputLayer(function, size, **facts)
+        return function
+
+    return enter
+
+
+@output_layer(size=6, whole_state=True)
+def mlp_simple(r: Vector, v: Vector, network: Network, values: HeadValues) -> Float[Array, "6"]:
+    """Return the whole of dy/dt as the network emits it: its r' need not be v."""
+    return network(r, v)
+
+
+@output_layer(size=3)
+def mlp_simple_hybrid(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return the acceleration as the network emits it."""
+    return network(r, v)
+
+
+@output_layer(size=3, uses_velocity=True, rotation_equivariant=True)
+def mlp_rtn(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return a_R R̂ + a_T T̂ + a_N N̂."""
+    return _from_rtn(r, v, network(r, v))
+
+
+@output_layer(size=4, uses_velocity=True, rotation_equivariant=True, signed_magnitude=True)
+def mlp_rtn_logmag_unit_exp(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return exp(m) û(d) with d in the RTN frame."""
+    outputs = network(r, v)
+    return _from_rtn(r, v, jnp.exp(outputs[0]) * direction(outputs[1:]))
+
+
+@output_layer(size=1, position_features_only=True, rotation_equivariant=True)
+def potential(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return -∇U of the network's one output as a function of position: a conservative field."""
+    return -jax.grad(lambda x: network(x, v)[0])(r)
+
+
+def _from_rtn(r: Vector, v: Vector, components: Vector) -> Vector:
+    radial, transverse, normal = rtn_frame(r, v)
+    return components[0] * radial + components[1] * transverse + components[2] * normal

@@ -1,0 +1,70 @@
+"""A run's training as a list of phases, and what each step of a phase takes: its learning rate and its batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int32
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase: a time window of the orbit, a segment length, and how its steps are taken (SPEC 3)."""
+
+    window: tuple[float, float]
+    learning_rate: float
+    steps: int
+    segment_length: int
+    optimizer: str = "adam"
+    schedule: str = "constant"
+    integrator: str = "grid"
+
+    def learning_rates(self, first: int, last: int) -> Float64[np.ndarray, "step"]:
+        """Learning rates of the steps first ≤ k < last: constant, or a half cosine from the rate down to 0."""
+        steps = np.arange(first, last)
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + np.cos(np.pi * steps / self.steps)) / 2
+        return np.full(len(steps), self.learning_rate)
+
+
+def batch_order(
+    seed: int, phase: int, first: int, last: int, n_segments: int, batch_size: int
+) -> Int32[np.ndarray, "step batch"]:
+    """Indices of the segments in the batches of the steps first ≤ k < last.
+
+    Without replacement within an epoch, the incomplete last batch dropped. A function of seed, phase and step alone,
+    so that a resumed run takes the batches that it would have taken.
+    """
+    per_epoch = n_segments // batch_size
+    rows = []
+    for epoch in range(first // per_epoch, -(-last // per_epoch)):
+        shuffled = np.random.default_rng([seed, phase, epoch]).permutation(n_segments)
+        rows.append(shuffled[: per_epoch * batch_size].reshape(per_epoch, batch_size))
+    skipped = first // per_epoch * per_epoch
+    return np.concatenate(rows)[first - skipped : last - skipped].astype(np.int32)
+
+
+def random_rotations(
+    seed: int, phase: int, first: int, last: int, batch_size: int, planar: bool
+) -> Float64[np.ndarray, "step 3 3 batch"]:
+    """Rotation matrices for the segments of each step's batch, uniform about z (planar) or over all of space.
+
+    In space from uniform random quaternions (Shoemake, Graphics Gems III, 1992). A function of seed, phase and step.
+    """
+    matrices = []
+    for step in range(first, last):
+        draw = np.random.default_rng([seed, phase, step, 1])
+        if planar:
+            angle = draw.uniform(0, 2 * np.pi, batch_size)
+            q = np.stack([np.cos(angle / 2), 0 * angle, 0 * angle, np.sin(angle / 2)])
+        else:
+            q = draw.standard_normal((4, batch_size))
+            q /= np.linalg.norm(q, axis=0)
+        w, x, y, z = q
+        matrices.append(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+            ]
+        )
+    return np.array(matrices)

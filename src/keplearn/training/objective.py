@@ -1,0 +1,148 @@
+"""What is minimised: a batch of segments integrated with the model, and its loss as a function of a flat vector."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float
+
+from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.shapes import Scalar
+from keplearn.training.losses import Parts, Solved, Weights, total_loss
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All of a phase that is compiled in; phases with one problem and equal shapes share a program."""
+
+    architecture: Architecture
+    grid: Grid
+    integrator: str
+    loss: str
+    additive: tuple[str, ...]
+    optimizer: str
+    dtype: str
+    augment: bool = False
+
+
+class Batch(NamedTuple):
+    """Segments (sample, 6, segment) with times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
+
+    states: Float[Array, "sample 6 segment"]
+    times: Float[Array, "sample segment"]
+    keep: Float[Array, "segment"]
+
+
+class Constants(NamedTuple):
+    """Numbers that enter a step and are no reason to compile again."""
+
+    max_acceleration: Scalar
+    weights: Weights
+    rtol: Scalar
+    atol: Scalar
+
+
+@cache
+def _unravel(architecture: Architecture, dtype: str):
+    return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
+
+
+def assemble(problem: Problem, flat: Float[Array, "parameter"], max_acceleration: Scalar) -> NeuralODE:
+    """Make the model of a flat vector of parameters."""
+    parameters = _unravel(problem.architecture, problem.dtype)(flat)
+    return NeuralODE(parameters, max_acceleration, problem.architecture)
+
+
+def solve(
+    problem: Problem, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar
+) -> Float[Array, "sample_after_first 6 segment"]:
+    """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN."""
+    initial = batch.states[0]
+    if problem.integrator == "adaptive":
+        ys, ok = jax.vmap(
+            lambda y, t: adaptive_solve(model, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
+        )(initial, batch.times)
+        return jnp.where(ok, ys, jnp.nan)[1:]
+    if problem.architecture.outputs.whole_state:
+        fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, problem.grid), in_axes=-1, out_axes=-1)
+        return fixed(initial, batch.times)[1:]
+    acceleration = jax.vmap(model.acceleration, in_axes=-1, out_axes=-1)
+    return grid_solve(
+        acceleration, initial[:3], initial[3:], batch.times, problem.grid, problem.architecture.uses_velocity
+    )
+
+
+def objective(
+    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
+) -> tuple[Scalar, Parts]:
+    """Return the loss of a batch and its parts. Lost segments must have been replaced, not only marked."""
+    model = assemble(problem, flat, constants.max_acceleration)
+    predicted = solve(problem, model, batch, constants.rtol, constants.atol)
+    solved = Solved(predicted, batch.states[1:], batch.states[0], batch.keep, model)
+    return total_loss(problem.loss, problem.additive, solved, constants.weights)
+
+
+def validation(
+    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
+) -> tuple[Scalar, Parts, Scalar]:
+    """Return loss, parts and the number of lost segments, which do not count in them."""
+    model = assemble(problem, flat, constants.max_acceleration)
+    predicted = solve(problem, model, batch, constants.rtol, constants.atol)
+    finite = jnp.all(jnp.isfinite(predicted), axis=(0, 1))
+    truth = batch.states[1:]
+    solved = Solved(
+        jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model
+    )
+    loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
+    return loss, parts, jnp.sum(~finite).astype(jnp.int32)
+
+
+def without_lost(
+    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
+) -> Batch:
+    """Mark the segments whose own loss or gradient is not finite, and put a healthy one in their place.
+
+    Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its place
+    and ``keep`` 0, a lost segment contributes neither value nor gradient.
+    """
+
+    def healthy(one: Batch) -> Array:
+        single = jax.tree.map(lambda x: x[..., None], one)
+        value, gradient = jax.value_and_grad(lambda x: objective(problem, x, single, constants)[0])(flat)
+        return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+
+    by_segment = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), batch)
+    good = jax.lax.map(healthy, by_segment, batch_size=min(64, batch.keep.shape[0]))
+    return replace_lost(batch, good)
+
+
+def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
+    """Put the first good segment in the place of those that are not, with ``keep`` 0."""
+    substitute = jnp.argmax(good)
+    states, times = (jnp.where(good, x, x[..., substitute][..., None]) for x in (batch.states, batch.times))
+    return Batch(states, times, batch.keep * good)
+
+
+def grid_error(batch: Batch, grid: Grid, depends_on_velocity: bool) -> float:
+    """Return the 99th percentile of |ŷ - y|/|y| of the grid's steps and dense output on true two-body segments.
+
+    The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³ (canonical).
+    """
+
+    def law(r: Array, v: Array) -> Array:
+        return -r / jnp.sum(r * r, axis=0) ** 1.5
+
+    solved = _law_solve(law, batch, grid, depends_on_velocity)
+    truth = np.asarray(batch.states[1:])
+    error = np.linalg.norm(np.asarray(solved) - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    return float(np.percentile(error, 99))
+
+
+def _law_solve(law, batch: Batch, grid: Grid, depends_on_velocity: bool) -> Array:
+    initial = batch.states[0]
+    return grid_solve(law, initial[:3], initial[3:], batch.times, grid, depends_on_velocity)
