@@ -76,6 +76,8 @@ def open_netcdf(path: Path) -> "xarray.Dataset":
     try:
         with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
             return content.load()
+    except ImportError:
+        raise  # a broken installation is no fault of the file
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
         raise KeplearnError(
             f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
