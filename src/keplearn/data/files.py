@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keplearn.data.orbit_dataset import VARIABLES, OrbitDataset
+from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
 from keplearn.errors import KeplearnError
 from keplearn.orbits.elements import ELEMENT_NAMES
 
@@ -76,6 +76,8 @@ def open_netcdf(path: Path) -> "xarray.Dataset":
     try:
         with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
             return content.load()
+    except ImportError:
+        raise  # a broken installation is no fault of the file
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
         raise KeplearnError(
             f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
@@ -136,10 +138,13 @@ def _check_layout(content: "xarray.Dataset", path: Path) -> None:
         raise KeplearnError(f"{path}: it lacks {', '.join(missing)}.")
     for key in _TEXTS:
         if not isinstance(content.attrs[key], str):
-            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not text.")
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]}, not text.")
     for key in ("planar", "mu"):
         if not isinstance(content.attrs[key], (int, float, np.number)):
-            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not a number.")
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]}, not a number.")
+    source = content.attrs["acceleration_source"]
+    if source not in SOURCES:
+        raise KeplearnError(f"{path}: acceleration_source is {source}, not one of {', '.join(SOURCES)}.")
     for key, (dims, units) in VARIABLES.items():
         variable = content[key]
         if variable.dims != dims:

@@ -86,6 +86,8 @@ def elements_from_states(states: StateArray, mu: float) -> StateArray:
     ω is u − ν with the argument of latitude u = ω + ν measured from the computed node. So where Ω, ω and ν
     are badly conditioned one by one (i or e near 0), their errors cancel and the state comes back in full.
     """
+    if states.ndim == 1:
+        return elements_from_states(states[None], mu)[0]
     position, velocity = states[..., :3], states[..., 3:]
     radius = np.linalg.norm(position, axis=-1)
     momentum = np.cross(position, velocity)
