@@ -80,7 +80,15 @@ def test_import_writes_a_dataset(keplearn, tmp_path):
     code, out, _ = keplearn("data", "import", "flight.npz", "--length-unit", "m")
     assert code == 0
     assert "wrote flight.nc: flight, 2 orbits" in out
+    assert "check --length-unit" not in out
     np.testing.assert_allclose(load_dataset("flight.nc").states, truth.states, rtol=1e-14)
+
+
+def test_import_doubts_units_that_contradict_gravity(keplearn, tmp_path):
+    truth = load_dataset("complex_TBP_2")
+    np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states)
+    _, out, _ = keplearn("data", "import", "flight.npz", "--length-unit", "m")
+    assert "check --length-unit, --time-unit and --mu" in out
 
 
 def test_import_refuses_a_grammar_name_for_the_file(keplearn, tmp_path):

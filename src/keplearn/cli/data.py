@@ -84,11 +84,16 @@ def import_(
         File to write; NAME.nc by default.
     """
     from keplearn.data.importing import import_dataset
+    from keplearn.data.summary import two_body_distance
     from keplearn.orbits.constants import MU_EARTH
 
     mu = MU_EARTH if mu is None else mu
     dataset = import_dataset(file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name)
     _save(dataset, out or Path(f"{dataset.name}.nc"))
+    distance = float(two_body_distance(dataset).mean())
+    print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
+    if distance > 50.0:
+        print("That is far: check --length-unit, --time-unit and --mu.")
 
 
 @app.command
