@@ -1,4 +1,4 @@
-"""``make bench``: measure keplearn beside the tutorial pattern, on the same core, in one run; a table and a JSON."""
+"""``make bench``: keplearn beside the tutorial pattern, on the same core, in one run; a table and a JSON."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ _WORKER = "--worker"
 def _measure(way: str, case: dict, steps: int) -> dict[str, float]:
     """Run one measurement in a process of its own, on one core."""
     job = json.dumps({"way": way, "case": case, "steps": steps})
-    done = subprocess.run([sys.executable, "-m", "benchmarks", _WORKER, job], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks", _WORKER, job]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return {"error": done.stderr.strip().splitlines()[-1]}  # pyright: ignore[reportReturnType]
     return json.loads(done.stdout.splitlines()[-1])
@@ -40,14 +41,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(_WORKER, metavar="JOB", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file of the figures")
     given = parser.parse_args()
     if given.worker:
         _work(given.worker)
         return
     from benchmarks.cases import Case
 
-    cases = [Case("velocity features, segments of 4"), Case("position features, segments of 4", "sph_4D_rinv")]
+    cases = [
+        Case("velocity features, segments of 4"),
+        Case("position features, segments of 4", "sph_4D_rinv"),
+    ]
     results = []
     print(f"{'case':36}{'way':12}{'steps/s':>10}{'ratio':>8}{'first step s':>14}{'loss %':>9}")
     for case in cases:

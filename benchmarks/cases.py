@@ -1,6 +1,5 @@
-"""What is measured: the cases, their data and starting model, and the loss that a trained model is held to."""
+"""What is measured: the cases, their data and starting model, and the loss a trained model is held to."""
 
-import os
 from dataclasses import dataclass
 
 import jax
@@ -37,18 +36,11 @@ class Case:
         return Architecture(*names, planar_constraint=True)
 
 
-def one_core() -> int:
-    """Keep this process on one core; call it before JAX is imported. Return the core."""
-    core = sorted(os.sched_getaffinity(0))[-1]
-    os.sched_setaffinity(0, {core})
-    os.environ["NPROC"] = "1"
-    return core
-
-
 def training_segments(case: Case) -> Segments:
     """Return all segments of the training orbits, in canonical units."""
     dataset = load_dataset(TRAINING)
-    return split_segments(dataset, units_for(dataset, "max_radius"), (0.0, 1.0), case.length, 1.0, "orbits").train
+    units = units_for(dataset, "max_radius")
+    return split_segments(dataset, units, (0.0, 1.0), case.length, 1.0, "orbits").train
 
 
 def starting_model(case: Case) -> NeuralODE:
@@ -61,9 +53,10 @@ def loss_of(case: Case, model: NeuralODE) -> float:
     segments = training_segments(case)
     with jax.enable_x64(True):
         exact = model.astype("float64")
-        solve = jax.jit(
-            jax.vmap(lambda y, t: adaptive_solve(exact, y, t, rtol=1e-9, atol=1e-9)[0], in_axes=-1, out_axes=-1)
+        solve = jax.vmap(
+            lambda y, t: adaptive_solve(exact, y, t, rtol=1e-9, atol=1e-9)[0], in_axes=-1, out_axes=-1
         )
-        predicted = np.asarray(solve(jnp.asarray(segments.states[0]), jnp.asarray(segments.times)))[1:]
+        predicted = jax.jit(solve)(jnp.asarray(segments.states[0]), jnp.asarray(segments.times))
     truth = segments.states[1:]
-    return float(np.mean(100 * np.linalg.norm(predicted - truth, axis=1) / np.linalg.norm(truth, axis=1)))
+    error = np.linalg.norm(np.asarray(predicted)[1:] - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    return float(np.mean(100 * error))

@@ -1,7 +1,8 @@
 """The baseline: a neural ODE trained by the pattern of Diffrax's own tutorial.
 
-A vmapped adaptive ``diffeqsolve`` (Tsit5, PID controller) inside a jitted step, a Python loop around it with a data
-loader that permutes indices, Adam from Optax on the model's leaves. Model, data, loss and units are keplearn's.
+A vmapped adaptive ``diffeqsolve`` (Tsit5, PID controller) inside a jitted step, a Python loop around it with
+a data loader that permutes indices, Adam from Optax on the model's leaves. Model, data, loss and units are
+keplearn's.
 """
 
 import time
@@ -61,11 +62,13 @@ def train(case: Case, steps: int) -> dict[str, float]:
     def make_step(ti, yi, model, state):
         value, gradient = loss(model.parameters, model, ti, yi)
         updates, state = optimizer.update(gradient, state)
-        return value, eqx.tree_at(lambda m: m.parameters, model, eqx.apply_updates(model.parameters, updates)), state
+        moved = eqx.apply_updates(model.parameters, updates)
+        return value, eqx.tree_at(lambda m: m.parameters, model, moved), state
 
     started = time.perf_counter()
     first = middle = started
-    for step, batch in zip(range(steps), _batches(len(segments), case.batch, jax.random.key(0)), strict=False):
+    batches = _batches(len(segments), case.batch, jax.random.key(0))
+    for step, batch in zip(range(steps), batches, strict=False):
         value, model, state = make_step(times[batch], states[batch], model, state)
         if step == 0:
             value.block_until_ready()

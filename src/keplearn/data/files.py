@@ -1,7 +1,5 @@
 """Datasets on disk: netCDF-4, uncompressed, written atomically, its content hash checked on reading."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +7,7 @@ import numpy as np
 
 from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
 from keplearn.errors import KeplearnError
+from keplearn.files import replacing
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
@@ -43,28 +42,9 @@ def save_dataset(dataset: OrbitDataset, path: str | Path) -> Path:
     path = Path(path)
     content = dataset.to_xarray()
     content.attrs = {"format": _MARK, **content.attrs}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same directory: os.replace is atomic only within one file system.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise KeplearnError(f"{path}: cannot write the dataset: {error}") from error
+    with replacing(path) as temporary:
+        content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
     return path
-
-
-def _umask() -> int:
-    """The process's umask; it can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def open_netcdf(path: Path) -> "xarray.Dataset":
