@@ -1,7 +1,7 @@
 """From a config to a scored run: the one path that command line, demo, sweeps and notebooks take.
 
-``train_run`` is the work unit: it makes the data, trains, keeps everything in the run's directory, and scores the
-model on its test datasets. A run that fails is a run in state ``failed`` with its reason, not an exception.
+``train_run`` is the work unit: it makes the data, trains, keeps everything in the run's directory, and scores
+the model on its test datasets. A run that fails is a run in state ``failed`` with its reason, not an exception.
 """
 
 import platform
@@ -243,8 +243,8 @@ def _keep_phase(
     error, limit = summary["grid_error"], writer.config.parameters.grid_rtol
     if error is not None and error > limit:
         summary["warnings"].append(
-            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} (99th percentile), "
-            f"above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
+            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} "
+            f"(99th percentile), above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
         )
     if summary["lost_segments"]:
         summary["warnings"].append(f"phase {result.phase}: {summary['lost_segments']} segments were lost")
@@ -310,7 +310,7 @@ def _processor() -> str:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the working directory's repository, with ``+`` where it has changes; None if none."""
+    """Return the commit of the working directory's repository, with ``+`` where it has changes, or None."""
     try:
         ask = lambda *words: subprocess.run(  # noqa: E731
             ["git", *words], capture_output=True, text=True, timeout=5, check=True

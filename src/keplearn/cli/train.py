@@ -1,4 +1,4 @@
-"""``keplearn train``: train the run set of a config, one run after another, and score each on its test datasets."""
+"""``keplearn train``: train the runs of a config one after another, and score each on its test datasets."""
 
 import json
 import sys

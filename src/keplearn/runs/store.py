@@ -1,8 +1,8 @@
-"""A run's directory: written once, atomically, by one writer; read by everybody, one run or a group as a table.
+"""A run's directory: written whole or not at all, by one writer; read by everybody, one run or a group.
 
-``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl`` while it
-trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx`` and
-``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, and ``evaluations/``.
+``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl`` while
+it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx`` and
+``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
 """
 
 import fcntl
@@ -110,7 +110,8 @@ class Run:
         files |= {f"phase:{p}": f"phase-{p}-best.eqx" for p in range(last + 1)}
         if which not in files:
             raise KeplearnError(
-                f"no model {which!r} in a run of {last + 1} phases: {', '.join(files)}.{nearest(which, files)}"
+                f"no model {which!r} in a run of {last + 1} phases, only {', '.join(files)}."
+                f"{nearest(which, files)}"
             )
         file = self.path / files[which]
         if not file.exists():
@@ -158,7 +159,7 @@ class RunWriter:
         self._lock.close()
 
     def start(self, facts: Mapping[str, Any], resume: bool) -> Checkpoint | None:
-        """Write the run as running, and return the checkpoint to go on from if ``resume`` and there is one."""
+        """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any."""
         checkpoint = self.read_checkpoint() if resume else None
         previous = Run(self.path).record if checkpoint else {}
         if checkpoint is None:
