@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keplearn.config import RunConfig, load_config, run_config
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
     from keplearn.errors import KeplearnError
+    from keplearn.evaluation.rollout import evaluate
     from keplearn.experiment import train_run
     from keplearn.models.files import load_model, save_model
     from keplearn.models.neural_ode import NeuralODE
@@ -33,6 +34,7 @@ _HOMES = {
     "OrbitDataset": "data.dataset",
     "Run": "runs.store",
     "RunConfig": "config",
+    "evaluate": "evaluation.rollout",
     "find_runs": "runs.store",
     "load_config": "config",
     "load_dataset": "data.dataset",
@@ -44,7 +46,23 @@ _HOMES = {
     "train_run": "experiment",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [
+    "KeplearnError",
+    "NeuralODE",
+    "OrbitDataset",
+    "Run",
+    "RunConfig",
+    "evaluate",
+    "find_runs",
+    "load_config",
+    "load_dataset",
+    "load_model",
+    "open_run",
+    "run_config",
+    "save_dataset",
+    "save_model",
+    "train_run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,6 @@ from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate
-from keplearn.evaluation.store import keep_evaluation
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run
@@ -143,9 +142,13 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     if p.num_trajs != -1:
         dataset = dataset.first(p.num_trajs)
     if p.planar_constraint and not dataset.planar:
-        raise KeplearnError(f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false.")
+        raise KeplearnError(
+            f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
+        )
     origin = open_run(runs, config.from_run).model() if config.from_run else None
-    units = origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
+    units = (
+        origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
+    )
     phases = make_phases(p)
     splits = [
         split_segments(dataset, units, phase.window, phase.segment_length, p.train_val_split, p.split_order)
@@ -192,7 +195,11 @@ def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
 
 
 def _train(
-    writer: RunWriter, plan: Plan, resume: Checkpoint | None, on_progress: OnProgress | None, say: Callable[[str], None]
+    writer: RunWriter,
+    plan: Plan,
+    resume: Checkpoint | None,
+    on_progress: OnProgress | None,
+    say: Callable[[str], None],
 ) -> tuple[NeuralODE, dict[str, Any]]:
     """Run the fit, write what it yields, and return the run's model and its summary."""
     total = sum(phase.steps for phase in plan.phases)
@@ -224,7 +231,9 @@ def _train(
     return model, _summary(phases)
 
 
-def _keep_phase(writer: RunWriter, result: PhaseResult, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
+def _keep_phase(
+    writer: RunWriter, result: PhaseResult, plan: Plan, say: Callable[[str], None]
+) -> dict[str, Any]:
     """Save a phase's models and return its summary; say what a reader of its numbers must know."""
     for which, model in (("best", result.best), ("final", result.final)):
         writer.model(f"phase-{result.phase}-{which}", model)

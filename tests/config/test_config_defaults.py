@@ -1,9 +1,11 @@
 """Defaults that depend on the data, what contradicts the data, and the bounds of values."""
 
+from dataclasses import replace
+
 import pytest
 from config_helpers import DATA, PLANAR_TESTS, refusal, runs_of
 
-from keplearn.config import run_config
+from keplearn.config import run_config, runs_from_dict
 from keplearn.data.dataset import load_dataset
 from keplearn.data.files import save_dataset
 from keplearn.errors import KeplearnError
@@ -136,11 +138,26 @@ def test_lengths_may_be_given_in_km():
 
 
 def test_a_file_of_a_dataset_serves_as_a_name(tmp_path):
+    pytest.importorskip("h5py")
     path = tmp_path / "orbits.nc"
     save_dataset(load_dataset("simple_TBP_planar_5_train"), path)
     run = run_config(str(path))
     assert (run.problem, run.parameters.planar_constraint, run.test) == ("TBP", True, PLANAR_TESTS)
     with pytest.raises(KeplearnError, match="num_trajs"):
         run_config(str(path), num_trajs=6)
+
+
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(KeplearnError, match=r"missing\.nc"):
         run_config(str(tmp_path / "missing.nc"))
+
+
+def test_a_file_of_unknown_law_has_no_default_tests(monkeypatch):
+    known = load_dataset("simple_TBP_5_train")
+    unknown = replace(known, name="imported", problem="unknown", acceleration_source="differences")
+    monkeypatch.setattr("keplearn.data.dataset.load_dataset", lambda path: unknown)
+    run = run_config("unknown-law.nc")
+    assert (run.problem, run.parameters.planar_constraint, run.test) == ("unknown", False, ())
+    assert runs_from_dict(run.to_dict())[0].run_id == run.run_id
+    with pytest.raises(KeplearnError, match="TBP contradicts the dataset"):
+        runs_from_dict({"data": {"dataset_name": "unknown-law.nc", "problem": "2BP"}})

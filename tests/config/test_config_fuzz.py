@@ -15,7 +15,11 @@ from keplearn.config.schema import TABLES
 from keplearn.errors import KeplearnError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-VALID = "data: {dataset_name: complex_TBP_planar_1_train}\nparameters: {seed: [1, 2], lr_strategy: [[1e-3, 1e-4]]}\n"
+VALID = """
+data: {dataset_name: complex_TBP_planar_1_train}
+parameters: {seed: [1, 2], lr_strategy: [[1e-3, 1e-4]]}
+variants: [{width: 3}, {depth: 1}]
+"""
 KEYS = [*TABLES, "variants", *(key for keys in TABLES.values() for key in keys)]
 
 words = st.text(max_size=8) | st.sampled_from(["adam", "none"])
@@ -26,7 +30,9 @@ trees = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=12,
 )
-fast = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+fast = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 
 
 def runs_or_refusal(read):
@@ -72,7 +78,7 @@ def test_any_record(record):
 @fast
 @given(st.data())
 def test_valid_files_with_a_few_changes(data):
-    text = VALID + "variants: [{width: 3}, {depth: 1}]\n"
+    text = VALID
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(text)))
         cut = data.draw(st.integers(0, 4))

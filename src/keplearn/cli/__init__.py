@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Each group of commands is a module here, imported when it is used."""
 
+import os
 import signal
 import sys
 
@@ -28,6 +29,9 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         if debug:
             raise

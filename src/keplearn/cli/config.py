@@ -3,20 +3,17 @@
 import csv
 import json
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
+from keplearn.cli.output import plain_warnings, print_table
 from keplearn.config.difference import cell, differences, flat, load_any, split_common
 from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
-from keplearn.config.loading import ConfigWarning, read_file
+from keplearn.config.loading import read_file
 from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
 
 app = App(name="config", help="Check configs, show their runs, compare them, list all keys.")
@@ -64,13 +61,13 @@ def show(
         entries = [(key, cell(v)) for key, v in common.items() if (key.partition(".")[2] in given) == wanted]
         if entries:
             print(f"\n{title}")
-            _print_table(["", "", ""], [("", *entry) for entry in entries])
+            print_table(["", "", ""], [("", *entry) for entry in entries])
     print("\nRuns")
     rows = [
         [run.run_id, *(cell(record[key]) for key in varying)]
         for run, record in zip(runs, records, strict=True)
     ]
-    _print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
+    print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
 
 
 @app.command
@@ -94,7 +91,7 @@ def diff(first: Path, second: Path, *, format: Literal["table", "json"] = "table
         return
     if found:
         rows = [(d.key, _cells(d.first), _cells(d.second)) for d in found]
-        _print_table(["key", str(first), str(second)], rows)
+        print_table(["key", str(first), str(second)], rows)
     elif ids_a == ids_b:
         print("No difference.")
     else:
@@ -112,31 +109,7 @@ def defaults() -> None:
             field = (Parameters if table == "parameters" else RunConfig).model_fields[key]
             default = DERIVED.get(key) or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
-    _print_table(["key", "default", "meaning"], rows)
-
-
-@contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Print config warnings as one plain line each, without the place in keplearn's own code."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConfigWarning)
-        yield
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-
-
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
-    if not sys.stdout.isatty():
-        widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-        for row in (titles, *rows) if any(titles) else rows:
-            print("  ".join(map(str.ljust, row, widths)).rstrip())
-        return
-    table = Table(*titles, box=None, show_header=any(titles), pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    # Values such as [adam, bfgs] would be taken for markup.
-    Console(markup=False, highlight=False).print(table)
+    print_table(["key", "default", "meaning"], rows)
 
 
 def _cells(values: Sequence[object], most: int = 8) -> str:

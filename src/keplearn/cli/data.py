@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from keplearn.cli.output import print_table
+
 app = App(name="data", help="Datasets of orbits: show, make, import, and real satellites.")
 
 
@@ -84,11 +86,16 @@ def import_(
         File to write; NAME.nc by default.
     """
     from keplearn.data.importing import import_dataset
+    from keplearn.data.summary import two_body_distance
     from keplearn.orbits.constants import MU_EARTH
 
     mu = MU_EARTH if mu is None else mu
     dataset = import_dataset(file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name)
     _save(dataset, out or Path(f"{dataset.name}.nc"))
+    distance = float(two_body_distance(dataset).mean())
+    print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
+    if distance > 50.0:
+        print("That is far: check --length-unit, --time-unit and --mu.")
 
 
 @app.command
@@ -112,7 +119,8 @@ def satellites(tle_file: Path | None = None, *, out: Path = Path("satellites.nc"
         for row in regime_table(dataset)
     ]
     columns = ["regime", "satellites", "mean %", "least %", "largest %"]
-    _print_table("Distance from the two-body law (acceleration)", columns, rows)
+    print("Distance from the two-body law (acceleration)")
+    print_table(columns, rows)
     total = sum(len(which) for which in left_out.values())
     print(f"\nframe: {dataset.provenance['frame']}\nleft out: {total}")
     for reason, which in left_out.items():
@@ -159,32 +167,11 @@ def _print_summary(content: dict[str, Any]) -> None:
         ["content hash", content["content_hash"]],
         *([key.replace("_", " "), value] for key, value in content["provenance"].items()),
     ]
-    _print_table(content["name"], ["", ""], rows)
+    print(content["name"])
+    print_table(["", ""], rows)
 
 
 def _span(bounds: list[Any], form: str, unit: str = "") -> str:
     """``least to largest unit``, or one number where they are equal."""
     least, largest = (format(bound, form) for bound in bounds)
     return f"{least if least == largest else f'{least} to {largest}'} {unit}".strip()
-
-
-def _print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A Rich table on a terminal; elsewhere plain aligned lines, never cut."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    if console.is_terminal:
-        table = Table(title=title, show_header=any(columns), box=box.SIMPLE_HEAD, title_justify="left")
-        for k, column in enumerate(columns):
-            table.add_column(column, overflow="fold", justify="right" if k and any(columns) else "left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        return
-    lines = [columns, *rows] if any(columns) else rows
-    widths = [max(len(line[k]) for line in lines) for k in range(len(columns) - 1)]
-    print(title)
-    for line in lines:
-        print("  ".join([*(cell.ljust(w) for cell, w in zip(line, widths, strict=False)), line[-1]]))

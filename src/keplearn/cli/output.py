@@ -1,4 +1,4 @@
-"""What the commands share in printing: tables, numbers, warnings. Plain and never wrapped where no terminal is."""
+"""What the commands share in printing: tables, numbers, warnings; plain where no terminal is."""
 
 import sys
 import warnings
@@ -20,16 +20,25 @@ def number(value: object) -> str:
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     if not sys.stdout.isatty():
-        widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
         for row in (titles, *rows) if any(titles) else rows:
             print("  ".join(map(str.ljust, row, widths)).rstrip())
         return
-    table = Table(*titles, box=None, show_header=any(titles), pad_edge=False, header_style="bold")
+    # Values such as [adam, bfgs] would be taken for markup.
+    console = Console(markup=False, highlight=False)
+    if sum(widths) + 2 * len(widths) > console.width and len(rows) < len(titles) > 3:
+        titles, *rows = zip(titles, *rows, strict=True)  # too wide: runs side by side
+    console.print(_rich_table(titles, rows))
+
+
+def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, show_header=any(titles), pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        table.add_column(title, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*row)
-    # Values such as [adam, bfgs] would be taken for markup.
-    Console(markup=False, highlight=False).print(table)
+    return table
 
 
 @contextmanager

@@ -91,7 +91,9 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
     if scores:
         keys = list(next(iter(scores.values())))
         print("\nscores")
-        print_table(["", *scores], [[key, *(number(score[key]) for score in scores.values())] for key in keys])
+        print_table(
+            ["", *scores], [[key, *(number(score[key]) for score in scores.values())] for key in keys]
+        )
 
 
 def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:

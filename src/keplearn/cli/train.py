@@ -90,9 +90,13 @@ def _configs(
     if resume is not None:
         run = open_run(runs, resume)
         if overrides:
-            raise KeplearnError("--resume goes on with the run's own config; to change it: --from RUN --set …")
+            raise KeplearnError(
+                "--resume goes on with the run's own config; to change it: --from RUN --set …"
+            )
         if run.state == "failed":
-            raise KeplearnError(f"run {run.run_id} failed ({run.record['reason']}): there is nothing to go on from.")
+            raise KeplearnError(
+                f"run {run.run_id} failed ({run.record['reason']}): there is nothing to go on from."
+            )
         return [run.config]
     assert from_ is not None
     origin = open_run(runs, from_)
@@ -126,7 +130,12 @@ def _print_scores(trained: "list[Run]") -> None:
     from keplearn.cli.output import number, print_table
 
     datasets = list(dict.fromkeys(name for run in trained for name in run.record.get("scores", {})))
-    titles = ["run", "state", "steps/s", *(f"{key} % {name}" for name in datasets for key in ("mean", "field"))]
+    titles = [
+        "run",
+        "state",
+        "steps/s",
+        *(f"{key} % {name}" for name in datasets for key in ("mean", "field")),
+    ]
     rows = []
     for run in trained:
         scores, summary = run.record.get("scores", {}), run.record.get("summary") or {}

@@ -88,8 +88,8 @@ def _none_word(value: object) -> object:
     return None if value in ("none", "None") else value
 
 
-def _file_name(text: str) -> str:
-    """Groups name directories, so they must be able to."""
+def plain_name(text: str) -> str:
+    """Groups and run ids name directories, so they must be able to, and must not lead out of one."""
     if not text.isprintable() or "/" in text or "\\" in text or text.strip() != text or text[:1] in ("", "."):
         raise ValueError(
             "must be able to name a directory (printable, no slashes, no space at the ends, no dot in front)"
@@ -118,7 +118,7 @@ SegmentLength = Annotated[Integer, Field(ge=2, le=10**6)]
 Window = Annotated[tuple[Float, Float], BeforeValidator(_pair), AfterValidator(_window)]
 LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]
 
-Group = Annotated[str, AfterValidator(_file_name)]
+Group = Annotated[str, AfterValidator(plain_name)]
 Problem = Annotated[str, AfterValidator(_problem)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
 FeatureLayer = Annotated[str, _name(lambda: known_names()["feature_layer"])]
@@ -126,7 +126,7 @@ OutputLayer = Annotated[str, _name(lambda: known_names()["output_layer"])]
 Activation = Annotated[str, _name(lambda: known_names()["activation"])]
 OptionalActivation = Annotated[Activation | None, BeforeValidator(_none_word)]
 Loss = Annotated[str, _name(lambda: known_names()["loss_fcn"])]
-Optimizer = Annotated[str, _one_of("adam", "bfgs")]
+Optimizer = Annotated[str, _name(lambda: known_names()["optimizer"])]
 Schedule = Annotated[str, _one_of("constant", "cosine")]
 Integrator = Annotated[str, _one_of("grid", "adaptive")]
 SplitOrder = Annotated[str, _one_of("orbits", "segments")]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from keplearn.errors import KeplearnError, nearest
@@ -71,14 +71,18 @@ def read_text(text: str, source: str, numbered: bool = True) -> Document:
     """Read YAML text; ``source`` names it in messages, with the line if ``numbered``."""
     reader = _Reader(source, numbered)
     try:
-        root = YAML(typ="rt").compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # allowed in YAML
+            root = YAML(typ="rt").compose(text)
         tables = reader.value(root, ()) if root is not None else None
     except KeplearnError:
         raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = reader.at(mark.line) if mark is not None else source
-        raise KeplearnError(f"{place}: not valid YAML: {error.problem or error.context}") from error
+        raise KeplearnError(
+            f"{place}: not valid YAML: {str(error.problem or error.context)[:200]}"
+        ) from error
     except RecursionError as error:
         raise KeplearnError(f"{source}: nested more than {MAX_DEPTH} deep: not a config file") from error
     except YAMLError as error:
@@ -116,7 +120,9 @@ class _Reader:
             return [self.value(item, (*location, i)) for i, item in enumerate(node.value)]
         if isinstance(node, ScalarNode):
             return self.scalar(node)
-        raise KeplearnError(f"{self.place(node)}: the YAML tag {str(node.tag)!r} has no meaning in a config")
+        raise KeplearnError(
+            f"{self.place(node)}: the YAML tag {str(node.tag)[:80]!r} has no meaning in a config"
+        )
 
     def mapping(self, node: MappingNode, location: Location) -> dict[str, object]:
         table: dict[str, object] = {}
@@ -164,4 +170,6 @@ class _Reader:
             return None
         if kind in ("str", "timestamp"):  # a date is text here: a group may be named by one
             return text
-        raise KeplearnError(f"{self.place(node)}: the YAML tag {str(node.tag)!r} has no meaning in a config")
+        raise KeplearnError(
+            f"{self.place(node)}: the YAML tag {str(node.tag)[:80]!r} has no meaning in a config"
+        )

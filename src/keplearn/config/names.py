@@ -4,83 +4,31 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-# TODO until the tables exist: keplearn.models.features.FEATURE_LAYERS
-_POSITION_FEATURES = ("sph_4D_rinv", "sph_4D_logr", "log_radius", "fourier")
-_VELOCITY_FEATURES = (
-    "sph_4D_rinv_vel",
-    "sph_4D_rinv_vinv",
-    "sph_4D_rinv_vel_harmonics",
-    "sph_4D_logr_vel",
-    "sph_4D_rinv_rtn",
-    "sph_4D_rinv_speed",
-    "radial_transverse",
-    "cartesian",
-)
-# TODO until the tables exist: keplearn.models.outputs.OUTPUT_LAYERS
-_OUTPUT_LAYERS = (
-    "mlp_4D",
-    "mlp_4D_signed",
-    "mlp_4D_softplus",
-    "mlp_4D_accsoftplus",
-    "mlp_4D_activation",
-    "mlp_4D_unit",
-    "mlp_4D_signed_unit",
-    "mlp_4D_unit_scaled",
-    "mlp_4D_unit_softplus",
-    "mlp_4D_logmag_exp",
-    "mlp_4D_logmag_unit_exp",
-    "mlp_4D_logmag_unit_softplus",
-    "mlp_4D_logmag_unit_tanh_exp",
-    "mlp_4D_logmag_unit_tanh_softplus",
-    "mlp_4D_unit_sigmoid",
-    "mlp_simple",
-    "mlp_simple_hybrid",
-    "mlp_rtn",
-    "mlp_rtn_logmag_unit_exp",
-    "potential",
-)
-# TODO until the tables exist: keplearn.models.activations.ACTIVATIONS
-_ACTIVATIONS = (
-    *(
-        "tanh",
-        "sin",
-        "prelu",
-        "shifted_softplus",
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "celu",
-        "selu",
-        "gelu",
-    ),
-    *("silu", "swish", "mish", "sigmoid", "log_sigmoid", "softplus", "soft_sign", "squareplus", "hard_tanh"),
-    *("hard_sigmoid", "hard_silu", "hard_swish", "sparse_plus", "sparse_sigmoid", "identity"),
-)
-# TODO until the tables exist: keplearn.training.losses.LOSSES
-_LOSSES = (
-    "percent_error",
-    "mean_squared_error",
-    "percent_error_plus_nmse",
-    "percent_error_with_attraction",
-    "relative_squared_error",
-)
-
 
 @cache
 def known_names() -> dict[str, tuple[str, ...]]:
-    """Return the valid names of layers, activations and losses, by the config key that chooses one."""
+    """Return the valid names of layers, activations, losses, optimisers, by the key that chooses one."""
+    # Imported here because the tables bring JAX with them, which a mistake in a key should not wait for.
+    from keplearn.models.activations import ACTIVATIONS
+    from keplearn.models.features import FEATURE_LAYERS
+    from keplearn.models.outputs import OUTPUT_LAYERS
+    from keplearn.training.losses import LOSSES
+    from keplearn.training.optimizers import OPTIMIZERS
+
     return {
-        "feature_layer": _POSITION_FEATURES + _VELOCITY_FEATURES,
-        "output_layer": _OUTPUT_LAYERS,
-        "activation": _ACTIVATIONS,
-        "loss_fcn": _LOSSES,
+        "feature_layer": tuple(FEATURE_LAYERS),
+        "output_layer": tuple(OUTPUT_LAYERS),
+        "activation": tuple(ACTIVATIONS),
+        "loss_fcn": tuple(LOSSES),
+        "optimizer": tuple(OPTIMIZERS),
     }
 
 
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
-    return feature_layer in _VELOCITY_FEATURES  # TODO until the tables exist
+    from keplearn.models.features import FEATURE_LAYERS
+
+    return FEATURE_LAYERS[feature_layer].uses_velocity
 
 
 class DatasetFacts(NamedTuple):

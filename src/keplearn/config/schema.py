@@ -139,6 +139,9 @@ class RunConfig(BaseModel):
     dataset_name: str = Field(description="the training data: a dataset's name, or a .nc file")
     problem: f.Problem = Field(description="TBP (or 2BP), J2, CR3BP; must agree with the dataset")
     test: tuple[str, ...] = Field(description="datasets scored when training ends (one list, not an axis)")
+    from_run: str | None = Field(
+        None, description="a finished run (group/id) whose model this one goes on from"
+    )
     parameters: Parameters
 
     @cached_property
@@ -150,7 +153,11 @@ class RunConfig(BaseModel):
         """
         what = {
             "group": self.group,
-            "data": {key: getattr(self, key) for key in TABLES["data"]},
+            "data": {
+                key: getattr(self, key)
+                for key in TABLES["data"]
+                if key != "from_run" or self.from_run is not None
+            },
             "parameters": self.parameters.model_dump(),
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
@@ -196,7 +203,7 @@ class RunConfig(BaseModel):
 #: The keys of each table of a config file.
 TABLES: dict[str, tuple[str, ...]] = {
     "wandb": ("group", "project", "entity", "mode"),
-    "data": ("dataset_name", "problem", "test"),
+    "data": ("dataset_name", "problem", "test", "from_run"),
     "parameters": tuple(Parameters.model_fields),
 }
 

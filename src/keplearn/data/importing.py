@@ -58,8 +58,8 @@ def import_dataset(
     ------
     KeplearnError
         With file, line (or orbit and sample) and value: non-numeric or non-finite cells, missing columns,
-        times that repeat or decrease, fewer than 7 samples an orbit, units that contradict the file, velocities
-        that are no derivative of the positions.
+        times that repeat or decrease, fewer than 7 samples an orbit, units that contradict the file,
+        velocities that are no derivative of the positions.
     """
     path = Path(path)
     length, time = _scale("length", length_unit, LENGTHS_KM), _scale("time", time_unit, TIMES_S)

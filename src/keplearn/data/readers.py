@@ -149,17 +149,18 @@ def _read_netcdf(path: Path) -> RawFile:
 def _choose_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> tuple[str, list[str]]:
     """Names of the array of times and of those that make the states; all are there and numeric."""
     times_name = next((name for name in _TIME_NAMES if name in arrays), None)
+    used: list[str]
     if "states" in arrays:
         used = ["states"]
     elif "position" in arrays and "velocity" in arrays:
         used = ["position", "velocity"]
     else:
-        used = list(STATE_COLUMNS)
+        used = [*STATE_COLUMNS]
     missing = [name for name in used if name not in arrays] + ([] if times_name else ["t"])
     if missing or times_name is None:
         raise KeplearnError(
-            f"{path}: it lacks {', '.join(missing)}. Wanted: t with {', '.join(STATE_COLUMNS)} (orbit, sample), "
-            "or with position and velocity (orbit, sample, 3), or with states (orbit, sample, 6)."
+            f"{path}: it lacks {', '.join(missing)}. Wanted: t with {', '.join(STATE_COLUMNS)} "
+            "(orbit, sample), or with position and velocity (orbit, sample, 3), or states (orbit, sample, 6)."
         )
     for name in (times_name, *used):
         if arrays[name].dtype.kind not in "fiu":
@@ -172,8 +173,8 @@ def _from_arrays(
 ) -> list[RawOrbit]:
     """Orbits from arrays (orbit, sample), or (sample,) for one orbit; NaN times at the end are padding.
 
-    The time is ``t``, ``time`` or ``times``; the states are ``states`` (…, 6), or ``position`` and ``velocity``
-    (…, 3), or x, y, z, vx, vy, vz. Times of shape (sample,) serve all orbits.
+    The time is ``t``, ``time`` or ``times``; the states are ``states`` (…, 6), or ``position`` and
+    ``velocity`` (…, 3), or x, y, z, vx, vy, vz. Times of shape (sample,) serve all orbits.
     """
     times_name, used = _choose_arrays(arrays, path)
     times = np.asarray(arrays[times_name], dtype=np.float64)

@@ -1,5 +1,6 @@
 """Real satellites as a dataset; what was left out is counted beside it."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ def satellites_dataset(
     if is_name(name):
         raise KeplearnError(f"{name} is the name of a dataset that keplearn makes; satellites need another.")
     found = propagate_satellites(path)
+    left_out = [f"{reason}: {', '.join(which)}" for reason, which in found.left_out.items()]
     dataset = OrbitDataset(
         name=name,
         problem=UNKNOWN_PROBLEM,
@@ -45,11 +47,9 @@ def satellites_dataset(
         orbit_names=found.names,
         provenance={
             "origin": f"two-line elements: {found.source}",
-            "method": "SGP4 from the epoch over one revolution at 1 degree of mean anomaly",
+            "method": f"SGP4 (sgp4 {version('sgp4')}) over one revolution, 1° of mean anomaly a sample",
             "frame": "TEME (true equator, mean equinox of the epoch)",
-            "left_out": "; ".join(
-                f"{reason}: {', '.join(which)}" for reason, which in found.left_out.items()
-            ),
+            "left_out": "; ".join(left_out) or "nothing",
         },
     )
     return dataset, found.left_out

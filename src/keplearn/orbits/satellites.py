@@ -14,13 +14,13 @@ import numpy as np
 from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS
 from keplearn.orbits.differences import acceleration_by_differences
+from keplearn.orbits.elements import SAMPLES
 from keplearn.orbits.tle import TwoLines, read_two_lines
 from keplearn.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, StateArray
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
 
-SAMPLES = 360
 MAX_SEMI_MAJOR_AXIS = 1.05 * GEO_RADIUS
 MIN_PERIGEE_HEIGHT = 100.0
 MAX_DECAY = 1e-3

@@ -8,7 +8,6 @@ trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``
 import fcntl
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.config import RunConfig
+from keplearn.config.fields import plain_name
 from keplearn.errors import KeplearnError, nearest
 from keplearn.files import replacing, write_text
 from keplearn.models.files import load_model, save_model
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATES = ("running", "finished", "failed", "interrupted")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
 
 
-def plain_name(text: str, what: str) -> str:
+def directory_name(text: str, what: str) -> str:
     """Return a run id or group name, or refuse one that could lead out of the runs directory."""
-    if not PLAIN_NAME.fullmatch(text):
-        raise KeplearnError(f"{what} {text!r} is not a plain name: letters, digits, '.', '_' and '-' only.")
-    return text
+    try:
+        return plain_name(text)
+    except ValueError as error:
+        raise KeplearnError(f"{what} {text!r} is not a plain name: it {error}.") from None
 
 
 class Run:
@@ -54,7 +54,8 @@ class Run:
         file = self.path / "run.json"
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            record["state"], record["config"], record["run_id"]
+            if missing := {"state", "config", "run_id", "started"} - set(record):
+                raise KeyError(f"{sorted(missing)[0]} is missing")
         except FileNotFoundError:
             raise KeplearnError(f"{self.path}: not a run's directory: it has no run.json.") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -130,7 +131,7 @@ class RunWriter:
     """The one writer of a run's directory, from its first line to its end; use it as a context manager."""
 
     def __init__(self, runs: Path, config: RunConfig):
-        self.path = runs / plain_name(config.group, "group") / plain_name(config.run_id, "run id")
+        self.path = runs / directory_name(config.group, "group") / directory_name(config.run_id, "run id")
         self.config = config
         self.record: dict[str, Any] = {}
 
@@ -266,7 +267,7 @@ def find_runs(runs: Path, group: str | None = None, state: str | None = None) ->
     """
     if state is not None and state not in STATES:
         raise KeplearnError(f"no state {state!r}: {', '.join(STATES)}.{nearest(state, STATES)}")
-    groups = [runs / plain_name(group, "group")] if group is not None else sorted(_directories(runs))
+    groups = [runs / directory_name(group, "group")] if group is not None else sorted(_directories(runs))
     if group is not None and not groups[0].is_dir():
         names = [path.name for path in _directories(runs)]
         raise KeplearnError(f"no group {group!r} in {runs}.{nearest(group, names)}")
@@ -284,12 +285,14 @@ def open_run(runs: Path, reference: str) -> Run:
         If there is none, or several, or the reference is not made of plain names.
     """
     group, _, run_id = reference.rpartition("/")
-    plain_name(run_id, "run id")
+    directory_name(run_id, "run id")
     if group:
-        plain_name(group, "group")
+        directory_name(group, "group")
     groups = [runs / group] if group else _directories(runs)
     every = [path for g in groups for path in _directories(g) if (path / "run.json").exists()]
-    matches = [path for path in every if path.name == run_id] or [p for p in every if p.name.startswith(run_id)]
+    matches = [path for path in every if path.name == run_id] or [
+        p for p in every if p.name.startswith(run_id)
+    ]
     if len(matches) == 1:
         return Run(matches[0])
     if matches:
