@@ -25,7 +25,6 @@ from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.rollout import evaluate
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run
@@ -104,12 +103,12 @@ def train_run(
             started = time.perf_counter()
             plan = prepare(config, Path(runs))
             writer.write(summary=plan.facts)
-            model, summary = _train(writer, plan, checkpoint, on_progress, say)
+            model, trained_summary = _train(writer, plan, checkpoint, on_progress, say)
             trained = time.perf_counter()
             scores = _score(writer, config, model, say)
             seconds = {"total": trained - started, "evaluate": time.perf_counter() - trained}
-            summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
-            writer.end("finished", summary=plan.facts | summary, scores=scores)
+            trained_summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
+            writer.end("finished", summary=plan.facts | trained_summary, scores=scores)
     return Run(writer.path)
 
 
@@ -324,10 +323,11 @@ def _score(
     writer: RunWriter, config: RunConfig, model: NeuralODE, say: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
     """Score the run's model on its test datasets and keep every evaluation beside the run."""
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for name in config.test:
-        evaluation = evaluate(model, load_dataset(name))
-        save_evaluation(evaluation, writer.path / "evaluations" / evaluation_file(name))
+        evaluation = keep_evaluation(writer.path, model, load_dataset(name))
         scores[name] = summary(evaluation)
         writer.write(scores=scores)
+        if scores[name]["diverged"]:
+            say(f"warning: {scores[name]['diverged']} orbits of {name} diverged")
     return scores

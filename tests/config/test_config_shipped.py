@@ -22,7 +22,7 @@ def test_shipped_studies_have_the_runs_that_they_say(name, count):
 
 
 def test_the_demo_ends_with_a_second_order_polish():
-    signed, unit, polished = (run.parameters for run in load_config(CONFIGS / "demo.yaml"))
+    signed, unit, polished = (run.parameters for run in load_config(DEMO))
     assert (signed.output_layer, unit.output_layer) == ("mlp_4D_signed", "mlp_4D_logmag_unit_exp")
     assert polished.optimizer == ("adam", "bfgs")
     assert polished.steps_strategy == (1500, 15000)
