@@ -50,7 +50,7 @@ class Split:
 def cut(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
 ) -> Segments:
-    """Cut the window of each of these orbits into non-overlapping segments of ``length`` samples; a remainder is dropped (SPEC 3).
+    """Cut each orbit's window into non-overlapping segments of ``length`` samples; a remainder is dropped.
 
     The window holds the samples round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
     """
@@ -72,7 +72,7 @@ def cut(
 def split_segments(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, fraction: float, order: str
 ) -> Split:
-    """Split into training and validation, by whole orbits (``orbits``) or by segments (``segments``), and cut.
+    """Split into training and validation, by whole orbits (``orbits``) or by ``segments``, and cut.
 
     With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is on the training set.
 
@@ -96,8 +96,9 @@ def split_segments(
         count = int(np.max(dataset.n_samples))
         start, end = _window(window, count)
         raise KeplearnError(
-            f"segment length {length} > {end - start} usable samples in the window {list(window)} of {count}: "
-            f"the phase has no training segment. Shorten segment_length_strategy or widen length_strategy."
+            f"segment length {length} > {end - start} usable samples in the window {list(window)} of "
+            f"{count}: the phase has no training segment. Shorten "
+            "segment_length_strategy or widen length_strategy."
         )
     if len(validation) == 0:
         return Split(train, train, False, held)

@@ -1,14 +1,13 @@
 """The training loop: a run's phases, each in chunks of steps inside one compiled program.
 
-``fit`` is a generator. It yields a `Progress` after each chunk, with the metrics of its steps and a way to take a
-checkpoint, and a `PhaseResult` after each phase; who calls it writes files, draws progress bars, or stops. Given a
-`Checkpoint` it goes on from there with the numbers it would have had.
+``fit`` is a generator. It yields a `Progress` after each chunk, with the metrics of its steps and a way to
+take a checkpoint, and a `PhaseResult` after each phase; who calls it writes files, draws progress bars, or
+stops. Given a `Checkpoint` it goes on from there with the numbers it would have had.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -25,11 +24,19 @@ from keplearn.shapes import Scalar
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
 from keplearn.training.objective import (
-    Batch, Constants, Problem, assemble, grid_error, objective, replace_lost, validation, without_lost,
-)  # fmt: skip
+    Batch,
+    Constants,
+    Problem,
+    assemble,
+    grid_error,
+    objective,
+    replace_lost,
+    validation,
+    without_lost,
+)
 from keplearn.training.optimizers import OPTIMIZERS
 
-# Steps in one call of a compiled chunk at most; fewer where steps are slow, so that control returns every second.
+# Steps in one call of a compiled chunk at most; fewer where steps are slow: control returns every second.
 CHUNK = 128
 SECONDS_PER_CHUNK = 1.0
 # A run fails when over half of its segments are lost this many steps in a row.
@@ -65,7 +72,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """A chunk of steps: ``rows`` one dict a step (and one a validation), and ``checkpoint()`` to go on from here."""
+    """A chunk of steps: ``rows``, one dict a step, and ``checkpoint()`` to go on from here."""
 
     phase: int
     step: int
@@ -196,7 +203,9 @@ def _rescue(
     step = optimizer.step(function, carry.parameters, carry.optimizer, orders.rates[0])
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
-        lambda new, old: jnp.where(some, new, old), (step.parameters, step.state), (carry.parameters, carry.optimizer)
+        lambda new, old: jnp.where(some, new, old),
+        (step.parameters, step.state),
+        (carry.parameters, carry.optimizer),
     )
     lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
     lost = jnp.where(step.finite, lost, batch.keep.size)
@@ -314,11 +323,13 @@ class _PhaseRunner:
         return Batch(*(jnp.asarray(x, dtype) for x in arrays))
 
     def _grid_error(self) -> float | None:
-        """99th percentile of the grid's relative error on the phase's true trajectories, if their law is known."""
+        """99th percentile of the grid's relative error on the phase's truth, if its law is known."""
         if self.phase.integrator != "grid" or not self.settings.known_law:
             return None
         with jax.enable_x64(True):
-            true = Batch(*(jnp.asarray(x) for x in (self.split.train.states, self.split.train.times)), self.data.keep)
+            true = Batch(
+                *(jnp.asarray(x) for x in (self.split.train.states, self.split.train.times)), self.data.keep
+            )
             return grid_error(true, self.problem.grid, self.problem.architecture.uses_velocity)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
@@ -353,7 +364,9 @@ class _PhaseRunner:
             self.restore(resume)
         size = 8
         while step < self.phase.steps:
-            boundary = min((step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps)
+            boundary = min(
+                (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
+            )
             count = min(boundary - step, size)
             started = time.perf_counter()
             rows = self.advance(step, count, step + count == boundary)
@@ -362,7 +375,7 @@ class _PhaseRunner:
             yield Progress(self.number, step, rows, lambda step=step: self.checkpoint(step))
 
     def advance(self, step: int, count: int, validate: bool) -> list[dict[str, float]]:
-        """Take up to ``count`` steps, the last a rescued one if some segments were lost, and validate if asked."""
+        """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         orders = self.orders(step, count)
         taken, rows = self.chunk(step, count, orders, validate)
         if taken == count:
@@ -376,7 +389,9 @@ class _PhaseRunner:
             rows[-1] |= measured[0]
         return rows
 
-    def chunk(self, step: int, count: int, orders: _Orders, validate: bool) -> tuple[int, list[dict[str, float]]]:
+    def chunk(
+        self, step: int, count: int, orders: _Orders, validate: bool
+    ) -> tuple[int, list[dict[str, float]]]:
         """Run the compiled chunk; rows of its steps, and where it validated, those numbers in the last."""
         integers = (np.int32(count), np.int32(step), np.bool_(validate))
         self.carry, buffers, taken, measured = self.call(
@@ -425,9 +440,10 @@ class _PhaseRunner:
         if self.lost_streak >= LOST_STEPS:
             raise TrainingFailed(
                 "lost_segments",
-                f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {step + 1} of phase "
-                f"{self.number} ({row['lost']} of {self.batch_size} in the last): the solver gives up or the state "
-                "becomes non-finite. A smaller learning rate or shorter segments first usually mend it.",
+                f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {step + 1} of "
+                f"phase {self.number} ({row['lost']} of {self.batch_size} in the last): the solver gives up or "
+                "the state becomes non-finite. A smaller learning rate or shorter segments first usually "
+                "mend it.",
             )
         return row
 
@@ -440,14 +456,20 @@ class _PhaseRunner:
         self.lost_total += lost
         if lost > self.batch_size / 2:
             raise TrainingFailed(
-                "lost_segments", f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts."
+                "lost_segments",
+                f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts.",
             )
-        self.carry = self.carry._replace(optimizer=self.call(_start, self.carry.parameters, self.data, self.constants))
+        self.carry = self.carry._replace(
+            optimizer=self.call(_start, self.carry.parameters, self.data, self.constants)
+        )
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Take down all that is needed to go on from here."""
         arrays = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.carry))}
-        arrays |= {"keep": np.asarray(self.data.keep), "counts": np.array([self.lost_streak, self.lost_total])}
+        arrays |= {
+            "keep": np.asarray(self.data.keep),
+            "counts": np.array([self.lost_streak, self.lost_total]),
+        }
         arrays["seconds"] = np.array([self.compile_seconds, self.train_seconds, self.steps_taken])
         return Checkpoint(self.number, step, arrays)
 

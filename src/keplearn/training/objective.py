@@ -1,4 +1,4 @@
-"""What is minimised: a batch of segments integrated with the model, and its loss as a function of a flat vector."""
+"""What is minimised: the loss of a batch of segments, integrated with the model, of a flat vector."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +31,7 @@ class Problem:
 
 
 class Batch(NamedTuple):
-    """Segments (sample, 6, segment) with times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
+    """Segments (sample, 6, segment), times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
 
     states: Float[Array, "sample 6 segment"]
     times: Float[Array, "sample segment"]
@@ -95,9 +95,7 @@ def validation(
     predicted = solve(problem, model, batch, constants.rtol, constants.atol)
     finite = jnp.all(jnp.isfinite(predicted), axis=(0, 1))
     truth = batch.states[1:]
-    solved = Solved(
-        jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model
-    )
+    solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
     return loss, parts, jnp.sum(~finite).astype(jnp.int32)
 
@@ -107,8 +105,8 @@ def without_lost(
 ) -> Batch:
     """Mark the segments whose own loss or gradient is not finite, and put a healthy one in their place.
 
-    Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its place
-    and ``keep`` 0, a lost segment contributes neither value nor gradient.
+    Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its
+    place and ``keep`` 0, a lost segment contributes neither value nor gradient.
     """
 
     def healthy(one: Batch) -> Array:
@@ -129,9 +127,10 @@ def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
 
 
 def grid_error(batch: Batch, grid: Grid, depends_on_velocity: bool) -> float:
-    """Return the 99th percentile of |ŷ - y|/|y| of the grid's steps and dense output on true two-body segments.
+    """Return the 99th percentile of |ŷ - y|/|y| of the grid's steps and dense output on two-body segments.
 
-    The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³ (canonical).
+    The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³
+    (canonical).
     """
 
     def law(r: Array, v: Array) -> Array:

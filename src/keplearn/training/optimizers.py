@@ -53,15 +53,18 @@ class Adam:
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         update, new_state = cls._rule.update(gradient, state)
         moved = (parameters - learning_rate * update, new_state)
-        parameters, state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, (parameters, state))
+        parameters, state = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), moved, (parameters, state)
+        )
         return Step(parameters, state, loss, parts, norm, finite)
 
 
 class ScaledBFGS(optimistix.AbstractBFGS):
     """Optimistix's dense BFGS with two changes that a loss near its floor needs.
 
-    The curvature test is relative (Optimistix stops updating once s·y < 2e-16, which losses of 1e-10 reach long
-    before they are minimal), and the first update scales the identity by s·y / y·y (Nocedal & Wright, eq. 6.20).
+    The curvature test is relative (Optimistix stops updating once s·y < 2e-16, which losses of 1e-10 reach
+    long before they are minimal), and the first update scales the identity by s·y / y·y (Nocedal & Wright,
+    eq. 6.20).
     """
 
     rtol: float = 0.0
@@ -84,13 +87,17 @@ class ScaledBFGS(optimistix.AbstractBFGS):
         usable = curvature > 1e-10 * jnp.linalg.norm(s) * jnp.linalg.norm(d)
         safe = jnp.where(usable, curvature, 1)
         inverse = f_info.hessian_inv.pytree
-        scale = jnp.where(hessian_update_state | ~usable, 1, safe / jnp.maximum(d @ d, jnp.finfo(d.dtype).tiny))
+        scale = jnp.where(
+            hessian_update_state | ~usable, 1, safe / jnp.maximum(d @ d, jnp.finfo(d.dtype).tiny)
+        )
         inverse = inverse * scale
         hd = inverse @ d
         rank_one = jnp.outer(s, ((1 + (d @ hd) / safe) * s - hd) / safe)
         updated = inverse + rank_one - jnp.outer(hd, s / safe)
         matrix = jnp.where(usable, updated, inverse)
-        operator = lineax.PyTreeLinearOperator(matrix, jax.eval_shape(lambda: y), lineax.positive_semidefinite_tag)
+        operator = lineax.PyTreeLinearOperator(
+            matrix, jax.eval_shape(lambda: y), lineax.positive_semidefinite_tag
+        )
         info = optimistix.FunctionInfo.EvalGradHessianInv(f_eval_info.f, f_eval_info.grad, operator)
         return info, hessian_update_state | usable
 
@@ -113,7 +120,9 @@ class BFGS:
     @classmethod
     def step(cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar) -> Step:
         """Evaluate the loss at the next trial point, and go there if it decreases enough."""
-        parameters, state, _ = cls._solver.step(cls._function(function), parameters, None, {}, state, frozenset())
+        parameters, state, _ = cls._solver.step(
+            cls._function(function), parameters, None, {}, state, frozenset()
+        )
         info = state.f_info
         norm = jnp.linalg.norm(info.grad)
         return Step(parameters, state, info.f, state.aux, norm, jnp.isfinite(info.f) & jnp.isfinite(norm))
