@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from keplearn.errors import KeplearnError
+
 Acceleration = Callable[[Float[Array, "3 segment"], Float[Array, "3 segment"]], Float[Array, "3 segment"]]
 Field = Callable[[Any, Float[Array, "6"], Any], Float[Array, "6"]]
 
@@ -83,10 +85,17 @@ class Grid:
     length: int
     stride: int
 
+    def __post_init__(self) -> None:
+        """Refuse a segment without a second sample, and steps that do not advance."""
+        if self.length < 2:
+            raise KeplearnError(f"segment length {self.length}: a segment needs at least 2 samples.")
+        if self.stride < 1:
+            raise KeplearnError(f"stride {self.stride}: a step must advance at least 1 sample.")
+
     @classmethod
     def default(cls, length: int, stride: int | None = None) -> "Grid":
         """Return the grid of a segment length: ``stride`` samples a step, min(length - 1, 6) unless given."""
-        return cls(length, min(length - 1, stride or 6))
+        return cls(length, min(length - 1, 6 if stride is None else stride))
 
     @property
     def widths(self) -> tuple[int, ...]:

@@ -82,18 +82,18 @@ def split_segments(
         Where no training segment comes out, with the numbers that show why.
     """
     total = len(dataset)
-    held = total if total == 1 or fraction >= 1 else max(1, int(np.floor(fraction * total + 0.5)))
+    undivided = total == 1 or fraction >= 1
+    held = total if undivided or order == "segments" else max(1, _round(fraction * total))
     if order == "orbits":
         parts = tuple(cut(dataset, units, window, length, o) for o in (range(held), range(held, total)))
     else:
         every = cut(dataset, units, window, length, range(total))
-        count = len(every) if held == total else max(1, int(np.floor(fraction * len(every) + 0.5)))
+        count = len(every) if undivided else max(1, _round(fraction * len(every)))
         shuffled = np.random.default_rng(_SPLIT_SEED).permutation(len(every))
         parts = every.take(np.sort(shuffled[:count])), every.take(np.sort(shuffled[count:]))
-        held = total
     train, validation = parts
     if len(train) == 0:
-        count = int(np.max(dataset.n_samples))
+        count = int(np.max(dataset.n_samples[:held]))
         start, end = _window(window, count)
         raise KeplearnError(
             f"segment length {length} > {end - start} usable samples in the window {list(window)} of "
@@ -107,5 +107,10 @@ def split_segments(
 
 def _window(window: tuple[float, float], count: int) -> tuple[int, int]:
     """First sample of a window and the one after its last, of ``count``."""
-    start, end = (int(np.floor(edge * count + 0.5)) for edge in window)
+    start, end = (_round(edge * count) for edge in window)
     return start, end
+
+
+def _round(x: float) -> int:
+    """Round to the nearest integer, halves up: also those that decimals miss by rounding (0.35 · 90)."""
+    return int(np.floor(x + 0.5 + 1e-9))

@@ -101,9 +101,11 @@ def energy_drift(solved: Solved) -> Scalar:
 def sign_flip(solved: Solved) -> Scalar:
     """Smoothed share of consecutive samples between which m changes sign: mean (1 - s_k s_(k+1))/2.
 
-    s = tanh(10 m): a change of sign counts fully once |m| is about 0.2 on both sides.
+    s = tanh(10 m): a change of sign counts fully once |m| is about 0.2 on both sides. The segment's first
+    sample is one of the two for the second, so that a segment of two samples has a change to count.
     """
-    r, v = solved.predicted[:, :3], solved.predicted[:, 3:]
+    samples = jnp.concatenate([solved.initial[None], solved.predicted])
+    r, v = samples[:, :3], samples[:, 3:]
     sign = jnp.tanh(10 * _at_samples(lambda r, v: solved.model.network(r, v)[:1])(r, v)[:, 0])
     return _mean((1 - sign[1:] * sign[:-1]) / 2, solved.keep)
 

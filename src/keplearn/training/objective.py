@@ -49,7 +49,8 @@ class Constants(NamedTuple):
 
 @cache
 def _unravel(architecture: Architecture, dtype: str):
-    return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
+    with jax.enable_x64(True):
+        return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
 
 
 def assemble(problem: Problem, flat: Float[Array, "parameter"], max_acceleration: Scalar) -> NeuralODE:
@@ -90,13 +91,15 @@ def objective(
 def validation(
     problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
 ) -> tuple[Scalar, Parts, Scalar]:
-    """Return loss, parts and the number of lost segments, which do not count in them."""
+    """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
     model = assemble(problem, flat, constants.max_acceleration)
     predicted = solve(problem, model, batch, constants.rtol, constants.atol)
     finite = jnp.all(jnp.isfinite(predicted), axis=(0, 1))
     truth = batch.states[1:]
     solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
+    # The mean over no segment is no number, and 0 would look like a perfect fit.
+    loss, parts = jax.tree.map(lambda x: jnp.where(jnp.any(finite), x, jnp.nan), (loss, parts))
     return loss, parts, jnp.sum(~finite).astype(jnp.int32)
 
 
@@ -132,16 +135,16 @@ def grid_error(batch: Batch, grid: Grid, depends_on_velocity: bool) -> float:
     The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³
     (canonical).
     """
-
-    def law(r: Array, v: Array) -> Array:
-        return -r / jnp.sum(r * r, axis=0) ** 1.5
-
-    solved = _law_solve(law, batch, grid, depends_on_velocity)
+    # One program a grid; run operation by operation it takes longer than a short training.
+    solved = jax.jit(_law_solve, static_argnums=(1, 2))(batch, grid, depends_on_velocity)
     truth = np.asarray(batch.states[1:])
     error = np.linalg.norm(np.asarray(solved) - truth, axis=1) / np.linalg.norm(truth, axis=1)
     return float(np.percentile(error, 99))
 
 
-def _law_solve(law, batch: Batch, grid: Grid, depends_on_velocity: bool) -> Array:
+def _law_solve(batch: Batch, grid: Grid, depends_on_velocity: bool) -> Array:
+    def law(r: Array, v: Array) -> Array:
+        return -r / jnp.sum(r * r, axis=0) ** 1.5
+
     initial = batch.states[0]
     return grid_solve(law, initial[:3], initial[3:], batch.times, grid, depends_on_velocity)
