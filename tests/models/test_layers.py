@@ -190,9 +190,9 @@ PRODUCTS = {
 }
 OTHERS = {"mlp_simple": 6, "mlp_simple_hybrid": 3, "mlp_rtn": 3, "mlp_rtn_logmag_unit_exp": 4, "potential": 1}
 FEATURES = {
-    "sph_4D_rinv_vel": 7, "sph_4D_rinv_vinv": 8, "sph_4D_rinv_vel_harmonics": 12, "sph_4D_rinv": 4, "sph_4D_logr": 4,
-    "sph_4D_logr_vel": 7, "sph_4D_rinv_rtn": 7, "sph_4D_rinv_speed": 7, "radial_transverse": 3, "log_radius": 1,
-    "cartesian": 6, "fourier": 32,
+    "sph_4D_rinv_vel": 7, "sph_4D_rinv_vinv": 8, "sph_4D_rinv_vel_harmonics": 12, "sph_4D_rinv": 4,
+    "sph_4D_logr": 4, "sph_4D_logr_vel": 7, "sph_4D_rinv_rtn": 7, "sph_4D_rinv_speed": 7,
+    "radial_transverse": 3, "log_radius": 1, "cartesian": 6, "fourier": 32,
 }  # fmt: skip
 
 R, V = np.array([0.4, -0.3, 0.5]), np.array([0.2, 0.9, -0.1])

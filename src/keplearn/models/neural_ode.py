@@ -56,8 +56,8 @@ class Architecture:
 class Parameters(eqx.Module):
     """All that is trained: weights (out, in), biases, prelu slopes by layer, the log of a head's scale."""
 
-    weights: list[Float[Array, "out in"]]
-    biases: list[Float[Array, "out"]]
+    weights: list[Float[Array, "_ _"]]  # sizes differ from layer to layer
+    biases: list[Float[Array, "_"]]
     slopes: list[Float[Array, ""]]
     log_scale: Float[Array, ""]
 
