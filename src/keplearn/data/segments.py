@@ -13,6 +13,12 @@ from keplearn.errors import KeplearnError
 _SPLIT_SEED = 20_26
 
 
+class NoSegments(KeplearnError):
+    """A phase without a training segment."""
+
+    kind = "no_segments"
+
+
 @dataclass(frozen=True)
 class Segments:
     """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
@@ -50,9 +56,10 @@ class Split:
 def cut(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
 ) -> Segments:
-    """Cut each orbit's window into non-overlapping segments of ``length`` samples; a remainder is dropped.
+    """Cut the window of each of these orbits into non-overlapping segments of ``length`` samples.
 
-    The window holds the samples round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
+    A remainder at the end of the window is dropped. The window holds the samples
+    round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
     """
     states, times = [], []
     for orbit in orbits:
@@ -72,13 +79,13 @@ def cut(
 def split_segments(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, fraction: float, order: str
 ) -> Split:
-    """Split into training and validation, by whole orbits (``orbits``) or by ``segments``, and cut.
+    """Split into training and validation, by whole orbits (``orbits``) or segments (``segments``), and cut.
 
     With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is on the training set.
 
     Raises
     ------
-    KeplearnError
+    NoSegments
         Where no training segment comes out, with the numbers that show why.
     """
     total = len(dataset)
@@ -95,10 +102,10 @@ def split_segments(
     if len(train) == 0:
         count = int(np.max(dataset.n_samples[:held]))
         start, end = _window(window, count)
-        raise KeplearnError(
-            f"segment length {length} > {end - start} usable samples in the window {list(window)} of "
-            f"{count}: the phase has no training segment. Shorten "
-            "segment_length_strategy or widen length_strategy."
+        raise NoSegments(
+            f"segment length {length} > {end - start} usable samples in the window {list(window)} "
+            f"of {count}: the phase has no training segment. "
+            "Shorten segment_length_strategy or widen length_strategy."
         )
     if len(validation) == 0:
         return Split(train, train, False, held)
