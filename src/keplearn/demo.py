@@ -48,7 +48,9 @@ def draw_demo(runs: Sequence[Run]) -> list[Path]:
         p = run.config.parameters
         label = f"({letter}) {p.feature_layer} + {p.output_layer}"
         evaluation = evaluations[label] = keep_evaluation(run.path, run.model(), dataset)
-        labels = [f"{o}, segments of {n}" for o, n in zip(p.optimizer, p.segment_length_strategy, strict=True)]
+        labels = [
+            f"{o}, segments of {n}" for o, n in zip(p.optimizer, p.segment_length_strategy, strict=True)
+        ]
         figures = {
             "loss": loss(run.metrics(), title=label, phases=labels),
             "orbit": orbit(evaluation, title=label),

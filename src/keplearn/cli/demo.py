@@ -30,7 +30,9 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     finished = [run for run in trained if run.state == "finished"]
     table = score_demo(finished, print)
     print()
-    print("Acceleration error in % on unseen orbits: mean along the propagated path, field at the true states;")
+    print(
+        "Acceleration error in % on unseen orbits: mean along the propagated path, field at the true states;"
+    )
     print("floor: what the two-body law itself would score on the real satellites.")
     print()
     print_table(*cells(wide(table, ["recipe"])))

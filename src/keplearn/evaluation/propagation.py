@@ -29,7 +29,19 @@ BATCH_SAMPLES = 7200
 # On smooth fields Dopri8 takes half of Tsit5's time and is ten times more accurate; on fields with kinks, where steps
 # are rejected whatever the order, it takes three times as long. An activation that is not listed gets Tsit5.
 SMOOTH = frozenset(
-    ("gelu", "log_sigmoid", "mish", "shifted_softplus", "sigmoid", "silu", "sin", "softplus", "squareplus", "swish", "tanh")
+    (
+        "gelu",
+        "log_sigmoid",
+        "mish",
+        "shifted_softplus",
+        "sigmoid",
+        "silu",
+        "sin",
+        "softplus",
+        "squareplus",
+        "swish",
+        "tanh",
+    )
 )
 
 
@@ -76,7 +88,9 @@ class Subject:
     def model(cls, model: NeuralODE) -> "Subject":
         """A model, in float64 and without what is not part of its computation."""
         if model.units is None:
-            raise KeplearnError("This model does not know its units, so it cannot be scored on orbits in km and s.")
+            raise KeplearnError(
+                "This model does not know its units, so it cannot be scored on orbits in km and s."
+            )
         with jax.enable_x64(True):
             dynamics = model.without_units().astype(jnp.float64)
         shape = model.architecture
@@ -133,7 +147,11 @@ class Propagated:
 
 
 def propagate(
-    subject: Subject, states: OrbitStates, times: OrbitTimes, counts: Int[np.ndarray, "orbit"], segments: int | None
+    subject: Subject,
+    states: OrbitStates,
+    times: OrbitTimes,
+    counts: Int[np.ndarray, "orbit"],
+    segments: int | None,
 ) -> Propagated:
     """Propagate a subject from the first state of each orbit, or of each piece of ``segments`` samples.
 
@@ -193,8 +211,11 @@ def _solve(
     has_magnitude: bool,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Predicted states, accelerations there and at the true states, m at the predicted, and whether the solver succeeded."""
+
     def solve(start: State, times: Float[Array, "sample"]):
-        return adaptive_solve(dynamics, start, times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS, high_order=smooth)
+        return adaptive_solve(
+            dynamics, start, times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS, high_order=smooth
+        )
 
     predicted, success = jax.vmap(solve)(y[:, 0], t)
     predicted = jnp.where(jnp.isfinite(predicted).all(-1, keepdims=True), predicted, jnp.nan)

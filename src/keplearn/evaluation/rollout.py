@@ -30,7 +30,11 @@ LAYOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
     "mean": (_VECTORS[:2], "%", "error of the predicted acceleration, same time"),
     "field": (_VECTORS[:2], "%", "error of the field's acceleration, same state"),
     "theta_deg": (_VECTORS[:2], "degree", "angle between predicted and true acceleration"),
-    "collinear_deg": (_VECTORS[:2], "degree", "angle between predicted acceleration and the direction to the centre"),
+    "collinear_deg": (
+        _VECTORS[:2],
+        "degree",
+        "angle between predicted acceleration and the direction to the centre",
+    ),
     "outward": (_VECTORS[:2], "1", "1 where the predicted acceleration points away from the centre"),
     "position_error": (_VECTORS[:2], "%", "error of the predicted position"),
     "energy_drift": (_VECTORS[:2], "1", "relative change of v^2/2 - mu/r since the propagation's start"),
@@ -86,13 +90,19 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     return _to_xarray(subject, dataset, segments, values, attributes)
 
 
-def evaluate_law(dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None) -> "xarray.Dataset":
+def evaluate_law(
+    dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
+) -> "xarray.Dataset":
     """Score the two-body law itself, by the same code and, if ``planar``, in the same planar way as a model."""
     subject = Subject.law(dataset.mu, units_for(dataset), planar)
-    return _to_xarray(subject, dataset, segments, _score(subject, dataset, segments), {"output_layer": "two-body law"})
+    return _to_xarray(
+        subject, dataset, segments, _score(subject, dataset, segments), {"output_layer": "two-body law"}
+    )
 
 
-def floor(dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None) -> dict[str, ScalarArray]:
+def floor(
+    dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
+) -> dict[str, ScalarArray]:
     """``mean`` and ``field`` of the two-body law by (orbit, sample): what no model of that law can go below.
 
     Computed once per dataset and process.
@@ -132,7 +142,9 @@ def _score(subject: Subject, dataset: OrbitDataset, segments: int | None) -> dic
     return values | _errors(values, dataset, segments) | _facts(found)
 
 
-def _errors(values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None) -> dict[str, np.ndarray]:
+def _errors(
+    values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None
+) -> dict[str, np.ndarray]:
     """The metrics of every sample."""
     position, acceleration = values["predicted_position"], values["predicted_acceleration"]
     states = np.concatenate([position, values["predicted_velocity"]], axis=-1)
