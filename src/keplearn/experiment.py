@@ -326,8 +326,6 @@ def _score(
     """Score the run's model on its test datasets and keep every evaluation beside the run."""
     scores = {}
     for name in config.test:
-        evaluation = evaluate(model, load_dataset(name))
-        save_evaluation(evaluation, writer.path / "evaluations" / evaluation_file(name))
-        scores[name] = summary(evaluation)
+        scores[name] = summary(keep_evaluation(writer.path, model, load_dataset(name)))
         writer.write(scores=scores)
     return scores
