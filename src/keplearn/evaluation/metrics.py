@@ -1,7 +1,7 @@
 """Errors of a model sample by sample: pure functions of NumPy arrays in float64, last axis = component.
 
-Vectors are (…, 3), results (…,). NaN in gives NaN out, and no function warns: a diverged orbit is an ordinary case.
-Means and distributions of these errors are in ``keplearn.evaluation.statistics``.
+Vectors are (…, 3), results (…,). NaN in gives NaN out, and no function warns: a diverged orbit is an ordinary
+case. Means and distributions of these errors are in `keplearn.evaluation.statistics`.
 """
 
 import numpy as np
@@ -32,14 +32,14 @@ def collinear_deg(acceleration: VectorArray, position: VectorArray) -> ScalarArr
 
 
 def outward(acceleration: VectorArray, position: VectorArray) -> ScalarArray:
-    """1 where **a**·ρ̂ > 0 (the force points away from the centre), else 0; NaN where either is not finite."""
+    """1 where **a**·ρ̂ > 0, a force away from the centre, else 0; NaN where either is not finite."""
     along = (_unit(acceleration) * _unit(position)).sum(-1)
     known = np.isfinite(acceleration).all(-1) & np.isfinite(position).all(-1)
     return np.where(known, (along > 0.0).astype(float), np.nan)
 
 
 def energy_drift(states: StateArray, starts: StateArray, mu: float) -> ScalarArray:
-    """|E/E₀ − 1| with E = ½v² − μ/r: how far the energy is from that of the state the propagation started from.
+    """|E/E₀ − 1| with E = ½v² − μ/r: how far the energy is from that of the propagation's first state.
 
     ``states`` and ``starts`` in km and km/s, ``mu`` in km³/s². NaN where E₀ = 0.
     """
@@ -74,7 +74,7 @@ def _relative_drift(values: ScalarArray, starts: ScalarArray) -> ScalarArray:
 
 
 def _unit(x: VectorArray) -> VectorArray:
-    """x/|x|, NaN where x vanishes or is not finite; by its largest component first, so that nothing overflows."""
+    """x/|x|, NaN where x vanishes or is not finite; scaled first, so that nothing overflows."""
     with np.errstate(invalid="ignore", divide="ignore"):
         x = x / np.abs(x).max(axis=-1, keepdims=True)
         return x / np.linalg.norm(x, axis=-1, keepdims=True)

@@ -1,8 +1,8 @@
 """Osculating planes: how a planar model, which knows z = 0 alone, meets an orbit in space.
 
-The orbit is turned about its line of nodes by its inclination, so that the plane of its first state becomes z = 0. The
-node keeps its direction: longitudes in the plane count from +x, through the node, and orbits of small inclination go
-over into planar ones without a jump. Orbits in z = 0 already, of either sense, are left exactly as they are.
+The orbit is turned about its line of nodes by its inclination, so that the plane of its first state becomes
+z = 0. The node keeps its direction: longitudes in the plane count from +x, through the node, and orbits of
+small inclination go over into planar ones without a jump. Orbits in z = 0, of either sense, stay as they are.
 """
 
 import numpy as np

@@ -1,60 +1,39 @@
-"""Scoring a model on the orbits of a dataset: propagate, compare with the truth sample by sample, keep everything.
+"""Scoring a model on the orbits of a dataset: propagate, and compare with the truth sample by sample.
 
-The result is an ``xarray.Dataset`` with dimensions orbit, sample, component. `keplearn.evaluation.table` makes summaries
-and tables of it, `keplearn.evaluation.store` files, the figures draw from it.
+The result is an ``xarray.Dataset`` (`keplearn.evaluation.layout`). `keplearn.evaluation.table` makes
+summaries and tables of it, `keplearn.evaluation.store` files; the figures draw from it.
 """
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keplearn.data.orbit_dataset import COMPONENTS, VARIABLES, OrbitDataset
+from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import metrics
+from keplearn.evaluation.layout import to_xarray
 from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_back
-from keplearn.evaluation.propagation import ATOL, MAX_STEPS, RTOL, Propagated, Subject, propagate
+from keplearn.evaluation.propagation import Propagated, propagate
 from keplearn.evaluation.statistics import finite_mean
+from keplearn.evaluation.subject import Subject, model_hash
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.shapes import OrbitVectors, ScalarArray
 
 if TYPE_CHECKING:
     import xarray
 
-_VECTORS = ("orbit", "sample", "component")
-LAYOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "predicted_position": (_VECTORS, "km", "position propagated by the model"),
-    "predicted_velocity": (_VECTORS, "km/s", "velocity propagated by the model"),
-    "predicted_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the predicted state"),
-    "field_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the true state"),
-    "mean": (_VECTORS[:2], "%", "error of the predicted acceleration, same time"),
-    "field": (_VECTORS[:2], "%", "error of the field's acceleration, same state"),
-    "theta_deg": (_VECTORS[:2], "degree", "angle between predicted and true acceleration"),
-    "collinear_deg": (
-        _VECTORS[:2],
-        "degree",
-        "angle between predicted acceleration and the direction to the centre",
-    ),
-    "outward": (_VECTORS[:2], "1", "1 where the predicted acceleration points away from the centre"),
-    "position_error": (_VECTORS[:2], "%", "error of the predicted position"),
-    "energy_drift": (_VECTORS[:2], "1", "relative change of v^2/2 - mu/r since the propagation's start"),
-    "momentum_drift": (_VECTORS[:2], "1", "relative change of |r x v| since the propagation's start"),
-    "magnitude": (_VECTORS[:2], "1", "network output m at the predicted state"),
-    "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
-    "floor_mean": (("orbit",), "%", "mean of the two-body law itself on this orbit"),
-    "floor_field": (("orbit",), "%", "field of the two-body law itself on this orbit"),
-}
-"""What an evaluation holds beside the true orbits: dimensions, units, meaning."""
-
-# Floors by content of the dataset, planar and segments: each takes a propagation, and serves all runs of a process.
+# Floors by content of the dataset, planar and segments: each takes a propagation and serves all runs of a
+# process.
 _floors: dict[tuple[str, bool, int | None], dict[str, ScalarArray]] = {}
 
 
 def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
     """Propagate a model along every orbit of a dataset and compare it with the truth (SPEC 4).
 
-    Always in float64 and with tight adaptive steps, whatever the run's or the process's settings. A planar model meets
-    an orbit in space in the osculating plane of the orbit's first sample; what lies out of it counts as error.
+    Always in float64 and with tight adaptive steps, whatever the run's or the process's settings. A planar
+    model meets an orbit in space in the osculating plane of the orbit's first sample; what lies out of it
+    counts as error.
 
     Parameters
     ----------
@@ -68,9 +47,9 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     Returns
     -------
     evaluation
-        The truth, the predictions, and the metrics by sample; see `LAYOUT` for names, units and meaning. Diverged orbits
-        have NaN where they were not reached. Where accelerations are finite differences, the two-body law's own
-        scores stand beside (``floor_mean``, ``floor_field``).
+        The truth, the predictions, and the metrics by sample; see `keplearn.evaluation.layout.LAYOUT` for
+        names, units and meaning. Diverged orbits have NaN where they were not reached. Where accelerations
+        are finite differences, the two-body law's own scores stand beside (``floor_mean``, ``floor_field``).
 
     Raises
     ------
@@ -80,6 +59,7 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     subject = Subject.model(model)
     values = _score(subject, dataset, segments)
     attributes: dict[str, Any] = {
+        "model_hash": model_hash(model),
         "feature_layer": model.architecture.feature_layer,
         "output_layer": model.architecture.output_layer,
     }
@@ -87,15 +67,15 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
         floors = floor(dataset, planar=subject.planar, segments=segments)
         values |= {f"floor_{key}": np.array([finite_mean(orbit) for orbit in x]) for key, x in floors.items()}
         attributes |= {f"floor_{key}": finite_mean(x) for key, x in floors.items()}
-    return _to_xarray(subject, dataset, segments, values, attributes)
+    return to_xarray(subject, dataset, segments, values, attributes)
 
 
 def evaluate_law(
     dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
 ) -> "xarray.Dataset":
-    """Score the two-body law itself, by the same code and, if ``planar``, in the same planar way as a model."""
+    """Score the two-body law itself by the same code, and as a planar model is if ``planar``."""
     subject = Subject.law(dataset.mu, units_for(dataset), planar)
-    return _to_xarray(
+    return to_xarray(
         subject, dataset, segments, _score(subject, dataset, segments), {"output_layer": "two-body law"}
     )
 
@@ -115,7 +95,7 @@ def floor(
 
 
 def _score(subject: Subject, dataset: OrbitDataset, segments: int | None) -> dict[str, np.ndarray]:
-    """The variables of `LAYOUT`, floors apart."""
+    """The variables of an evaluation, floors and truth apart."""
     if segments is not None and segments < 2:
         raise KeplearnError(f"segments is {segments}; a propagation needs at least 2 samples.")
     planes = osculating_planes(dataset.states[:, 0]) if subject.planar else None
@@ -166,38 +146,3 @@ def _facts(found: Propagated) -> dict[str, np.ndarray]:
     """What is passed on as it is."""
     magnitude = {} if found.magnitudes is None else {"magnitude": found.magnitudes}
     return {**magnitude, "diverged": found.failed}
-
-
-def _to_xarray(
-    subject: Subject,
-    dataset: OrbitDataset,
-    segments: int | None,
-    values: dict[str, np.ndarray],
-    attributes: dict[str, Any],
-) -> "xarray.Dataset":
-    """The evaluation with named dimensions, units and all that a reader must know."""
-    import xarray
-
-    truth = dataset.to_xarray()
-    variables = {key: truth[key] for key in VARIABLES}
-    for key, array in values.items():
-        dims, units, meaning = LAYOUT[key]
-        variables[key] = xarray.DataArray(array, dims=dims, attrs={"units": units, "long_name": meaning})
-    return xarray.Dataset(
-        variables,
-        coords={"orbit": list(dataset.orbit_names), "component": list(COMPONENTS)},
-        attrs={
-            "dataset": dataset.name,
-            "dataset_hash": dataset.content_hash,
-            "problem": dataset.problem,
-            "acceleration_source": dataset.acceleration_source,
-            "mu": dataset.mu,
-            "mu_units": "km^3/s^2",
-            "planar_model": int(subject.planar),
-            "length_unit_km": subject.units.length_km,
-            "time_unit_s": subject.units.time_s,
-            "segments": segments or 0,
-            "solver": f"{'Dopri8' if subject.smooth else 'Tsit5'}, rtol {RTOL:g}, atol {ATOL:g}, {MAX_STEPS} steps at most",
-            **attributes,
-        },
-    )

@@ -1,7 +1,7 @@
-"""From errors by sample to the numbers of an orbit or a dataset: means, spread, and the shape of the distribution.
+"""From errors by sample to the numbers of an orbit or a dataset: means, spread, asymmetry.
 
-All functions take samples of any shape, leave out those that are not finite, and give NaN where nothing is left or the
-quantity is undefined (the skewness of equal errors). None of them warns.
+All functions take samples of any shape, leave out those that are not finite, and give NaN where nothing is
+left or the quantity is undefined (the skewness of equal errors). None of them warns.
 """
 
 from collections.abc import Mapping
@@ -37,15 +37,17 @@ def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, fl
     Parameters
     ----------
     samples
-        The per-sample variables of an evaluation by name, (sample,) or (orbit, sample); ``magnitude`` may be missing.
+        The per-sample variables of an evaluation by name, (sample,) or (orbit, sample); ``magnitude`` may be
+        missing.
     diverged
         The number of diverged orbits among them, passed through.
 
     Returns
     -------
     summary
-        Means are over the finite samples of all orbits; ``flips`` is the mean over orbits, NaN for a head without m;
-        the spread and the skewness family are of the ``mean`` errors; ``outliers`` is a number of samples.
+        Means are over the finite samples of all orbits; ``flips`` is the mean over orbits, NaN for a head
+        without m; the spread and the skewness family are of the ``mean`` errors; ``outliers`` is a number of
+        samples.
     """
     values = {key: finite_mean(samples[name]) for key, name in MEANS.items()}
     values["radial%"] *= 100.0
@@ -63,9 +65,10 @@ def finite_mean(samples: ScalarArray) -> float:
 
 
 def spread(samples: ScalarArray) -> dict[str, float]:
-    """Median, population standard deviation, quartiles (linear interpolation), maximum, and number of outliers.
+    """Median, population standard deviation, quartiles (linear interpolation), maximum, outliers.
 
-    Outliers lie outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] (Tukey, *Exploratory Data Analysis*, 1977).
+    ``outliers`` counts the samples outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] (Tukey,
+    *Exploratory Data Analysis*, 1977).
     """
     x = samples[np.isfinite(samples)]
     if not x.size:
@@ -102,9 +105,9 @@ def skew(samples: ScalarArray) -> dict[str, float]:
 def half_sample_mode(samples: ScalarArray) -> float:
     """The half-sample mode of Bickel and Frühwirth (*Computational Statistics & Data Analysis* 50, 2006).
 
-    Of all runs of half of the sorted samples take the narrowest, and so on in it; of two samples the mean, of three
-    the mean of the closer two (the middle one if none is closer). Of equally narrow runs the middle one is taken, so
-    that the mode of symmetric samples is their centre.
+    Of all runs of half of the sorted samples take the narrowest, and so on in it; of two samples the mean, of
+    three the mean of the closer two (the middle one if none is closer). Of equally narrow runs the middle one
+    is taken, so that the mode of symmetric samples is their centre.
     """
     x = np.sort(samples[np.isfinite(samples)])
     if not x.size:
