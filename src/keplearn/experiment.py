@@ -1,7 +1,7 @@
 """From a config to a scored run: the one path that command line, demo, sweeps and notebooks take.
 
 ``train_run`` is the work unit: it makes the data, trains, keeps everything in the run's directory, and scores
-the model on its test datasets. A run that fails is a run in state ``failed`` with its reason, not an exception.
+the model on its test datasets. A run that fails is a run in state ``failed`` with its reason, no exception.
 """
 
 import platform
@@ -25,6 +25,8 @@ from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.store import keep_evaluation
+from keplearn.evaluation.table import summary
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run
@@ -238,19 +240,19 @@ def _keep_phase(
         writer.model(f"phase-{result.phase}-{which}", model)
     if result.phase == len(plan.phases) - 1:
         writer.model("model", result.best)
-    summary = dict(result.summary, warnings=[])
-    error, limit = summary["grid_error"], writer.config.parameters.grid_rtol
+    kept = dict(result.summary, warnings=[])
+    error, limit = kept["grid_error"], writer.config.parameters.grid_rtol
     if error is not None and error > limit:
-        summary["warnings"].append(
+        kept["warnings"].append(
             f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} "
             f"(99th percentile), above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
         )
-    if summary["lost_segments"]:
-        summary["warnings"].append(f"phase {result.phase}: {summary['lost_segments']} segments were lost")
-    for warning in summary["warnings"]:
+    if kept["lost_segments"]:
+        kept["warnings"].append(f"phase {result.phase}: {kept['lost_segments']} segments were lost")
+    for warning in kept["warnings"]:
         say(f"warning: {warning}")
         writer.log(f"warning: {warning}")
-    return summary
+    return kept
 
 
 def _summary(phases: list[dict[str, Any]]) -> dict[str, Any]:

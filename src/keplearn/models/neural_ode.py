@@ -99,8 +99,9 @@ class NeuralODE(eqx.Module):
         return jnp.concatenate(self.derivative(y[:3], y[3:]))
 
     def astype(self, dtype: Any) -> "NeuralODE":
-        """Return the model with all arrays in another precision (inside ``jax.enable_x64`` for float64)."""
-        return jax.tree.map(lambda x: jnp.asarray(x, dtype), self)
+        """Return the model with all arrays in another precision, whatever the process's JAX setting."""
+        with jax.enable_x64(True):
+            return jax.tree.map(lambda x: jnp.asarray(x, dtype), self)
 
     def without_units(self) -> "NeuralODE":
         """Return the model stripped of what does not enter its computation."""
