@@ -210,7 +210,7 @@ class RunWriter:
         self.record |= {"heartbeat": _now(), "heartbeat_seconds": round(time.time(), 1)}
         write_text(self.path / "run.json", json.dumps(_plain(self.record), indent=1, allow_nan=False) + "\n")
 
-    def rows(self, rows: list[dict[str, float]]) -> None:
+    def rows(self, rows: list[dict[str, Any]]) -> None:
         """Append metrics, a line a step."""
         self._metrics.write("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -307,7 +307,7 @@ def _directories(path: Path) -> Iterator[Path]:
     return (p for p in sorted(path.iterdir()) if p.is_dir()) if path.is_dir() else iter(())
 
 
-def _read_rows(file: Path) -> list[dict[str, float]]:
+def _read_rows(file: Path) -> list[dict[str, Any]]:
     """Read lines of JSON; a last line that a kill cut short is left out."""
     rows = []
     if file.exists():
