@@ -62,7 +62,7 @@ def test_a_remainder_is_dropped(orbits):
 
 def test_windows_are_rounded_with_halves_up(orbits):
     """Of 90 samples, [0.35, 0.45] is 31.5 → 32 to 40.5 → 41, though 0.35 · 90 is a hair below."""
-    short = shortened(orbits, [90] * 5)
+    short = shortened(orbits, [90, 360, 360, 360, 360])
     segments = cut(short, units_for(short), (0.35, 0.45), 9, range(1))
     assert len(segments) == 1
     np.testing.assert_array_equal(

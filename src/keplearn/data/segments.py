@@ -63,7 +63,7 @@ def cut(
     """
     states, times = [], []
     for orbit in orbits:
-        start, end = _window(window, dataset.n_samples[orbit])
+        start, end = _window(window, int(dataset.n_samples[orbit]))
         for first in range(start, end - length + 1, length):
             states.append(dataset.states[orbit, first : first + length])
             stretch = dataset.times[orbit, first : first + length]
