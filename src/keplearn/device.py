@@ -8,7 +8,7 @@ Device = Literal["auto", "cpu", "gpu"]
 
 
 def choose_device(device: Device) -> str:
-    """Make JAX compute on the CPU, on a GPU, or (auto) on a GPU where there is one; return the platform's name.
+    """Make JAX compute on the CPU, on a GPU, or (auto) on a GPU where there is one; return which.
 
     Takes effect only before the first computation of the process.
 

@@ -1,7 +1,7 @@
 """From a config to a scored run: the one path that command line, demo, sweeps and notebooks take.
 
-``train_run`` is the work unit: it makes the data, trains, keeps everything in the run's directory, and scores the
-model on its test datasets. A run that fails is a run in state ``failed`` with its reason, not an exception.
+``train_run`` is the work unit: it makes the data, trains, keeps everything in the run's directory, and scores
+the model on its test datasets. A run that fails is a run in state ``failed`` with its reason, not an exception.
 """
 
 import platform
@@ -25,7 +25,6 @@ from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.rollout import evaluate
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run
@@ -104,12 +103,12 @@ def train_run(
             started = time.perf_counter()
             plan = prepare(config, Path(runs))
             writer.write(summary=plan.facts)
-            model, summary = _train(writer, plan, checkpoint, on_progress, say)
+            model, trained_summary = _train(writer, plan, checkpoint, on_progress, say)
             trained = time.perf_counter()
             scores = _score(writer, config, model, say)
             seconds = {"total": trained - started, "evaluate": time.perf_counter() - trained}
-            summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
-            writer.end("finished", summary=plan.facts | summary, scores=scores)
+            trained_summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
+            writer.end("finished", summary=plan.facts | trained_summary, scores=scores)
     return Run(writer.path)
 
 
@@ -243,8 +242,8 @@ def _keep_phase(
     error, limit = summary["grid_error"], writer.config.parameters.grid_rtol
     if error is not None and error > limit:
         summary["warnings"].append(
-            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} (99th percentile), "
-            f"above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
+            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} "
+            f"(99th percentile), above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
         )
     if summary["lost_segments"]:
         summary["warnings"].append(f"phase {result.phase}: {summary['lost_segments']} segments were lost")
@@ -310,7 +309,7 @@ def _processor() -> str:
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the working directory's repository, with ``+`` where it has changes; None if none."""
+    """Return the commit of the working directory's repository, with ``+`` where it has changes, or None."""
     try:
         ask = lambda *words: subprocess.run(  # noqa: E731
             ["git", *words], capture_output=True, text=True, timeout=5, check=True
@@ -324,8 +323,11 @@ def _score(
     writer: RunWriter, config: RunConfig, model: NeuralODE, say: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
     """Score the run's model on its test datasets and keep every evaluation beside the run."""
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for name in config.test:
-        scores[name] = summary(keep_evaluation(writer.path, model, load_dataset(name)))
+        evaluation = keep_evaluation(writer.path, model, load_dataset(name))
+        scores[name] = summary(evaluation)
         writer.write(scores=scores)
+        if scores[name]["diverged"]:
+            say(f"warning: {scores[name]['diverged']} orbits of {name} diverged")
     return scores

@@ -14,6 +14,7 @@ app.command("keplearn.cli.config:app", name="config")
 app.command("keplearn.cli.train:train", name="train")
 app.command("keplearn.cli.runs:app", name="runs")
 app.command("keplearn.cli.evaluate:evaluate", name="evaluate")
+app.command("keplearn.cli.demo:demo", name="demo")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere. All on stderr."""
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere, on stderr."""
 
 import sys
 import time

@@ -1,7 +1,8 @@
-"""``keplearn train``: train the run set of a config, one run after another, and score each on its test datasets."""
+"""``keplearn train``: train the runs of a config one after another, and score each on its test datasets."""
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,26 +52,39 @@ def train(
     """
     configs = _configs(file, overrides or [], runs, resume, from_)
 
-    from keplearn.cli.output import plain_warnings
-    from keplearn.cli.progress import StepsProgress
     from keplearn.device import choose_device
-    from keplearn.experiment import train_run
 
     choose_device(device)
+    show = (lambda run: print(json.dumps(_line(run)), flush=True)) if json_ else (lambda run: None)
+    trained = train_all(configs, runs, again=again, each=show)
+    if not json_:
+        _print_scores(trained)
+    if any(run.state == "failed" for run in trained):
+        sys.exit(1)
+
+
+def train_all(
+    configs: "Sequence[RunConfig]",
+    runs: Path,
+    *,
+    again: bool = False,
+    each: "Callable[[Run], object]" = lambda run: None,
+) -> "list[Run]":
+    """Train runs one after another with progress on stderr; ``each`` gets every run as it ends."""
+    from keplearn.cli.output import plain_warnings
+    from keplearn.cli.progress import StepsProgress
+    from keplearn.experiment import train_run
+
     trained = []
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
         with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress, plain_warnings():
             run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
+        if run.state == "failed":
+            progress.say(f"failed: {run.record['reason']}")
+        each(run)
         trained.append(run)
-        if json_:
-            print(json.dumps(_line(run)), flush=True)
-        elif run.state == "failed":
-            print(f"{place}{run.group}/{run.run_id} failed: {run.record['reason']}", file=sys.stderr)
-    if not json_:
-        _print_scores(trained)
-    if any(run.state == "failed" for run in trained):
-        sys.exit(1)
+    return trained
 
 
 def _configs(

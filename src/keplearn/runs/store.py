@@ -1,8 +1,8 @@
-"""A run's directory: written once, atomically, by one writer; read by everybody, one run or a group as a table.
+"""A run's directory: written whole or not at all, by one writer; read by everybody, one run or a group.
 
-``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl`` while it
-trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx`` and
-``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, and ``evaluations/``.
+``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl`` while
+it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx`` and
+``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
 """
 
 import fcntl
@@ -110,7 +110,8 @@ class Run:
         files |= {f"phase:{p}": f"phase-{p}-best.eqx" for p in range(last + 1)}
         if which not in files:
             raise KeplearnError(
-                f"no model {which!r} in a run of {last + 1} phases: {', '.join(files)}.{nearest(which, files)}"
+                f"no model {which!r} in a run of {last + 1} phases, only {', '.join(files)}."
+                f"{nearest(which, files)}"
             )
         file = self.path / files[which]
         if not file.exists():
@@ -158,7 +159,7 @@ class RunWriter:
         self._lock.close()
 
     def start(self, facts: Mapping[str, Any], resume: bool) -> Checkpoint | None:
-        """Write the run as running, and return the checkpoint to go on from if ``resume`` and there is one."""
+        """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any."""
         checkpoint = self.read_checkpoint() if resume else None
         previous = Run(self.path).record if checkpoint else {}
         if checkpoint is None:
@@ -209,7 +210,7 @@ class RunWriter:
         self.record |= {"heartbeat": _now(), "heartbeat_seconds": round(time.time(), 1)}
         write_text(self.path / "run.json", json.dumps(_plain(self.record), indent=1, allow_nan=False) + "\n")
 
-    def rows(self, rows: list[dict[str, float]]) -> None:
+    def rows(self, rows: list[dict[str, Any]]) -> None:
         """Append metrics, a line a step."""
         self._metrics.write("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -306,7 +307,7 @@ def _directories(path: Path) -> Iterator[Path]:
     return (p for p in sorted(path.iterdir()) if p.is_dir()) if path.is_dir() else iter(())
 
 
-def _read_rows(file: Path) -> list[dict[str, float]]:
+def _read_rows(file: Path) -> list[dict[str, Any]]:
     """Read lines of JSON; a last line that a kill cut short is left out."""
     rows = []
     if file.exists():
