@@ -25,6 +25,8 @@ from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.store import keep_evaluation
+from keplearn.evaluation.table import summary
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run

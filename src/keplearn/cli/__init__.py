@@ -13,8 +13,8 @@ app.command("keplearn.cli.data:app", name="data")
 app.command("keplearn.cli.config:app", name="config")
 app.command("keplearn.cli.train:train", name="train")
 app.command("keplearn.cli.runs:app", name="runs")
-app.command("keplearn.cli.evaluate:evaluate", name="evaluate")
 app.command("keplearn.cli.demo:demo", name="demo")
+app.command("keplearn.cli.evaluate:evaluate", name="evaluate")
 
 
 def main() -> None:
