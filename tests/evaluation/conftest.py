@@ -15,9 +15,13 @@ Law = Callable[[jax.Array, jax.Array], jax.Array]
 
 @pytest.fixture
 def model_of(monkeypatch: pytest.MonkeyPatch):
-    """Make a model whose acceleration is a given function of position and velocity (canonical units)."""
+    """Make a model whose acceleration is a given function of position and velocity (canonical units).
 
-    def make(law: Law, units: Units | OrbitDataset, planar: bool = False, name: str = "known") -> NeuralODE:
+    Models of one architecture share a compiled program: each function needs a name of its own.
+    """
+
+    def make(law: Law, units: Units | OrbitDataset, planar: bool = False) -> NeuralODE:
+        name = law.__qualname__
         layer = OutputLayer(lambda r, v, network, values: law(r, v), size=1)
         monkeypatch.setitem(OUTPUT_LAYERS, name, layer)
         units = units_for(units) if isinstance(units, OrbitDataset) else units

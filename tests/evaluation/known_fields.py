@@ -17,6 +17,11 @@ def kepler(r: jax.Array, v: jax.Array) -> jax.Array:
     return -r / jnp.sum(r * r) ** 1.5
 
 
+def one_percent_more(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The two-body law with μ one percent too large."""
+    return 1.01 * kepler(r, v)
+
+
 def kepler_dataset(elements: list[list[float]], samples: int = 60) -> OrbitDataset:
     """Kepler orbits about the Earth of given elements (km, rad)."""
     rows = np.array(elements)

@@ -116,7 +116,13 @@ def _in_batches(subject: Subject, y: np.ndarray, t: np.ndarray) -> list[np.ndarr
     with jax.enable_x64(True):
         for batch in batches:
             full = np.resize(batch, size)  # repeats pieces where the batch is short
-            solved = _solve(subject.dynamics, jnp.asarray(y[full]), jnp.asarray(t[full]), subject.smooth, subject.has_magnitude)
+            solved = _solve(
+                subject.dynamics,
+                jnp.asarray(y[full]),
+                jnp.asarray(t[full]),
+                subject.smooth,
+                subject.has_magnitude,
+            )
             parts.append([np.asarray(x)[: len(batch)] for x in solved])
     back = np.argsort(order)
     return [np.concatenate(part)[back] for part in zip(*parts, strict=True)]
