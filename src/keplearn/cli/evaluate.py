@@ -81,14 +81,20 @@ def evaluate(
 
 
 def _find(runs: Path, names: list[str]) -> "list[Run]":
-    """The runs that are meant, each once: a group's finished ones, or one by its id."""
+    """The runs that are meant, each once: all of a group, or one by its id."""
     from keplearn.runs.store import find_runs, open_run
 
     found: dict[Path, Run] = {}
     for name in names:
-        is_group = "/" not in name and (runs / name).is_dir()
-        for run in find_runs(runs, name) if is_group else [open_run(runs, name)]:
-            found[run.path] = run
+        if "/" not in name and (runs / name).is_dir():
+            meant = find_runs(runs, name)
+        else:
+            try:
+                meant = [open_run(runs, name)]
+            except KeplearnError as error:
+                groups = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+                raise KeplearnError(f"{error}{nearest(name, groups)}") from None
+        found |= {run.path: run for run in meant}
     if not found:
         raise KeplearnError(f"there are no runs in {', '.join(names)}.")
     return list(found.values())
