@@ -215,8 +215,9 @@ def _train(
                 writer.rows(event.rows)
                 done = int(before[event.phase]) + event.step
                 if on_progress is not None:
-                    row = event.rows[-1]
-                    on_progress({"done": done, "total": total, "phase": event.phase, "loss": row["loss"]})
+                    rate = len(event.rows) / max(event.seconds, 1e-9)
+                    state = {"done": done, "total": total, "phase": event.phase, "rate": rate}
+                    on_progress(state | {"loss": event.rows[-1]["loss"]})
                 phase_ends = event.step == plan.phases[event.phase].steps
                 if phase_ends or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     writer.checkpoint(event.checkpoint())

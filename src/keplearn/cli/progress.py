@@ -19,7 +19,6 @@ class StepsProgress:
         self.title = title
         self.console = Console(stderr=True)
         self.last_line = time.monotonic()
-        self.last: tuple[float, int] | None = None
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -45,16 +44,14 @@ class StepsProgress:
     def update(self, state: Mapping[str, Any]) -> None:
         """Show done of total steps, the phase and the loss."""
         now, done, total = time.monotonic(), state["done"], state["total"]
-        # The last chunk's rate: compiling a phase, and what a resumed run had done, must not count.
-        rate = (done - self.last[1]) / max(now - self.last[0], 1e-6) if self.last else 0.0
-        self.last = (now, done)
+        rate = state["rate"]
         loss = f"phase {state['phase']}  loss {state['loss']:.3g}"
-        shown = f"{rate:.0f} steps/s" if rate else ""
+        shown = f"{rate:.0f} steps/s"
         self.bar.update(self.task, completed=done, total=total, rate=shown, loss=loss)
         finished = done == total
         if not self.console.is_terminal and (now - self.last_line > LINE_EVERY or finished):
             self.last_line = now
-            left = f", {(total - done) / rate:.0f} s left" if rate and not finished else ""
+            left = "" if finished else f", {(total - done) / rate:.0f} s left"
             print(f"{self.title}: {done}/{total} steps, {shown}{left}, {loss}", file=sys.stderr)
 
     def say(self, text: str) -> None:

@@ -72,11 +72,15 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """A chunk of steps: ``rows``, one dict a step, and ``checkpoint()`` to go on from here."""
+    """A chunk of steps: ``rows``, one dict a step, and ``checkpoint()`` to go on from here.
+
+    ``seconds`` is what the steps took, compiling not counted.
+    """
 
     phase: int
     step: int
     rows: list[dict[str, float]]
+    seconds: float
     checkpoint: Callable[[], Checkpoint]
 
 
@@ -378,11 +382,12 @@ class _PhaseRunner:
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
             )
             count = min(boundary - step, size)
-            started = time.perf_counter()
+            before = self.train_seconds
             rows = self.advance(step, count, step + count == boundary)
             step += len(rows)
-            size = _next_size(count, time.perf_counter() - started)
-            yield Progress(self.number, step, rows, self.checkpointer(step))
+            seconds = self.train_seconds - before
+            size = _next_size(count, seconds)
+            yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
     def advance(self, step: int, count: int, validate: bool) -> list[dict[str, float]]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
