@@ -1,8 +1,9 @@
 """The only caller of ODE solvers: fixed grid steps for training, adaptive steps for everything else.
 
-``grid_solve`` takes fixed Runge-Kutta-Nyström steps over several samples at once and reads the samples in between
-off a quintic Hermite polynomial. Arrays are feature-major, (component, segment), so that one step is a handful of
-matrix products over all segments. ``adaptive_solve`` is Diffrax with step control, and never raises.
+``grid_solve`` takes fixed Runge-Kutta-Nyström steps over several samples at once and reads the samples in
+between off a quintic Hermite polynomial. Arrays are feature-major, (component, segment), so that one step is
+a handful of matrix products over all segments. ``adaptive_solve`` is Diffrax with step control, and never
+raises.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from keplearn.errors import KeplearnError
+
 Acceleration = Callable[[Float[Array, "3 segment"], Float[Array, "3 segment"]], Float[Array, "3 segment"]]
 Field = Callable[[Any, Float[Array, "6"], Any], Float[Array, "6"]]
 
@@ -24,9 +27,10 @@ Field = Callable[[Any, Float[Array, "6"], Any], Float[Array, "6"]]
 class Nystrom:
     """A Runge-Kutta method for r'' = a(r, v), written for positions and velocities apart.
 
-    Stage i is at r0 + c_i h v0 + h² Σ_j position_stages_ij a_j and, where accelerations depend on velocity, at
-    v0 + h Σ_j velocity_stages_ij a_j. ``velocity_stages`` is None for a method that is for a(r) alone. With
-    ``first_same_as_last`` the last stage is the acceleration at the end of the step, the next step's first.
+    Stage i is at r0 + c_i h v0 + h² Σ_j position_stages_ij a_j and, where accelerations depend on velocity,
+    at v0 + h Σ_j velocity_stages_ij a_j. ``velocity_stages`` is None for a method that is for a(r) alone.
+    With ``first_same_as_last`` the last stage is the acceleration at the end of the step, the next step's
+    first.
     """
 
     nodes: np.ndarray
@@ -60,10 +64,13 @@ def _tsit5() -> Nystrom:
 
 TSIT5 = _tsit5()
 
-# Nyström's method of order 5 for a(r): Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I, table II.14.1.
+# Nyström's method of order 5 for a(r): Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I,
+# table II.14.1.
 NYSTROM5 = Nystrom(
     nodes=np.array([0.0, 1 / 5, 2 / 3, 1.0]),
-    position_stages=np.array([[0, 0, 0, 0], [1 / 50, 0, 0, 0], [-1 / 27, 7 / 27, 0, 0], [3 / 10, -2 / 35, 9 / 35, 0]]),
+    position_stages=np.array(
+        [[0, 0, 0, 0], [1 / 50, 0, 0, 0], [-1 / 27, 7 / 27, 0, 0], [3 / 10, -2 / 35, 9 / 35, 0]]
+    ),
     velocity_stages=None,
     position_weights=np.array([14, 100, 54, 0]) / 336,
     velocity_weights=np.array([14, 125, 162, 35]) / 336,
@@ -73,15 +80,22 @@ NYSTROM5 = Nystrom(
 
 @dataclass(frozen=True)
 class Grid:
-    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last step may be shorter."""
+    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last may be shorter."""
 
     length: int
     stride: int
 
+    def __post_init__(self) -> None:
+        """Refuse a segment without a second sample, and steps that do not advance."""
+        if self.length < 2:
+            raise KeplearnError(f"segment length {self.length}: a segment needs at least 2 samples.")
+        if self.stride < 1:
+            raise KeplearnError(f"stride {self.stride}: a step must advance at least 1 sample.")
+
     @classmethod
     def default(cls, length: int, stride: int | None = None) -> "Grid":
         """Return the grid of a segment length: ``stride`` samples a step, min(length - 1, 6) unless given."""
-        return cls(length, min(length - 1, stride or 6))
+        return cls(length, min(length - 1, 6 if stride is None else stride))
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -94,30 +108,34 @@ class Grid:
 def _hermite_weights(width: int, stride: int) -> np.ndarray:
     """Weights (2, stride, 6) of a step's ends for position and velocity at its 1st … stride-th sample.
 
-    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite interpolation.
-    A step of fewer samples than the stride gives values beyond its end there, which the caller drops.
+    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite
+    interpolation. A step of fewer samples than the stride gives values beyond its end there, which the caller
+    drops.
     """
-    ends = np.array([[1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 2, 0, 0, 0]] + [[1] * 6, list(range(6))], dtype=float)
-    ends = np.vstack([ends, [k * (k - 1) for k in range(6)]])
-    coefficients = np.linalg.inv(ends)  # (power, end)
-    theta = np.arange(1, stride + 1)[:, None] / width
     powers = np.arange(6)
+    # Value, first and second derivative of each power at the two ends.
+    left = [powers == 0, powers == 1, 2 * (powers == 2)]
+    right = [np.ones(6), powers, powers * (powers - 1)]
+    coefficients = np.linalg.inv(np.array([*left, *right], float))  # (power, end)
+    theta = np.arange(1, stride + 1)[:, None] / width
     position = theta**powers @ coefficients
     velocity = (powers * theta ** np.maximum(powers - 1, 0)) @ coefficients
     return np.stack([position, velocity])
 
 
 def _step(method: Nystrom, acceleration: Acceleration, r: Array, v: Array, first: Array | None, h: Array):
-    """Advance positions and velocities (3, segment) by one step of h (segment,): new r, v, first and last stage."""
+    """Advance r and v (3, segment) by one step of h (segment,): new r, v, first and last stage."""
     stages: list[Array] = []
     for i, node in enumerate(method.nodes):
         if i == 0:
             a = acceleration(r, v) if first is None else first
         else:
             at = r + (h * float(node)) * v + (h * h) * _weighted(method.position_stages[i], stages)
-            speed = v if method.velocity_stages is None else v + h * _weighted(method.velocity_stages[i], stages)
+            speed = (
+                v if method.velocity_stages is None else v + h * _weighted(method.velocity_stages[i], stages)
+            )
             a = acceleration(at, speed)
-        # Without the barrier XLA recomputes whole accelerations in every consumer, in the backward pass above all.
+        # Without the barrier XLA recomputes whole accelerations in every consumer, above all backward.
         stages.append(jax.lax.optimization_barrier(a))
     r1 = r + h * v + (h * h) * _weighted(method.position_weights, stages)
     v1 = v + h * _weighted(method.velocity_weights, stages)
@@ -147,7 +165,8 @@ def grid_solve(
     position, velocity
         The state at each segment's first sample, (3, segment).
     times
-        (sample, segment). Samples within a step must be equally spaced; with a stride of one they need not be.
+        (sample, segment). Samples within a step must be equally spaced; with a stride of one they need not
+        be.
     grid
         The segment's length in samples, and samples per step.
     depends_on_velocity
@@ -156,8 +175,8 @@ def grid_solve(
     Returns
     -------
     states
-        (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes non-finite; nothing
-        is raised.
+        (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes non-finite;
+        nothing is raised.
     """
     method = TSIT5 if depends_on_velocity else NYSTROM5
     dtype = position.dtype
@@ -171,7 +190,7 @@ def grid_solve(
         r, v, first = carry
         h, dense = step
         r1, v1, a0, a1 = _step(method, acceleration, r, v, first, h)
-        # Nyström's last stage lies at the end of the step to the order of the method: as good as a1, and one less.
+        # Nyström's last stage is at the end of the step to the method's order: as good as a1, and free.
         at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
         samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
         samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
@@ -194,10 +213,11 @@ def adaptive_solve(
     max_steps: int = 4096,
     high_order: bool = False,
 ) -> tuple[Float[Array, "sample 6"], Bool[Array, ""]]:
-    """Integrate y' = field(t, y, None) from ``times[0]`` with step control (Diffrax), and read it at ``times``.
+    """Integrate y' = field(t, y, None) from ``times[0]`` with step control, and read it at ``times``.
 
     ``high_order`` takes Dormand-Prince 8(7) in place of Tsit5 5(4). Returns the states and whether the solver
-    succeeded; where it did not, the samples it did not reach are infinite. Never raises; batch it by ``jax.vmap``.
+    succeeded; where it did not, the samples it did not reach are infinite. Never raises; batch it by
+    ``jax.vmap``.
     """
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
@@ -218,7 +238,7 @@ def adaptive_solve(
 def fixed_solve(
     field: Field, state: Float[Array, "6"], times: Float[Array, "sample"], grid: Grid
 ) -> Float[Array, "sample 6"]:
-    """Integrate a field that is not of second order (y' with r' ≠ v) with Tsit5 steps of ``grid.stride`` samples."""
+    """Integrate a field of first order (r' ≠ v) with Tsit5 steps of ``grid.stride`` samples."""
     ends = np.concatenate([[0], np.cumsum(grid.widths)])
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]

@@ -25,4 +25,5 @@ Scalar = Float[Array, ""]
 # Either of the two: for formulas that work on both (the dynamical systems).
 AnyStates = StateArray | Float[Array, "*batch 6"]
 AnyVectors = VectorArray | Float[Array, "*batch 3"]
-AnyScalars = ScalarArray | Float[Array, "*batch"]
+# The numbers of a single NumPy state are float64 scalars, which are floats and no arrays.
+AnyScalars = ScalarArray | float | Float[Array, "*batch"]

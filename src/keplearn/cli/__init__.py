@@ -1,5 +1,7 @@
 """The command line: parse, call, print. Each group of commands is a module here, imported when it is used."""
 
+import os
+import signal
 import sys
 
 from cyclopts import App
@@ -9,12 +11,17 @@ app = App(
 )
 app.command("keplearn.cli.data:app", name="data")
 app.command("keplearn.cli.config:app", name="config")
+app.command("keplearn.cli.train:train", name="train")
+app.command("keplearn.cli.runs:app", name="runs")
+app.command("keplearn.cli.demo:demo", name="demo")
+app.command("keplearn.cli.evaluate:evaluate", name="evaluate")
 
 
 def main() -> None:
     """Run the command line: exit code 2 and one message on bad input; ``--debug`` shows the traceback."""
     from keplearn.errors import KeplearnError
 
+    signal.signal(signal.SIGTERM, _interrupt)
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
@@ -24,8 +31,16 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         if debug:
             raise
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """A polite kill ends a command as Ctrl-C does."""
+    raise KeyboardInterrupt

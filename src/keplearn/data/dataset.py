@@ -15,9 +15,6 @@ from keplearn.orbits.systems import SYSTEMS
 
 __all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
 
-SAMPLES = 360
-"""Samples an orbit: 1° of mean anomaly each."""
-
 MAX_ORBITS = 100_000
 
 
@@ -35,7 +32,7 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
     elements = draw_elements(
         name.family, name.problem, name.n, split=name.split, planar=name.planar, modifiers=name.modifiers
     )
-    times, states = one_revolution(elements, system.mu, SAMPLES)
+    times, states = one_revolution(elements, system.mu)
     return OrbitDataset(
         name=str(name),
         problem=name.problem,
@@ -83,9 +80,11 @@ def load_dataset(name_or_path: str) -> OrbitDataset:
 
 def _check_impostor(dataset: OrbitDataset, path: Path) -> None:
     """Refuse a file that bears a grammar name and is not that dataset: a name means one thing."""
-    truth = make_dataset(parse_name(dataset.name))
+    name = parse_name(dataset.name)
+    truth = make_dataset(name) if name.n == len(dataset) else None
     same = (
-        (dataset.problem, dataset.planar, dataset.mu, dataset.acceleration_source)
+        truth is not None
+        and (dataset.problem, dataset.planar, dataset.mu, dataset.acceleration_source)
         == (truth.problem, truth.planar, truth.mu, truth.acceleration_source)
         and dataset.states.shape == truth.states.shape
         # Another machine's sine may differ in the last digit.

@@ -1,14 +1,13 @@
 """Datasets on disk: netCDF-4, uncompressed, written atomically, its content hash checked on reading."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keplearn.data.orbit_dataset import VARIABLES, OrbitDataset
+from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
 from keplearn.errors import KeplearnError
+from keplearn.files import replacing
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _TEXTS = ("name", "problem", "acceleration_source", "content_hash")
 def is_dataset_file(path: Path) -> bool:
     """Whether the file is a dataset that keplearn wrote (its content is not checked)."""
     try:
-        return _open(path).attrs.get("format") == _MARK
+        return open_netcdf(path).attrs.get("format") == _MARK
     except KeplearnError:
         return False
 
@@ -43,31 +42,12 @@ def save_dataset(dataset: OrbitDataset, path: str | Path) -> Path:
     path = Path(path)
     content = dataset.to_xarray()
     content.attrs = {"format": _MARK, **content.attrs}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same directory: os.replace is atomic only within one file system.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise KeplearnError(f"{path}: cannot write the dataset: {error}") from error
+    with replacing(path) as temporary:
+        content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
     return path
 
 
-def _umask() -> int:
-    """The process's umask; it can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _open(path: Path) -> "xarray.Dataset":
+def open_netcdf(path: Path) -> "xarray.Dataset":
     """The whole file in memory, or one error that names it."""
     import xarray
 
@@ -76,6 +56,8 @@ def _open(path: Path) -> "xarray.Dataset":
     try:
         with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
             return content.load()
+    except ImportError:
+        raise  # a broken installation is no fault of the file
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
         raise KeplearnError(
             f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
@@ -91,7 +73,7 @@ def read_dataset(path: Path) -> OrbitDataset:
         Naming the file and what is wrong with it: truncated, foreign, variables or attributes missing, other
         units or dimensions than ours, values that break the dataset's contract, another content hash.
     """
-    content = _open(path)
+    content = open_netcdf(path)
     if content.attrs.get("format") != _MARK:
         raise KeplearnError(
             f"{path}: a netCDF file, but no dataset of keplearn. Import it first: keplearn data import {path}"
@@ -136,10 +118,13 @@ def _check_layout(content: "xarray.Dataset", path: Path) -> None:
         raise KeplearnError(f"{path}: it lacks {', '.join(missing)}.")
     for key in _TEXTS:
         if not isinstance(content.attrs[key], str):
-            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not text.")
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]}, not text.")
     for key in ("planar", "mu"):
         if not isinstance(content.attrs[key], (int, float, np.number)):
-            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]!r}, not a number.")
+            raise KeplearnError(f"{path}: attribute {key} is {content.attrs[key]}, not a number.")
+    source = content.attrs["acceleration_source"]
+    if source not in SOURCES:
+        raise KeplearnError(f"{path}: acceleration_source is {source}, not one of {', '.join(SOURCES)}.")
     for key, (dims, units) in VARIABLES.items():
         variable = content[key]
         if variable.dims != dims:

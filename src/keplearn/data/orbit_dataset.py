@@ -5,6 +5,7 @@ longest are padded with NaN at the end, in all arrays alike; times start at 0 an
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -151,49 +152,54 @@ class OrbitDataset:
 
 def check(dataset: OrbitDataset) -> None:
     """Refuse a dataset that breaks the contract in this module's first lines."""
-    name = dataset.name
+    for part in (_check_head, _check_shapes, _check_values):
+        for broken, message in part(dataset):
+            if broken:
+                raise KeplearnError(f"dataset {dataset.name!r}: {message}")
 
-    def demand(condition: bool, message: str) -> None:
-        if not condition:
-            raise KeplearnError(f"dataset {name!r}: {message}")
 
-    demand(bool(name.strip()), "a dataset needs a name")
-    demand(0 < dataset.mu < np.inf, f"mu must be a positive number of km³/s², not {dataset.mu}")
-    demand(
-        dataset.acceleration_source in SOURCES,
-        f"acceleration_source is {dataset.acceleration_source!r}, not one of {', '.join(SOURCES)}",
-    )
-    times, states, accelerations = dataset.times, dataset.states, dataset.accelerations
-    demand(times.ndim == 2 and times.size > 0, f"times must have shape (orbit, sample), not {times.shape}")
+Checks = Iterator[tuple[Any, str]]
+"""Pairs of (is it broken, what is wrong), each computed only when those before it have passed."""
+
+
+def _check_head(dataset: OrbitDataset) -> Checks:
+    """Name, mu and source."""
+    yield not dataset.name.strip(), "a dataset needs a name"
+    yield not 0 < dataset.mu < np.inf, f"mu must be a positive number of km³/s², not {dataset.mu}"
+    source = dataset.acceleration_source
+    yield source not in SOURCES, f"acceleration_source is {source!r}, not one of {', '.join(SOURCES)}"
+
+
+def _check_shapes(dataset: OrbitDataset) -> Checks:
+    """All arrays have the orbits and samples of the times."""
+    times = dataset.times
+    yield times.ndim != 2 or times.size == 0, f"times must have shape (orbit, sample), not {times.shape}"
     n, samples = times.shape
     wanted = {"states": (n, samples, 6), "accelerations": (n, samples, 3), "elements": (n, 6)}
     for key, shape in wanted.items():
         found = getattr(dataset, key).shape
-        demand(found == shape, f"{key} have shape {found}, but {n} orbits of {samples} samples need {shape}")
-    demand(len(dataset.orbit_names) == n, f"{len(dataset.orbit_names)} orbit names for {n} orbits")
+        yield found != shape, f"{key} have shape {found}, but {n} orbits of {samples} samples need {shape}"
+    yield len(dataset.orbit_names) != n, f"{len(dataset.orbit_names)} orbit names for {n} orbits"
 
-    for key, bad in {"times": times, "states": states, "accelerations": accelerations}.items():
-        demand(not np.isinf(bad).any(), f"{key} hold infinite numbers")
-    real = np.isfinite(times)
-    counts = real.sum(axis=1)
-    padded_at_end = np.arange(samples) < counts[:, None]
-    for orbit in np.flatnonzero((real != padded_at_end).any(axis=1)):
-        demand(False, f"orbit {orbit}: NaN among its times; padding may stand only at the end")
-    for key, array in {"states": states, "accelerations": accelerations}.items():
-        known = np.isfinite(array)
-        wrong = (known != padded_at_end[..., None]).any(axis=(1, 2))
-        for orbit in np.flatnonzero(wrong):
-            demand(False, f"orbit {orbit}: {key} are NaN on other samples than its times")
-    demand(
-        counts.min() >= 2, f"orbit {counts.argmin()} has {counts.min()} samples; an orbit needs at least 2"
-    )
-    demand(counts.max() == samples, "every orbit is padded: cut the arrays to the longest orbit")
-    demand(bool((times[:, 0] == 0).all()), "times must start at 0 in every orbit")
-    for orbit in np.flatnonzero((np.diff(times, axis=1) <= 0).any(axis=1)):
-        demand(False, f"orbit {orbit}: its times do not increase")
-    at_centre = (states[..., :3] == 0).all(axis=-1).any(axis=1)
-    for orbit in np.flatnonzero(at_centre):
-        demand(False, f"orbit {orbit} has a sample at the centre of attraction, r = 0")
-    if dataset.planar:
-        out_of_plane = (np.nan_to_num(states[..., [2, 5]]) != 0).any()
-        demand(not out_of_plane, "it says planar, but some z or vz is not 0")
+
+def _check_values(dataset: OrbitDataset) -> Checks:
+    """Finite numbers, padding at the end and everywhere the same, increasing times, a plane that is one."""
+    times, states = dataset.times, dataset.states
+    for key in ("times", "states", "accelerations"):
+        yield np.isinf(getattr(dataset, key)).any(), f"{key} hold infinite numbers"
+    counts = np.isfinite(times).sum(axis=1)
+    real = np.arange(times.shape[1]) < counts[:, None]
+    gaps = (np.isfinite(times) != real).any(axis=1)
+    yield gaps.any(), f"orbit {gaps.argmax()}: NaN among its times; padding may stand only at the end"
+    for key in ("states", "accelerations"):
+        gaps = (np.isfinite(getattr(dataset, key)) != real[..., None]).any(axis=(1, 2))
+        yield gaps.any(), f"orbit {gaps.argmax()}: {key} are NaN on other samples than its times"
+    yield counts.min() < 2, f"orbit {counts.argmin()} has {counts.min()} samples; an orbit needs at least 2"
+    yield counts.max() < times.shape[1], "every orbit is padded: cut the arrays to the longest orbit"
+    yield (times[:, 0] != 0).any(), "times must start at 0 in every orbit"
+    back = (np.diff(times, axis=1) <= 0).any(axis=1)
+    yield back.any(), f"orbit {back.argmax()}: its times do not increase"
+    centre = (states[..., :3] == 0).all(axis=-1).any(axis=1)
+    yield centre.any(), f"orbit {centre.argmax()} has a sample at the centre of attraction, r = 0"
+    out_of_plane = (np.nan_to_num(states[..., [2, 5]]) != 0).any()
+    yield dataset.planar and out_of_plane, "it says planar, but some z or vz is not 0"

@@ -13,6 +13,12 @@ from keplearn.errors import KeplearnError
 _SPLIT_SEED = 20_26
 
 
+class NoSegments(KeplearnError):
+    """A phase without a training segment."""
+
+    kind = "no_segments"
+
+
 @dataclass(frozen=True)
 class Segments:
     """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
@@ -50,13 +56,14 @@ class Split:
 def cut(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
 ) -> Segments:
-    """Cut the window of each of these orbits into non-overlapping segments of ``length`` samples; a remainder is dropped (SPEC 3).
+    """Cut the window of each of these orbits into non-overlapping segments of ``length`` samples.
 
-    The window holds the samples round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
+    A remainder at the end of the window is dropped. The window holds the samples
+    round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
     """
     states, times = [], []
     for orbit in orbits:
-        start, end = _window(window, dataset.n_samples[orbit])
+        start, end = _window(window, int(dataset.n_samples[orbit]))
         for first in range(start, end - length + 1, length):
             states.append(dataset.states[orbit, first : first + length])
             stretch = dataset.times[orbit, first : first + length]
@@ -72,32 +79,33 @@ def cut(
 def split_segments(
     dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, fraction: float, order: str
 ) -> Split:
-    """Split into training and validation, by whole orbits (``orbits``) or by segments (``segments``), and cut.
+    """Split into training and validation, by whole orbits (``orbits``) or segments (``segments``), and cut.
 
     With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is on the training set.
 
     Raises
     ------
-    KeplearnError
+    NoSegments
         Where no training segment comes out, with the numbers that show why.
     """
     total = len(dataset)
-    held = total if total == 1 or fraction >= 1 else max(1, int(np.floor(fraction * total + 0.5)))
+    undivided = total == 1 or fraction >= 1
+    held = total if undivided or order == "segments" else max(1, _round(fraction * total))
     if order == "orbits":
         parts = tuple(cut(dataset, units, window, length, o) for o in (range(held), range(held, total)))
     else:
         every = cut(dataset, units, window, length, range(total))
-        count = len(every) if held == total else max(1, int(np.floor(fraction * len(every) + 0.5)))
+        count = len(every) if undivided else max(1, _round(fraction * len(every)))
         shuffled = np.random.default_rng(_SPLIT_SEED).permutation(len(every))
         parts = every.take(np.sort(shuffled[:count])), every.take(np.sort(shuffled[count:]))
-        held = total
     train, validation = parts
     if len(train) == 0:
-        count = int(np.max(dataset.n_samples))
+        count = int(np.max(dataset.n_samples[:held]))
         start, end = _window(window, count)
-        raise KeplearnError(
-            f"segment length {length} > {end - start} usable samples in the window {list(window)} of {count}: "
-            f"the phase has no training segment. Shorten segment_length_strategy or widen length_strategy."
+        raise NoSegments(
+            f"segment length {length} > {end - start} usable samples in the window {list(window)} "
+            f"of {count}: the phase has no training segment. "
+            "Shorten segment_length_strategy or widen length_strategy."
         )
     if len(validation) == 0:
         return Split(train, train, False, held)
@@ -106,5 +114,10 @@ def split_segments(
 
 def _window(window: tuple[float, float], count: int) -> tuple[int, int]:
     """First sample of a window and the one after its last, of ``count``."""
-    start, end = (int(np.floor(edge * count + 0.5)) for edge in window)
+    start, end = (_round(edge * count) for edge in window)
     return start, end
+
+
+def _round(x: float) -> int:
+    """Round to the nearest integer, halves up: also those that decimals miss by rounding (0.35 · 90)."""
+    return int(np.floor(x + 0.5 + 1e-9))

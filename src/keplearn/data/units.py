@@ -78,7 +78,7 @@ class Units:
         return accelerations * self.acceleration
 
 
-def units_for(dataset: OrbitDataset, length_unit: str | float = "max_radius") -> Units:
+def units_for(dataset: OrbitDataset, length_unit: str | float | int = "max_radius") -> Units:
     """Canonical units for a training dataset.
 
     Parameters

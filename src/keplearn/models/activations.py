@@ -15,8 +15,9 @@ Activation = Callable[[Float[Array, "*shape"], Float[Array, ""]], Float[Array, "
 PRELU_SLOPE = 0.25
 
 _FROM_JAX = (
-    "celu", "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid",
-    "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_sign", "softplus", "squareplus", "swish",
+    "celu", "elu", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
+    "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_sign", "softplus",
+    "squareplus", "swish",
 )  # fmt: skip
 
 

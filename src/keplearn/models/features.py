@@ -1,7 +1,7 @@
 """Feature layers: what the network sees of a state. Adding one is adding one function here.
 
-A feature layer maps one position r and velocity v (canonical units; batched by ``vmap``) and the layer settings to a
-vector of features. The decorator's words are facts about it that the acceptance tests check.
+A feature layer maps one position r and velocity v (canonical units; batched by ``vmap``) and the layer
+settings to a vector of features. The decorator's words are facts about it that the acceptance tests check.
 """
 
 from collections.abc import Callable
@@ -122,10 +122,10 @@ def cartesian(r: Vector, v: Vector, settings: LayerSettings) -> Features:
 
 @feature_layer(uses_velocity=False)
 def fourier(r: Vector, v: Vector, settings: LayerSettings) -> Features:
-    """cos 2πBr, sin 2πBr with ``fourier_count`` rows of B drawn from N(0, ``fourier_scale``²) once and for all.
+    """Cosines and sines of 2πBr, with ``fourier_count`` rows of B drawn once from N(0, ``fourier_scale``²).
 
-    Tancik et al., Fourier features let networks learn high frequency functions (2020). B does not depend on the
-    run's seed: it belongs to the layer.
+    Tancik et al., Fourier features let networks learn high frequency functions (2020). B does not depend on
+    the run's seed: it belongs to the layer.
     """
     draws = np.random.default_rng(0).standard_normal((settings.fourier_count, 3))
     phase = jnp.asarray(2 * pi * settings.fourier_scale * draws, r.dtype) @ r
@@ -139,11 +139,11 @@ def _radial_transverse(r: Vector, v: Vector) -> tuple[Array, Array]:
 
 
 def spherical_harmonics(u: Vector, degree: int) -> Features:
-    """Real orthonormal spherical harmonics of a unit vector, degrees 1 … degree, order -l … l: (degree² + 2 degree,).
+    """Real orthonormal spherical harmonics of a unit vector: degrees l = 1 … ``degree``, orders -l … l.
 
-    In Cartesian form: the associated Legendre functions without their factor sin^m θ by the usual recursion in the
-    degree, times the real and imaginary part of (x + iy)^m (Press et al., Numerical Recipes, 6.7; no Condon-Shortley
-    phase).
+    In Cartesian form: the associated Legendre functions without their factor sin^m θ by the usual recursion
+    in the degree, times the real and imaginary part of (x + iy)^m (Press et al., Numerical Recipes, 6.7; no
+    Condon-Shortley phase).
     """
     x, y, z = u
     one = jnp.ones_like(z)

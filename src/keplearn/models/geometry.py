@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from keplearn.shapes import Scalar, Vector
 
-# Below this length (canonical units) a vector's norm is held at it: no orbit comes near, a random network may.
+# Below this length (canonical units) a vector's norm is held at it: no orbit comes near, a bad network may.
 SMALL = 1e-6
 # ε of û = d/(|d| + ε).
 EPSILON = 1e-8

@@ -1,6 +1,7 @@
 """The model: dy/dt = (v, a_θ(y)), feature layer → MLP → output layer, in canonical units."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -53,10 +54,10 @@ class Architecture:
 
 
 class Parameters(eqx.Module):
-    """All that is trained: weights (out, in), biases, prelu slopes by layer, and the log of a head's scale."""
+    """All that is trained: weights (out, in), biases, prelu slopes by layer, the log of a head's scale."""
 
-    weights: list[Float[Array, "out in"]]
-    biases: list[Float[Array, "out"]]
+    weights: list[Float[Array, "_ _"]]  # sizes differ from layer to layer
+    biases: list[Float[Array, "_"]]
     slopes: list[Float[Array, ""]]
     log_scale: Float[Array, ""]
 
@@ -64,7 +65,8 @@ class Parameters(eqx.Module):
 class NeuralODE(eqx.Module):
     """A learned field dy/dt = (v, a_θ(y)) in canonical units; ``units`` tells their size in km and s.
 
-    Methods take one state and are batched by ``jax.vmap``. ``model(t, y, args)`` is a vector field for Diffrax.
+    Methods take one state and are batched by ``jax.vmap``. ``model(t, y, args)`` is a vector field for
+    Diffrax.
     """
 
     parameters: Parameters
@@ -97,15 +99,18 @@ class NeuralODE(eqx.Module):
         return jnp.concatenate(self.derivative(y[:3], y[3:]))
 
     def astype(self, dtype: Any) -> "NeuralODE":
-        """Return the model with all arrays in another precision (inside ``jax.enable_x64`` for float64)."""
-        return jax.tree.map(lambda x: jnp.asarray(x, dtype), self)
+        """Return the model with all arrays in another precision, whatever the process's JAX setting."""
+        with jax.enable_x64(True):
+            return jax.tree.map(lambda x: jnp.asarray(x, dtype), self)
 
     def without_units(self) -> "NeuralODE":
         """Return the model stripped of what does not enter its computation."""
         return replace(self, units=None)
 
 
-def mlp(architecture: Architecture, parameters: Parameters, features: Float[Array, "feature"]) -> Float[Array, "output"]:
+def mlp(
+    architecture: Architecture, parameters: Parameters, features: Float[Array, "feature"]
+) -> Float[Array, "output"]:
     """Apply the dense layers: activation between them, ``final_activation`` after the last."""
     activation = ACTIVATIONS[architecture.activation]
     x = features
@@ -130,14 +135,15 @@ def new_model(
     max_acceleration: float = 1.0,
     units: Units | None = None,
 ) -> NeuralODE:
-    """Draw a model's weights and biases from U(-1/√fan_in, 1/√fan_in), PyTorch's and Equinox's default for dense layers.
+    """Draw a model's weights and biases from U(-1/√fan_in, 1/√fan_in), PyTorch's and Equinox's default.
 
-    The draws are in float64 and NumPy's, so that both precisions, and every machine, start from the same network.
+    The draws are in float64 and NumPy's, so that both precisions, and every machine, start from the same
+    network.
     """
     draw = np.random.Generator(np.random.PCG64(seed))
     sizes = architecture.layer_sizes
     layers = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         bound = 1 / np.sqrt(fan_in)
         layers.append((draw.uniform(-bound, bound, (fan_out, fan_in)), draw.uniform(-bound, bound, fan_out)))
     with jax.enable_x64(True):

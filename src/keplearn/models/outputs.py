@@ -1,7 +1,8 @@
-"""Output layers: how the network's outputs become an acceleration. Adding one is adding one function or table row here.
+"""Output layers: how the network's outputs become an acceleration. Adding one is adding a function here.
 
-Most take four outputs, m and d, and make M(m) · D(d) from a table of magnitude maps M and direction maps D. A head sees
-what it needs: the state, the network as a function of the state, its own trained parameters and constants of the data.
+Most take four outputs, m and d, and make M(m) · D(d) from a table of magnitude maps M and direction maps D. A
+head sees what it needs: the state, the network as a function of the state, its own trained parameters and
+constants of the data.
 """
 
 from collections.abc import Callable
@@ -32,10 +33,10 @@ Head = Callable[[Vector, Vector, Network, HeadValues], Float[Array, "3_or_6"]]
 class OutputLayer:
     """An output layer and what is known of it.
 
-    ``size``: network outputs. ``uses_velocity``: itself, whatever the features. ``position_features_only``: it is an
-    error with velocity features. ``signed_magnitude``: output 0 is the m whose sign changes are counted.
-    ``whole_state``: it returns dy/dt (6) and not an acceleration (3). ``rotation_equivariant``: with invariant
-    features a rotated state gives the rotated acceleration.
+    ``size``: network outputs. ``uses_velocity``: itself, whatever the features. ``position_features_only``:
+    it is an error with velocity features. ``signed_magnitude``: output 0 is the m whose sign changes are
+    counted. ``whole_state``: it returns dy/dt (6) and not an acceleration (3). ``rotation_equivariant``: with
+    invariant features a rotated state gives the rotated acceleration.
     """
 
     function: Head
@@ -65,7 +66,7 @@ DIRECTIONS: dict[str, Callable[[Vector], Vector]] = {
     "û(tanh d)": lambda d: direction(jnp.tanh(d)),
 }
 
-# The names that users have, as M(m) · D(d). In users' oldest runs, before it was changed, `mlp_4D` meant m · d.
+# The names that users have, as M(m) · D(d). In their oldest runs `mlp_4D` meant m · d, today's mlp_4D_signed.
 PRODUCTS: dict[str, tuple[str, str]] = {
     "mlp_4D_signed": ("m", "d"),
     "mlp_4D": ("|m|", "d"),

@@ -34,13 +34,16 @@ ELEMENT_NAMES = (
     "periapsis_argument",
     "true_anomaly",
 )
+SAMPLES = 360
+"""Samples of one revolution: 1° of mean anomaly each."""
+
 # Below these, an element is rounding noise of the state it was computed from.
 _CIRCULAR = 1e-14
 _EQUATORIAL = 1e-15
 
 
 def _orbit_axes(elements: StateArray) -> tuple[VectorArray, VectorArray]:
-    """Unit vectors towards the periapsis and 90° ahead of it in the orbit's plane (Vallado, eq. 2-75)."""
+    """Unit vectors towards the periapsis and 90° ahead of it in the orbit's plane (Vallado, algorithm 10)."""
     inclination, node, argument = np.moveaxis(elements[..., 2:5], -1, 0)
     cos_i, sin_i = np.cos(inclination), np.sin(inclination)
     cos_node, sin_node = np.cos(np.nan_to_num(node)), np.sin(np.nan_to_num(node))
@@ -86,6 +89,8 @@ def elements_from_states(states: StateArray, mu: float) -> StateArray:
     ω is u − ν with the argument of latitude u = ω + ν measured from the computed node. So where Ω, ω and ν
     are badly conditioned one by one (i or e near 0), their errors cancel and the state comes back in full.
     """
+    if states.ndim == 1:
+        return elements_from_states(states[None], mu)[0]
     position, velocity = states[..., :3], states[..., 3:]
     radius = np.linalg.norm(position, axis=-1)
     momentum = np.cross(position, velocity)
@@ -155,7 +160,7 @@ def kepler_states(
 
 
 def one_revolution(
-    elements: OrbitElements, mu: float, n_samples: int = 360
+    elements: OrbitElements, mu: float, n_samples: int = SAMPLES
 ) -> tuple[OrbitTimes, OrbitStates]:
     """Times (s, from 0) and states of one revolution in ``n_samples`` equal steps of mean anomaly."""
     steps = np.arange(n_samples) / n_samples

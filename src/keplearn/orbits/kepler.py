@@ -90,7 +90,7 @@ def eccentric_from_mean(mean_anomaly: Angles, eccentricity: Angles) -> Angles:
 
 
 def eccentric_from_true(true_anomaly: Angles, eccentricity: Angles) -> Angles:
-    """Eccentric anomaly of a true anomaly, rad: tan(E/2) = sqrt((1−e)/(1+e)) tan(ν/2) (Vallado, eq. 2-14)."""
+    """Eccentric anomaly of a true one, rad: tan(E/2) = sqrt((1−e)/(1+e)) tan(ν/2) (Vallado, section 2.2)."""
     return 2.0 * np.arctan2(
         np.sqrt(1.0 - eccentricity) * np.sin(0.5 * true_anomaly),
         np.sqrt(1.0 + eccentricity) * np.cos(0.5 * true_anomaly),

@@ -27,6 +27,11 @@ class TwoBody:
         square = (position * position).sum(-1, keepdims=True)
         return -self.mu * position / (square * square**0.5)
 
+    def distance_percent(self, position: AnyVectors, acceleration: AnyVectors) -> AnyScalars:
+        """How far given accelerations are from this law, per sample: 100 |**a** − **a**_law| / |**a**|."""
+        gap = acceleration - self.acceleration(position)
+        return 100.0 * ((gap * gap).sum(-1) / (acceleration * acceleration).sum(-1)) ** 0.5
+
     def energy(self, states: AnyStates) -> AnyScalars:
         """Specific energy ½ v² − μ/r, conserved; negative on bound orbits."""
         position, velocity = states[..., :3], states[..., 3:]

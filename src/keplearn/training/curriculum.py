@@ -1,4 +1,4 @@
-"""A run's training as a list of phases, and what each step of a phase takes: its learning rate and its batch."""
+"""A run's training as a list of phases, and what each step of a phase takes: learning rate and batch."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Phase:
     integrator: str = "grid"
 
     def learning_rates(self, first: int, last: int) -> Float64[np.ndarray, "step"]:
-        """Learning rates of the steps first ≤ k < last: constant, or a half cosine from the rate down to 0."""
+        """Rates of the steps first ≤ k < last: constant, or a half cosine from the rate down to 0."""
         steps = np.arange(first, last)
         if self.schedule == "cosine":
             return self.learning_rate * (1 + np.cos(np.pi * steps / self.steps)) / 2
@@ -31,8 +31,8 @@ def batch_order(
 ) -> Int32[np.ndarray, "step batch"]:
     """Indices of the segments in the batches of the steps first ≤ k < last.
 
-    Without replacement within an epoch, the incomplete last batch dropped. A function of seed, phase and step alone,
-    so that a resumed run takes the batches that it would have taken.
+    Without replacement within an epoch, the incomplete last batch dropped. A function of seed, phase and step
+    alone, so that a resumed run takes the batches that it would have taken.
     """
     per_epoch = n_segments // batch_size
     rows = []
@@ -48,7 +48,8 @@ def random_rotations(
 ) -> Float64[np.ndarray, "step 3 3 batch"]:
     """Rotation matrices for the segments of each step's batch, uniform about z (planar) or over all of space.
 
-    In space from uniform random quaternions (Shoemake, Graphics Gems III, 1992). A function of seed, phase and step.
+    In space from uniform random quaternions (Shoemake, Graphics Gems III, 1992). A function of seed, phase
+    and step.
     """
     matrices = []
     for step in range(first, last):

@@ -1,14 +1,13 @@
 """The training loop: a run's phases, each in chunks of steps inside one compiled program.
 
-``fit`` is a generator. It yields a `Progress` after each chunk, with the metrics of its steps and a way to take a
-checkpoint, and a `PhaseResult` after each phase; who calls it writes files, draws progress bars, or stops. Given a
-`Checkpoint` it goes on from there with the numbers it would have had.
+``fit`` is a generator. It yields a `Progress` after each chunk, with the metrics of its steps and a way to
+take a checkpoint, and a `PhaseResult` after each phase; who calls it writes files, draws progress bars, or
+stops. Given a `Checkpoint` it goes on from there with the numbers it would have had.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -25,11 +24,19 @@ from keplearn.shapes import Scalar
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
 from keplearn.training.objective import (
-    Batch, Constants, Problem, assemble, grid_error, objective, replace_lost, validation, without_lost,
-)  # fmt: skip
+    Batch,
+    Constants,
+    Problem,
+    assemble,
+    grid_error,
+    objective,
+    replace_lost,
+    validation,
+    without_lost,
+)
 from keplearn.training.optimizers import OPTIMIZERS
 
-# Steps in one call of a compiled chunk at most; fewer where steps are slow, so that control returns every second.
+# Steps in one call of a compiled chunk at most; fewer where steps are slow: control returns every second.
 CHUNK = 128
 SECONDS_PER_CHUNK = 1.0
 # A run fails when over half of its segments are lost this many steps in a row.
@@ -65,11 +72,15 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Progress:
-    """A chunk of steps: ``rows`` one dict a step (and one a validation), and ``checkpoint()`` to go on from here."""
+    """A chunk of steps: ``rows``, one dict a step, and ``checkpoint()`` to go on from here.
+
+    ``seconds`` is what the steps took, compiling not counted.
+    """
 
     phase: int
     step: int
     rows: list[dict[str, float]]
+    seconds: float
     checkpoint: Callable[[], Checkpoint]
 
 
@@ -113,10 +124,15 @@ def _take(problem: Problem, data: Batch, orders: _Orders, i: Array) -> Batch:
     """Gather and rotate the batch of step i."""
     batch = data
     if orders.indices is not None:
-        batch = jax.tree.map(lambda x: jnp.take(x, orders.indices[i], axis=-1), data)
+        chosen = orders.indices[i]
+        batch = jax.tree.map(lambda x: jnp.take(x, chosen, axis=-1), data)
     if orders.rotations is None:
         return batch
-    turn = orders.rotations[i]
+    return _rotate(batch, orders.rotations[i])
+
+
+def _rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:
+    """Rotate each segment: positions and velocities alike."""
     halves = [jnp.einsum("ijb,sjb->sib", turn, x) for x in (batch.states[:, :3], batch.states[:, 3:])]
     return batch._replace(states=jnp.concatenate(halves, axis=1))
 
@@ -196,7 +212,9 @@ def _rescue(
     step = optimizer.step(function, carry.parameters, carry.optimizer, orders.rates[0])
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
-        lambda new, old: jnp.where(some, new, old), (step.parameters, step.state), (carry.parameters, carry.optimizer)
+        lambda new, old: jnp.where(some, new, old),
+        (step.parameters, step.state),
+        (carry.parameters, carry.optimizer),
     )
     lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
     lost = jnp.where(step.finite, lost, batch.keep.size)
@@ -270,7 +288,7 @@ class _PhaseRunner:
 
     def __init__(self, number: int, phase: Phase, split: Split, settings: FitSettings, model: NeuralODE):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
-        stride = settings.stride or (None if settings.known_law else 1)
+        stride = 1 if settings.stride is None and not settings.known_law else settings.stride
         weights = {name: float(w) for name, w in settings.loss_weights.items()}
         self.problem = Problem(
             architecture=model.architecture,
@@ -284,7 +302,8 @@ class _PhaseRunner:
         )
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
         n_segments = len(split.train)
-        self.batch_size = n_segments if settings.batch_size == -1 else min(settings.batch_size, n_segments)
+        whole = self.full_batch or settings.batch_size == -1
+        self.batch_size = n_segments if whole else min(settings.batch_size, n_segments)
         self._check()
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
@@ -296,13 +315,18 @@ class _PhaseRunner:
             )
             self.data = self._batch(split.train)
             self.held = self._batch(split.validation)
+            if settings.augment and self.full_batch:
+                # An optimiser that compares values needs one function: one rotation a segment for the phase.
+                turn = random_rotations(settings.seed, number, 0, 1, n_segments, settings.planar)[0]
+                self.data = _rotate(self.data, jnp.asarray(turn, settings.dtype))
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = 0
         self.grid_error = self._grid_error()
 
     def _check(self) -> None:
         """Refuse steps over several samples where samples are not equally spaced."""
-        if self.phase.integrator == "grid" and self.problem.grid.stride > 1 and not self.split.train.uniform:
+        uniform = self.split.train.uniform and self.split.validation.uniform
+        if self.phase.integrator == "grid" and self.problem.grid.stride > 1 and not uniform:
             raise KeplearnError(
                 f"stride {self.problem.grid.stride} needs samples equally spaced in time within a segment, "
                 "and these are not: set stride: 1 or integrator: adaptive."
@@ -314,11 +338,12 @@ class _PhaseRunner:
         return Batch(*(jnp.asarray(x, dtype) for x in arrays))
 
     def _grid_error(self) -> float | None:
-        """99th percentile of the grid's relative error on the phase's true trajectories, if their law is known."""
+        """99th percentile of the grid's relative error on the phase's truth, if its law is known."""
         if self.phase.integrator != "grid" or not self.settings.known_law:
             return None
         with jax.enable_x64(True):
-            true = Batch(*(jnp.asarray(x) for x in (self.split.train.states, self.split.train.times)), self.data.keep)
+            states, times = jnp.asarray(self.split.train.states), jnp.asarray(self.split.train.times)
+            true = Batch(states, times, self.data.keep)
             return grid_error(true, self.problem.grid, self.problem.architecture.uses_velocity)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
@@ -353,16 +378,19 @@ class _PhaseRunner:
             self.restore(resume)
         size = 8
         while step < self.phase.steps:
-            boundary = min((step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps)
+            boundary = min(
+                (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
+            )
             count = min(boundary - step, size)
-            started = time.perf_counter()
+            before = self.train_seconds
             rows = self.advance(step, count, step + count == boundary)
             step += len(rows)
-            size = _next_size(count, time.perf_counter() - started)
-            yield Progress(self.number, step, rows, lambda step=step: self.checkpoint(step))
+            seconds = self.train_seconds - before
+            size = _next_size(count, seconds)
+            yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
     def advance(self, step: int, count: int, validate: bool) -> list[dict[str, float]]:
-        """Take up to ``count`` steps, the last a rescued one if some segments were lost, and validate if asked."""
+        """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         orders = self.orders(step, count)
         taken, rows = self.chunk(step, count, orders, validate)
         if taken == count:
@@ -376,7 +404,9 @@ class _PhaseRunner:
             rows[-1] |= measured[0]
         return rows
 
-    def chunk(self, step: int, count: int, orders: _Orders, validate: bool) -> tuple[int, list[dict[str, float]]]:
+    def chunk(
+        self, step: int, count: int, orders: _Orders, validate: bool
+    ) -> tuple[int, list[dict[str, float]]]:
         """Run the compiled chunk; rows of its steps, and where it validated, those numbers in the last."""
         integers = (np.int32(count), np.int32(step), np.bool_(validate))
         self.carry, buffers, taken, measured = self.call(
@@ -407,7 +437,7 @@ class _PhaseRunner:
         if not self.full_batch:
             indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
             indices = pad(indices)
-        if self.settings.augment:
+        if self.settings.augment and not self.full_batch:
             rotations = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
             rotations = pad(rotations.astype(self.settings.dtype))
         rates = self.phase.learning_rates(step, last).astype(self.settings.dtype)
@@ -425,9 +455,10 @@ class _PhaseRunner:
         if self.lost_streak >= LOST_STEPS:
             raise TrainingFailed(
                 "lost_segments",
-                f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {step + 1} of phase "
-                f"{self.number} ({row['lost']} of {self.batch_size} in the last): the solver gives up or the state "
-                "becomes non-finite. A smaller learning rate or shorter segments first usually mend it.",
+                f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {step + 1} of "
+                f"phase {self.number} ({row['lost']} of {self.batch_size} in the last): the solver gives up "
+                "or the state becomes non-finite. A smaller learning rate or shorter segments first usually "
+                "mend it.",
             )
         return row
 
@@ -437,19 +468,32 @@ class _PhaseRunner:
             raise TrainingFailed("non_finite", f"loss or gradient became non-finite in phase {self.number}.")
         self.data = self.call(without_lost, self.carry.parameters, self.data, self.constants)
         lost = int(np.sum(np.asarray(self.data.keep) == 0))
+        if lost == 0:
+            raise TrainingFailed(
+                "non_finite", f"loss or gradient is not finite where phase {self.number} starts."
+            )
         self.lost_total += lost
         if lost > self.batch_size / 2:
             raise TrainingFailed(
-                "lost_segments", f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts."
+                "lost_segments",
+                f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts.",
             )
-        self.carry = self.carry._replace(optimizer=self.call(_start, self.carry.parameters, self.data, self.constants))
+        self.carry = self.carry._replace(
+            optimizer=self.call(_start, self.carry.parameters, self.data, self.constants)
+        )
 
-    def checkpoint(self, step: int) -> Checkpoint:
-        """Take down all that is needed to go on from here."""
-        arrays = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.carry))}
-        arrays |= {"keep": np.asarray(self.data.keep), "counts": np.array([self.lost_streak, self.lost_total])}
-        arrays["seconds"] = np.array([self.compile_seconds, self.train_seconds, self.steps_taken])
-        return Checkpoint(self.number, step, arrays)
+    def checkpointer(self, step: int) -> Callable[[], Checkpoint]:
+        """Return a function that takes down all that is needed to go on from here, whenever it is called."""
+        carry, keep = self.carry, self.data.keep
+        counts = np.array([self.lost_streak, self.lost_total])
+        seconds = np.array([self.compile_seconds, self.train_seconds, self.steps_taken])
+
+        def checkpoint() -> Checkpoint:
+            arrays = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(carry))}
+            arrays |= {"keep": np.asarray(keep), "counts": counts, "seconds": seconds}
+            return Checkpoint(self.number, step, arrays)
+
+        return checkpoint
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Take up a checkpoint."""

@@ -1,8 +1,8 @@
 """Losses: pure functions of predicted and true segments. Adding one is adding one function here.
 
-A loss returns its parts by name, each already multiplied by its weight, so that they add up to the loss that is
-minimised and can be drawn as they are. All means skip lost segments (``keep`` 0); the first sample of a segment is
-given and does not count. |·| of a state is the norm of its six components in canonical units.
+A loss returns its parts by name, each already multiplied by its weight, so that they add up to the loss that
+is minimised and can be drawn as they are. All means skip lost segments (``keep`` 0); the first sample of a
+segment is given and does not count. |·| of a state is the norm of its six components in canonical units.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,8 @@ Parts = dict[str, Scalar]
 class Solved(NamedTuple):
     """What a loss sees: a batch of integrated segments.
 
-    ``predicted`` and ``truth`` (sample, 6, segment) without the first sample, ``initial`` (6, segment) that sample,
-    ``keep`` (segment,) 1, or 0 for a lost segment, ``model`` the network being trained.
+    ``predicted`` and ``truth`` (sample, 6, segment) without the first sample, ``initial`` (6, segment) that
+    sample, ``keep`` (segment,) 1, or 0 for a lost segment, ``model`` the network being trained.
     """
 
     predicted: Float[Array, "sample 6 segment"]
@@ -67,7 +67,7 @@ def percent_error_plus_nmse(solved: Solved, weights: Weights) -> Parts:
 
 @loss
 def percent_error_with_attraction(solved: Solved, weights: Weights) -> Parts:
-    """percent_error + w · 100 mean relu(a_θ·r̂/|a_θ|) at ŷ, w = ``attraction_weight``: outward force is penalised."""
+    """percent_error + w · 100 mean relu(a_θ·r̂/|a_θ|) at ŷ, w = ``attraction_weight``: no outward force."""
     r, v = solved.predicted[:, :3], solved.predicted[:, 3:]
     a = _at_samples(solved.model.acceleration)(r, v)
     outward = jnp.sum(a * r, axis=1) / jnp.maximum(_size(a) * _size(r), 1e-12)
@@ -99,22 +99,30 @@ def energy_drift(solved: Solved) -> Scalar:
 
 
 def sign_flip(solved: Solved) -> Scalar:
-    """Smoothed share of consecutive samples between which the head's m changes sign: mean (1 - s_k s_(k+1))/2.
+    """Smoothed share of consecutive samples between which m changes sign: mean (1 - s_k s_(k+1))/2.
 
-    s = tanh(10 m): a change of sign counts fully once |m| is about 0.2 on both sides.
+    s = tanh(10 m): a change of sign counts fully once |m| is about 0.2 on both sides. The segment's first
+    sample is one of the two for the second, so that a segment of two samples has a change to count.
     """
-    r, v = solved.predicted[:, :3], solved.predicted[:, 3:]
+    samples = jnp.concatenate([solved.initial[None], solved.predicted])
+    r, v = samples[:, :3], samples[:, 3:]
     sign = jnp.tanh(10 * _at_samples(lambda r, v: solved.model.network(r, v)[:1])(r, v)[:, 0])
     return _mean((1 - sign[1:] * sign[:-1]) / 2, solved.keep)
 
 
-# Terms that any loss can take, weight 0 unless set; the first argument's name in the config is the function's.
-ADDITIVE_TERMS: dict[str, Callable[[Solved], Scalar]] = {f.__name__: f for f in (l1, l2, energy_drift, sign_flip)}
+# Terms that any loss can take, weight 0 unless set; the function's name is the weight's in the config.
+ADDITIVE_TERMS: dict[str, Callable[[Solved], Scalar]] = {
+    f.__name__: f for f in (l1, l2, energy_drift, sign_flip)
+}
 
 
-def total_loss(name: str, additive: tuple[str, ...], solved: Solved, weights: Weights) -> tuple[Scalar, Parts]:
-    """Return the loss that is minimised and its parts: the named loss and the additive terms that are switched on."""
-    parts = LOSSES[name](solved, weights) | {term: weights[term] * ADDITIVE_TERMS[term](solved) for term in additive}
+def total_loss(
+    name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
+) -> tuple[Scalar, Parts]:
+    """Return the loss that is minimised and its parts: the named loss and the additive terms in use."""
+    parts = LOSSES[name](solved, weights) | {
+        term: weights[term] * ADDITIVE_TERMS[term](solved) for term in additive
+    }
     return jnp.sum(jnp.stack(list(parts.values()))), parts
 
 

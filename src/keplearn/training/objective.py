@@ -1,4 +1,4 @@
-"""What is minimised: a batch of segments integrated with the model, and its loss as a function of a flat vector."""
+"""What is minimised: the loss of a batch of segments, integrated with the model, of a flat vector."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +31,7 @@ class Problem:
 
 
 class Batch(NamedTuple):
-    """Segments (sample, 6, segment) with times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
+    """Segments (sample, 6, segment), times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
 
     states: Float[Array, "sample 6 segment"]
     times: Float[Array, "sample segment"]
@@ -49,7 +49,8 @@ class Constants(NamedTuple):
 
 @cache
 def _unravel(architecture: Architecture, dtype: str):
-    return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
+    with jax.enable_x64(True):
+        return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
 
 
 def assemble(problem: Problem, flat: Float[Array, "parameter"], max_acceleration: Scalar) -> NeuralODE:
@@ -90,15 +91,15 @@ def objective(
 def validation(
     problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
 ) -> tuple[Scalar, Parts, Scalar]:
-    """Return loss, parts and the number of lost segments, which do not count in them."""
+    """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
     model = assemble(problem, flat, constants.max_acceleration)
     predicted = solve(problem, model, batch, constants.rtol, constants.atol)
     finite = jnp.all(jnp.isfinite(predicted), axis=(0, 1))
     truth = batch.states[1:]
-    solved = Solved(
-        jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model
-    )
+    solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
+    # The mean over no segment is no number, and 0 would look like a perfect fit.
+    loss, parts = jax.tree.map(lambda x: jnp.where(jnp.any(finite), x, jnp.nan), (loss, parts))
     return loss, parts, jnp.sum(~finite).astype(jnp.int32)
 
 
@@ -107,8 +108,8 @@ def without_lost(
 ) -> Batch:
     """Mark the segments whose own loss or gradient is not finite, and put a healthy one in their place.
 
-    Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its place
-    and ``keep`` 0, a lost segment contributes neither value nor gradient.
+    Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its
+    place and ``keep`` 0, a lost segment contributes neither value nor gradient.
     """
 
     def healthy(one: Batch) -> Array:
@@ -129,20 +130,21 @@ def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
 
 
 def grid_error(batch: Batch, grid: Grid, depends_on_velocity: bool) -> float:
-    """Return the 99th percentile of |ŷ - y|/|y| of the grid's steps and dense output on true two-body segments.
+    """Return the 99th percentile of |ŷ - y|/|y| of the grid's steps and dense output on two-body segments.
 
-    The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³ (canonical).
+    The truth of the phase itself, integrated from each segment's first sample with the law a = -r/r³
+    (canonical).
     """
-
-    def law(r: Array, v: Array) -> Array:
-        return -r / jnp.sum(r * r, axis=0) ** 1.5
-
-    solved = _law_solve(law, batch, grid, depends_on_velocity)
+    # One program a grid; run operation by operation it takes longer than a short training.
+    solved = jax.jit(_law_solve, static_argnums=(1, 2))(batch, grid, depends_on_velocity)
     truth = np.asarray(batch.states[1:])
     error = np.linalg.norm(np.asarray(solved) - truth, axis=1) / np.linalg.norm(truth, axis=1)
     return float(np.percentile(error, 99))
 
 
-def _law_solve(law, batch: Batch, grid: Grid, depends_on_velocity: bool) -> Array:
+def _law_solve(batch: Batch, grid: Grid, depends_on_velocity: bool) -> Array:
+    def law(r: Array, v: Array) -> Array:
+        return -r / jnp.sum(r * r, axis=0) ** 1.5
+
     initial = batch.states[0]
     return grid_solve(law, initial[:3], initial[3:], batch.times, grid, depends_on_velocity)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import lineax
+import numpy as np
 import optax
 import optimistix
 from jaxtyping import Array, Bool, Float
@@ -38,12 +39,16 @@ class Adam:
     """Adam (Kingma & Ba 2015) with Optax's defaults; the learning rate of each step is an argument."""
 
     full_batch = False
-    _rule = optax.scale_by_adam()
+
+    @staticmethod
+    def _rule(dtype: Any) -> optax.GradientTransformation:
+        # Decay rates of the run's dtype: with Python floats, b^count would be float64 in a float32 run.
+        return optax.scale_by_adam(*(np.dtype(dtype).type(b) for b in (0.9, 0.999)))
 
     @classmethod
     def init(cls, function: Function, parameters: Flat) -> Any:
         """Return the state before the first step."""
-        return cls._rule.init(parameters)
+        return cls._rule(parameters.dtype).init(parameters)
 
     @classmethod
     def step(cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar) -> Step:
@@ -51,31 +56,34 @@ class Adam:
         (loss, parts), gradient = jax.value_and_grad(function, has_aux=True)(parameters)
         norm = jnp.linalg.norm(gradient)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
-        update, new_state = cls._rule.update(gradient, state)
-        moved = (parameters - learning_rate * update, new_state)
-        parameters, state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, (parameters, state))
+        update, new_state = cls._rule(parameters.dtype).update(gradient, state)
+        moved = (parameters - learning_rate * jnp.asarray(update), new_state)
+        parameters, state = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), moved, (parameters, state)
+        )
         return Step(parameters, state, loss, parts, norm, finite)
 
 
-class ScaledBFGS(optimistix.AbstractBFGS):
+class ScaledBFGS(optimistix.AbstractQuasiNewton):
     """Optimistix's dense BFGS with two changes that a loss near its floor needs.
 
-    The curvature test is relative (Optimistix stops updating once s·y < 2e-16, which losses of 1e-10 reach long
-    before they are minimal), and the first update scales the identity by s·y / y·y (Nocedal & Wright, eq. 6.20).
+    The curvature test is relative (Optimistix stops updating once s·y < 2e-16, which losses of 1e-10 reach
+    long before they are minimal), and the first update scales the identity by s·y / y·y (Nocedal & Wright,
+    eq. 6.20).
     """
 
     rtol: float = 0.0
     atol: float = 0.0
     norm: Callable = optimistix.max_norm
     use_inverse: bool = True
-    descent: optimistix.NewtonDescent = optimistix.NewtonDescent(linear_solver=lineax.Cholesky())
-    search: optimistix.BacktrackingArmijo = optimistix.BacktrackingArmijo()
+    descent: optimistix.NewtonDescent = optimistix.NewtonDescent(linear_solver=lineax.Cholesky())  # pyright: ignore
+    search: optimistix.BacktrackingArmijo = optimistix.BacktrackingArmijo()  # pyright: ignore
     verbose: Callable = staticmethod(lambda **kwargs: None)
 
     def init_hessian(self, y: Flat, f: Scalar, grad: Flat):
         """Return the identity, and that no update has scaled it."""
-        info, _ = super().init_hessian(y, f, grad)
-        return info, jnp.array(False)
+        identity = _inverse_hessian(jnp.eye(y.size, dtype=y.dtype), y)
+        return optimistix.FunctionInfo.EvalGradHessianInv(f, grad, identity), jnp.array(False)
 
     def update_hessian(self, y, y_eval, f_info, f_eval_info, hessian_update_state):
         """Apply the BFGS update of the inverse Hessian (Nocedal & Wright, eq. 6.17)."""
@@ -84,15 +92,22 @@ class ScaledBFGS(optimistix.AbstractBFGS):
         usable = curvature > 1e-10 * jnp.linalg.norm(s) * jnp.linalg.norm(d)
         safe = jnp.where(usable, curvature, 1)
         inverse = f_info.hessian_inv.pytree
-        scale = jnp.where(hessian_update_state | ~usable, 1, safe / jnp.maximum(d @ d, jnp.finfo(d.dtype).tiny))
+        scale = jnp.where(
+            hessian_update_state | ~usable, 1, safe / jnp.maximum(d @ d, jnp.finfo(d.dtype).tiny)
+        )
         inverse = inverse * scale
         hd = inverse @ d
         rank_one = jnp.outer(s, ((1 + (d @ hd) / safe) * s - hd) / safe)
         updated = inverse + rank_one - jnp.outer(hd, s / safe)
         matrix = jnp.where(usable, updated, inverse)
-        operator = lineax.PyTreeLinearOperator(matrix, jax.eval_shape(lambda: y), lineax.positive_semidefinite_tag)
-        info = optimistix.FunctionInfo.EvalGradHessianInv(f_eval_info.f, f_eval_info.grad, operator)
+        info = optimistix.FunctionInfo.EvalGradHessianInv(
+            f_eval_info.f, f_eval_info.grad, _inverse_hessian(matrix, y)
+        )
         return info, hessian_update_state | usable
+
+
+def _inverse_hessian(matrix: Float[Array, "parameter parameter"], y: Flat) -> lineax.PyTreeLinearOperator:
+    return lineax.PyTreeLinearOperator(matrix, jax.eval_shape(lambda: y), lineax.positive_semidefinite_tag)
 
 
 class BFGS:
@@ -113,7 +128,9 @@ class BFGS:
     @classmethod
     def step(cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar) -> Step:
         """Evaluate the loss at the next trial point, and go there if it decreases enough."""
-        parameters, state, _ = cls._solver.step(cls._function(function), parameters, None, {}, state, frozenset())
+        parameters, state, _ = cls._solver.step(
+            cls._function(function), parameters, None, {}, state, frozenset()
+        )
         info = state.f_info
         norm = jnp.linalg.norm(info.grad)
         return Step(parameters, state, info.f, state.aux, norm, jnp.isfinite(info.f) & jnp.isfinite(norm))

@@ -1,0 +1,177 @@
+"""``keplearn data``: look at datasets, make them, import them, and propagate real satellites."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from keplearn.cli.output import print_table
+
+app = App(name="data", help="Datasets of orbits: show, make, import, and real satellites.")
+
+
+@app.command
+def show(name: str, *, format: Literal["table", "json"] = "table") -> None:
+    """Show what is in a dataset: orbits, ranges of the elements, units, origin.
+
+    Parameters
+    ----------
+    name
+        A dataset's name (complex_TBP_planar_10_train) or its file (.nc).
+    format
+        A table, or JSON in km, s and rad.
+    """
+    from keplearn.data.dataset import load_dataset
+    from keplearn.data.summary import summary
+
+    content = summary(load_dataset(name))
+    if format == "json":
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        _print_summary(content)
+
+
+@app.command
+def make(names: Annotated[list[str], Parameter(negative=())], /, *, out: Path = Path()) -> None:
+    """Write datasets as netCDF-4 files.
+
+    Parameters
+    ----------
+    names
+        Dataset names, e.g. complex_TBP_planar_10_train.
+    out
+        The directory, or, for one dataset, the file that ends in .nc.
+    """
+    from keplearn.data.dataset import make_dataset
+    from keplearn.data.names import parse_name
+    from keplearn.errors import KeplearnError
+
+    parsed = [parse_name(name) for name in names]
+    if out.suffix == ".nc" and len(parsed) > 1:
+        raise KeplearnError(
+            f"{out} is one file, but {len(parsed)} datasets were asked for: give a directory."
+        )
+    for name in parsed:
+        _save(make_dataset(name), out if out.suffix == ".nc" else out / f"{name}.nc")
+
+
+@app.command(name="import")
+def import_(
+    file: Path,
+    *,
+    length_unit: str = "km",
+    time_unit: str = "s",
+    mu: float | None = None,
+    name: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Import trajectories from CSV, npz or netCDF.
+
+    CSV needs the columns orbit, t, x, y, z, vx, vy, vz; npz and netCDF arrays of these names.
+
+    Parameters
+    ----------
+    file
+        The file: .csv, .npz or .nc.
+    length_unit
+        Unit of length in the file: km, m, earth_radius, au.
+    time_unit
+        Unit of time in the file: s, min, h, day. Velocities are in length unit per time unit.
+    mu
+        Gravitational parameter, km³/s²; the Earth's by default.
+    name
+        Name of the dataset; by default the file's.
+    out
+        File to write; NAME.nc by default.
+    """
+    from keplearn.data.importing import import_dataset
+    from keplearn.data.summary import two_body_distance
+    from keplearn.orbits.constants import MU_EARTH
+
+    mu = MU_EARTH if mu is None else mu
+    dataset = import_dataset(file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name)
+    _save(dataset, out or Path(f"{dataset.name}.nc"))
+    distance = float(two_body_distance(dataset).mean())
+    print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
+    if distance > 50.0:
+        print("That is far: check --length-unit, --time-unit and --mu.")
+
+
+@app.command
+def satellites(tle_file: Path | None = None, *, out: Path = Path("satellites.nc")) -> None:
+    """Propagate real satellites with SGP4 over one revolution, and write them as a dataset.
+
+    Parameters
+    ----------
+    tle_file
+        Two-line element sets; by default those that ship with the sgp4 package.
+    out
+        File to write.
+    """
+    from keplearn.data.satellites import satellites_dataset
+    from keplearn.data.summary import regime_table
+
+    dataset, left_out = satellites_dataset(tle_file, name=out.stem)
+    _save(dataset, out)
+    rows = [
+        [row.regime, str(row.count), f"{row.mean:.4f}", f"{row.least:.4f}", f"{row.largest:.4f}"]
+        for row in regime_table(dataset)
+    ]
+    columns = ["regime", "satellites", "mean %", "least %", "largest %"]
+    print("Distance from the two-body law (acceleration)")
+    print_table(columns, rows)
+    total = sum(len(which) for which in left_out.values())
+    print(f"\nframe: {dataset.provenance['frame']}\nleft out: {total}")
+    for reason, which in left_out.items():
+        print(f"  {len(which)}  {reason}: {', '.join(which)}")
+
+
+def _save(dataset: Any, path: Path) -> None:
+    """Save under a path that is free or holds a dataset, and say so."""
+    from keplearn.data.dataset import save_dataset
+    from keplearn.data.files import is_dataset_file
+    from keplearn.data.names import is_name
+    from keplearn.errors import KeplearnError
+
+    if path.suffix != ".nc":
+        raise KeplearnError(f"{path}: the file of a dataset ends in .nc.")
+    if is_name(path.stem) and path.stem != dataset.name:
+        raise KeplearnError(f"{path}: {path.stem} is the name of another dataset than {dataset.name!r}.")
+    if path.exists() and not is_dataset_file(path):
+        raise KeplearnError(f"{path} exists and is no dataset of keplearn; it is not overwritten.")
+    save_dataset(dataset, path)
+    print(f"wrote {path}: {dataset.name}, {len(dataset)} orbits, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _print_summary(content: dict[str, Any]) -> None:
+    """The summary of a dataset as two columns."""
+    degrees = 180.0 / 3.141592653589793
+    rows = [
+        ["problem", content["problem"] + (", planar" if content["planar"] else ", three-dimensional")],
+        ["orbits", str(content["orbits"])],
+        ["samples an orbit", _span(content["samples_per_orbit"], "d")],
+        ["duration", _span(content["duration_s"], ".6g", "s")],
+        ["radius", _span(content["radius_km"], ".6g", "km")],
+    ]
+    for element, bounds in content["elements"].items():
+        unit, scale = {"semi_major_axis": ("km", 1.0), "eccentricity": ("", 1.0)}.get(element, ("°", degrees))
+        shown = "undefined" if bounds is None else _span([scale * b for b in bounds], ".6g", unit)
+        rows.append([element.replace("_", " "), shown])
+    units = content["max_radius_units"]
+    rows += [
+        ["mu", f"{content['mu_km3_s2']} km³/s²"],
+        ["units max_radius", f"length {units['length_km']:.6g} km, time {units['time_s']:.6g} s"],
+        ["acceleration from", content["acceleration_source"]],
+        ["distance from two-body law", f"{content['distance_from_two_body_law_percent']:.2g} % (mean)"],
+        ["content hash", content["content_hash"]],
+        *([key.replace("_", " "), value] for key, value in content["provenance"].items()),
+    ]
+    print(content["name"])
+    print_table(["", ""], rows)
+
+
+def _span(bounds: list[Any], form: str, unit: str = "") -> str:
+    """``least to largest unit``, or one number where they are equal."""
+    least, largest = (format(bound, form) for bound in bounds)
+    return f"{least if least == largest else f'{least} to {largest}'} {unit}".strip()

@@ -1,0 +1,141 @@
+"""``keplearn evaluate``: score trained runs on datasets, and put them side by side."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from keplearn.device import Device
+from keplearn.errors import KeplearnError, nearest
+
+if TYPE_CHECKING:
+    import xarray
+
+    from keplearn.data.orbit_dataset import OrbitDataset
+    from keplearn.runs.store import Run
+
+
+def evaluate(
+    names: Annotated[list[str], Parameter(negative=(), name="RUN-OR-GROUP")],
+    /,
+    *,
+    on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    runs: Path = Path("runs"),
+    model: str = "best",
+    segments: int | None = None,
+    format: Literal["table", "markdown", "csv", "json"] = "table",
+    wide: Annotated[bool, Parameter(negative="")] = False,
+    columns: str = "",
+    all_metrics: Annotated[bool, Parameter(negative="")] = False,
+    device: Device = "auto",
+) -> None:
+    """Score trained runs on datasets; every result is kept in RUN/evaluations and read again next time.
+
+    Parameters
+    ----------
+    names
+        Runs (an id, a unique beginning of it, group/id) and groups (all their runs that have a model).
+    on
+        Names or files of datasets; by default those in each run's config.
+    runs
+        The directory of all runs.
+    model
+        best (of the last phase), final, or phase:P.
+    segments
+        Restart from the true state every so many samples; by default whole orbits are propagated.
+    format
+        table, markdown, csv or json; csv and json hold all metrics.
+    wide
+        Runs down, datasets across: mean and field.
+    columns
+        Config keys shown with each run, e.g. output_layer,width.
+    all_metrics
+        All metrics in tables for people too.
+    device
+        cpu, gpu, or auto: a GPU where there is one.
+    """
+    from keplearn.device import choose_device
+
+    keys = [key.strip() for key in columns.split(",") if key.strip()]
+    found = _find(runs, names)
+    described = [(run, {"run_id": run.run_id, "group": run.group, **_describe(run, keys)}) for run in found]
+    choose_device(device)
+
+    from keplearn.cli.output import print_table
+    from keplearn.evaluation import table as tables
+
+    scored = _score(described, on, model, segments, skip=len(found) > 1)
+    scores = tables.score_table((about, evaluation) for about, evaluation in scored)
+    if scores.empty:
+        raise KeplearnError(f"none of the {len(found)} runs could be scored.")
+    if wide:
+        scores = tables.wide(scores, keys)
+    elif format in ("table", "markdown") and not all_metrics:
+        scores = tables.short(scores)
+    if format == "table":
+        print_table(*tables.cells(scores))
+    else:
+        print(tables.render(scores, format))
+
+
+def _find(runs: Path, names: list[str]) -> "list[Run]":
+    """The runs that are meant, each once: all of a group, or one by its id."""
+    from keplearn.runs.store import find_runs, open_run
+
+    found: dict[Path, Run] = {}
+    for name in names:
+        if "/" not in name and (runs / name).is_dir():
+            meant = find_runs(runs, name)
+        else:
+            try:
+                meant = [open_run(runs, name)]
+            except KeplearnError as error:
+                groups = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+                raise KeplearnError(f"{error}{nearest(name, groups)}") from None
+        found |= {run.path: run for run in meant}
+    if not found:
+        raise KeplearnError(f"there are no runs in {', '.join(names)}.")
+    return list(found.values())
+
+
+def _describe(run: "Run", keys: list[str]) -> dict[str, str]:
+    """The values of config keys, as text."""
+    from keplearn.config.difference import cell, flat
+
+    entries = {key.partition(".")[2]: value for key, value in flat(run.config).items()}
+    for key in keys:
+        if key not in entries:
+            raise KeplearnError(f"--columns: there is no config key {key!r}.{nearest(key, entries)}")
+    return {key: cell(entries[key]) for key in keys}
+
+
+def _score(
+    runs: "list[tuple[Run, dict[str, str]]]",
+    on: list[str] | None,
+    which: str,
+    segments: int | None,
+    skip: bool,
+) -> "Iterator[tuple[dict[str, str], xarray.Dataset]]":
+    """Evaluate each run on each dataset; with ``skip``, name and pass over a run without the model."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from keplearn.data.dataset import load_dataset
+    from keplearn.evaluation.store import keep_evaluation
+
+    datasets: dict[str, OrbitDataset] = {}
+    options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
+    for run, about in track(runs, "scoring", disable=not sys.stderr.isatty(), **options):
+        try:
+            model = run.model(which)
+        except KeplearnError as error:
+            if not skip:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            continue
+        for name in on or run.config.test:
+            if name not in datasets:
+                datasets[name] = load_dataset(name)
+            yield about, keep_evaluation(run.path, model, datasets[name], which=which, segments=segments)

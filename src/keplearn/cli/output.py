@@ -1,0 +1,53 @@
+"""What the commands share in printing: tables, numbers, warnings; plain where no terminal is."""
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+
+def number(value: object) -> str:
+    """Return a value for a table's cell: four significant digits, ``-`` for none."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return "-" if value != value else f"{value:.4g}"
+    return str(value)
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    if not sys.stdout.isatty():
+        for row in (titles, *rows) if any(titles) else rows:
+            print("  ".join(map(str.ljust, row, widths)).rstrip())
+        return
+    # Values such as [adam, bfgs] would be taken for markup.
+    console = Console(markup=False, highlight=False)
+    if sum(widths) + 2 * len(widths) > console.width and len(rows) < len(titles) > 3:
+        titles, *rows = zip(titles, *rows, strict=True)  # too wide: runs side by side
+    console.print(_rich_table(titles, rows))
+
+
+def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, show_header=any(titles), pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        table.add_column(title, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Print config warnings as one plain line each, without the place in keplearn's own code."""
+    from keplearn.config import ConfigWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        yield
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)

@@ -1,0 +1,158 @@
+"""``keplearn train``: train the runs of a config one after another, and score each on its test datasets."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from keplearn.device import Device
+from keplearn.errors import KeplearnError
+
+if TYPE_CHECKING:
+    from keplearn.config import RunConfig
+    from keplearn.runs.store import Run
+
+
+def train(
+    file: Path | None = None,
+    *,
+    overrides: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    runs: Path = Path("runs"),
+    resume: str | None = None,
+    from_: Annotated[str | None, Parameter(name="--from")] = None,
+    again: Annotated[bool, Parameter(negative="")] = False,
+    device: Device = "auto",
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
+    """Train the runs of a config one after another, and score each on its test datasets.
+
+    A finished run is skipped, an interrupted one goes on from its last checkpoint.
+
+    Parameters
+    ----------
+    file
+        A config file (YAML).
+    overrides
+        key=value: replaces an entry of the config; may be repeated.
+    runs
+        The directory of all runs.
+    resume
+        An interrupted run, by id: go on where it stopped, to the same numbers.
+    from_
+        A finished run, by id: go on from its model as a new run, with what --set changes.
+    again
+        Train finished runs again, from the start.
+    device
+        cpu, gpu, or auto: a GPU where there is one.
+    json_
+        Print one JSON object a run, a line each.
+    """
+    configs = _configs(file, overrides or [], runs, resume, from_)
+
+    from keplearn.device import choose_device
+
+    choose_device(device)
+    show = (lambda run: print(json.dumps(_line(run)), flush=True)) if json_ else (lambda run: None)
+    trained = train_all(configs, runs, again=again, each=show)
+    if not json_:
+        _print_scores(trained)
+    if any(run.state == "failed" for run in trained):
+        sys.exit(1)
+
+
+def train_all(
+    configs: "Sequence[RunConfig]",
+    runs: Path,
+    *,
+    again: bool = False,
+    each: "Callable[[Run], object]" = lambda run: None,
+) -> "list[Run]":
+    """Train runs one after another with progress on stderr; ``each`` gets every run as it ends."""
+    from keplearn.cli.output import plain_warnings
+    from keplearn.cli.progress import StepsProgress
+    from keplearn.experiment import train_run
+
+    trained = []
+    for number, config in enumerate(configs, start=1):
+        place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
+        with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress, plain_warnings():
+            run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
+        if run.state == "failed":
+            progress.say(f"failed: {run.record['reason']}")
+        each(run)
+        trained.append(run)
+    return trained
+
+
+def _configs(
+    file: Path | None, overrides: list[str], runs: Path, resume: str | None, from_: str | None
+) -> "list[RunConfig]":
+    """Return the runs to train, from the one source that was given."""
+    from keplearn.config import load_config, runs_from_dict
+    from keplearn.runs.store import open_run
+
+    if sum(source is not None for source in (file, resume, from_)) != 1:
+        raise KeplearnError("give a config FILE, or --resume RUN, or --from RUN: one of them.")
+    if file is not None:
+        from keplearn.cli.output import plain_warnings
+
+        with plain_warnings():
+            return load_config(file, overrides)
+    if resume is not None:
+        run = open_run(runs, resume)
+        if overrides:
+            raise KeplearnError(
+                "--resume goes on with the run's own config; to change it: --from RUN --set …"
+            )
+        if run.state == "failed":
+            raise KeplearnError(
+                f"run {run.run_id} failed ({run.record['reason']}): there is nothing to go on from."
+            )
+        return [run.config]
+    assert from_ is not None
+    origin = open_run(runs, from_)
+    if origin.state != "finished":
+        raise KeplearnError(f"run {origin.run_id} is {origin.state}: --from needs a finished run.")
+    tables = origin.config.to_dict()
+    tables["data"] |= {"from_run": f"{origin.group}/{origin.run_id}"}
+    return runs_from_dict(tables, overrides)
+
+
+def _line(run: "Run") -> dict[str, Any]:
+    """Return what ``--json`` prints of a run."""
+    record = run.record
+    summary = record.get("summary") or {}
+    return {
+        "run_id": run.run_id,
+        "group": run.group,
+        "state": run.state,
+        "kind": record["kind"],
+        "reason": record["reason"],
+        "path": str(run.path),
+        "seconds": summary.get("seconds"),
+        "steps_per_second": summary.get("steps_per_second"),
+        "best_loss": summary.get("best_loss"),
+        "scores": record.get("scores", {}),
+    }
+
+
+def _print_scores(trained: "list[Run]") -> None:
+    """Print a table of the runs with `mean` and `field` on each test dataset."""
+    from keplearn.cli.output import number, print_table
+
+    datasets = list(dict.fromkeys(name for run in trained for name in run.record.get("scores", {})))
+    titles = [
+        "run",
+        "state",
+        "steps/s",
+        *(f"{key} % {name}" for name in datasets for key in ("mean", "field")),
+    ]
+    rows = []
+    for run in trained:
+        scores, summary = run.record.get("scores", {}), run.record.get("summary") or {}
+        cells = [number(scores.get(name, {}).get(key)) for name in datasets for key in ("mean", "field")]
+        rows.append([f"{run.group}/{run.run_id}", run.state, number(summary.get("steps_per_second")), *cells])
+    print_table(titles, rows)

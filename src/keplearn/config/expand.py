@@ -1,0 +1,181 @@
+"""From a config to its runs: the product of its lists, defaults that depend on the data, last checks.
+
+The runs come in the order of the file, the last list varying fastest; variants vary slowest.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
+from keplearn.config.entries import TABLE_OF, Problems, read_entries
+from keplearn.config.fields import Conflict
+from keplearn.config.loading import ConfigWarning, Document, read_file
+from keplearn.config.names import DatasetFacts, dataset_facts
+from keplearn.config.schema import Parameters, RunConfig
+from keplearn.errors import KeplearnError
+
+MAX_RUNS = 100_000
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> list[RunConfig]:
+    """Read a config file and return its runs.
+
+    Parameters
+    ----------
+    path
+        A YAML file with the tables ``wandb``, ``data``, ``parameters`` and the list ``variants``.
+    overrides
+        ``key=value`` with values in YAML: ``data.dataset_name=complex_TBP_planar_10_train``, ``seed=[0, 1]``.
+        They win over the file and its variants.
+
+    Raises
+    ------
+    KeplearnError
+        If the file or an override is wrong, with the line and how to mend it.
+    """
+    return expand(read_file(path), overrides, group=Path(path).stem)
+
+
+def runs_from_dict(tables: Mapping[str, object], overrides: Sequence[str] = ()) -> list[RunConfig]:
+    """Return the runs of a config given as Python dicts and lists (tuples and arrays count as lists).
+
+    Raises
+    ------
+    KeplearnError
+        If the config is wrong, with the key and how to mend it.
+    """
+    try:
+        document = Document(_lists(tables))
+    except RecursionError as error:
+        raise KeplearnError("the config is nested too deeply, or contains itself") from error
+    return expand(document, overrides)
+
+
+def run_config(
+    dataset_name: str, *, group: str = "default", test: Sequence[str] | None = None, **parameters: object
+) -> RunConfig:
+    """Return the config of one run: the ``parameters`` given, by the rules of a file, else the defaults.
+
+    Raises
+    ------
+    KeplearnError
+        If something is wrong, or if a list gives more than one run.
+    """
+    data = {"dataset_name": dataset_name, "test": test}
+    runs = runs_from_dict({"wandb": {"group": group}, "data": data, "parameters": parameters})
+    if len(runs) > 1:
+        raise KeplearnError(
+            f"these are {len(runs)} runs, not one, because the outermost list is a list of values: "
+            "use runs_from_dict, or an inner list for phases as in lr_strategy=[[1e-3, 1e-4]]"
+        )
+    return runs[0]
+
+
+def expand(document: Document, overrides: Sequence[str] = (), group: str = "default") -> list[RunConfig]:
+    """Return the runs of a document; ``group`` is the group where none is given."""
+    base, variants = read_entries(document, overrides)
+    problems = Problems(document)
+    base_axes = read_axes(base, problems)
+    variant_axes = [read_axes(variant, problems) for variant in variants]
+    problems.stop()
+
+    sets = [{**base_axes, **axes} for axes in variant_axes] or [base_axes]
+    count = sum(math.prod(len(axis.values) for axis in axes.values()) for axes in sets)
+    if count > MAX_RUNS:
+        raise KeplearnError(
+            f"the lists multiply to {count} runs; at most {MAX_RUNS} are taken: shorten a list"
+        )
+    runs: list[RunConfig] = []
+    for axes in sets:
+        for values in product(*(axis.values for axis in axes.values())):
+            try:
+                runs.append(_run(dict(zip(axes, values, strict=True)), group))
+            except Conflict as conflict:
+                where = axes.get(conflict.key, Axis([], (TABLE_OF[conflict.key],)))
+                problems.add(where.location, f"{conflict.key}: {conflict}")
+    problems.stop()
+    return _without_duplicates(runs)
+
+
+def _run(values: dict[str, Any], group: str) -> RunConfig:
+    """Return the run with these values, defaults filled in."""
+    given = {key: v for key, v in values.items() if v is not None or key not in NULL_IS_DEFAULT}
+    if "dataset_name" not in given:
+        raise Conflict(
+            "dataset_name",
+            "missing: it names the training data and has no default. Write it in the table data, as in "
+            "dataset_name: complex_TBP_planar_10_train, or give --set data.dataset_name=...",
+        )
+    facts = dataset_facts(str(given["dataset_name"]))
+    _check_against_data(given, facts)
+    head = {key: v for key, v in given.items() if TABLE_OF[key] != "parameters"}
+    parameters = {key: v for key, v in given.items() if TABLE_OF[key] == "parameters"}
+    parameters.setdefault("planar_constraint", facts.planar)
+    head.setdefault("group", group)
+    head.setdefault("problem", facts.problem)
+    head.setdefault("test", _default_tests(facts))
+    try:
+        return RunConfig.model_validate({**head, "parameters": Parameters.model_validate(parameters)})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, Conflict):
+            raise cause from error
+        # Given values were checked before; what is left is a group that is the stem of an odd file name.
+        raise Conflict(
+            str(first["loc"][0]), f"{group!r} {first['msg'].removeprefix('Value error, ')}"
+        ) from error
+
+
+def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
+    """Refuse what contradicts the dataset."""
+    name = given["dataset_name"]
+    if given.get("problem", facts.problem) != facts.problem:
+        raise Conflict(
+            "problem",
+            f"{given['problem']} contradicts the dataset {name} of {facts.problem}: leave it out",
+        )
+    if given.get("planar_constraint") and not facts.planar:
+        raise Conflict(
+            "planar_constraint",
+            f"true, but the dataset {name} is not planar: set it to false, or use planar data",
+        )
+    if given.get("num_trajs", -1) > facts.orbits:
+        raise Conflict("num_trajs", f"{given['num_trajs']} is more than the {facts.orbits} orbits of {name}")
+
+
+def _default_tests(facts: DatasetFacts) -> tuple[str, ...]:
+    if facts.problem != "TBP":
+        return ()
+    plane = "_planar" if facts.planar else ""
+    return tuple(f"complex_TBP{plane}_{n}_test" for n in (1, 10, 100))
+
+
+def _without_duplicates(runs: list[RunConfig]) -> list[RunConfig]:
+    """Return the runs, each id once."""
+    unique: dict[str, RunConfig] = {}
+    for run in runs:
+        unique.setdefault(run.run_id, run)
+    if len(unique) < len(runs):
+        warnings.warn(
+            f"{len(runs) - len(unique)} of {len(runs)} runs repeat another run of the set with the same id "
+            f"and are dropped: {len(unique)} runs are left",
+            ConfigWarning,
+            stacklevel=3,
+        )
+    return list(unique.values())
+
+
+def _lists(value: object) -> object:
+    """Return tuples and NumPy arrays and scalars as what YAML would have given."""
+    if isinstance(value, Mapping):
+        return {key: _lists(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lists(v) for v in value]
+    return value.tolist() if hasattr(value, "tolist") else value  # type: ignore[union-attr]

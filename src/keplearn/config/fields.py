@@ -1,0 +1,134 @@
+"""The types of config values: numbers, names and strategies, each with its bounds and its error message."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from keplearn.config.names import known_names
+from keplearn.errors import nearest
+
+
+class Conflict(ValueError):
+    """Entries that are valid one by one and not together; ``key`` is the entry to point at."""
+
+    def __init__(self, key: str, message: str):
+        super().__init__(message)
+        self.key = key
+
+
+class UnknownName(ValueError):
+    """A name that does not exist; the message gives the nearest one, or all of them."""
+
+    def __init__(self, word: str, known: Iterable[str]):
+        known = list(known)
+        super().__init__(
+            f"{word!r} does not exist.{nearest(word, known) or ' Known: ' + ', '.join(known) + '.'}"
+        )
+
+
+def _name(check: Callable[[], Iterable[str]]) -> AfterValidator:
+    def validate(word: str) -> str:
+        known = check()
+        if word not in known:
+            raise UnknownName(word, known)
+        return word
+
+    return AfterValidator(validate)
+
+
+def _one_of(*names: str) -> AfterValidator:
+    return _name(lambda: names)
+
+
+def _integral(value: object) -> object:
+    """Let 64.0 be the integer 64: in a config file, 1 and 1.0 are the same."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _plain_zero(value: float) -> float:
+    """Turn -0.0 into 0.0, so that the two hash alike."""
+    return value + 0.0
+
+
+_WINDOW = "must be a window [start, end] with 0 <= start < end <= 1"
+
+
+def _pair(value: object) -> object:
+    """Refuse what is no window at all, in words that say more than "not a tuple"."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise ValueError(_WINDOW)
+    return value
+
+
+def _window(window: tuple[float, float]) -> tuple[float, float]:
+    start, end = window
+    if not 0 <= start < end <= 1:
+        raise ValueError(_WINDOW)
+    return window
+
+
+def _all_or_positive(value: int) -> int:
+    if value != -1 and value < 1:
+        raise ValueError("must be at least 1 (or -1 for all)")
+    return value
+
+
+def _length_unit(value: object) -> str | float:
+    if isinstance(value, str) and value in ("max_radius", "earth_radius"):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    raise ValueError("must be max_radius, earth_radius, or a positive number of km")
+
+
+def _none_word(value: object) -> object:
+    """Let the words none and None mean null: YAML reads both as text."""
+    return None if value in ("none", "None") else value
+
+
+def plain_name(text: str) -> str:
+    """Groups and run ids name directories, so they must be able to, and must not lead out of one."""
+    if not text.isprintable() or "/" in text or "\\" in text or text.strip() != text or text[:1] in ("", "."):
+        raise ValueError(
+            "must be able to name a directory (printable, no slashes, no space at the ends, no dot in front)"
+        )
+    if len(text.encode()) > 200:
+        raise ValueError("must be able to name a directory (at most 200 bytes)")
+    return text
+
+
+def _problem(text: str) -> str:
+    """Accept the older name of the two-body problem."""
+    return "TBP" if text == "2BP" else text
+
+
+Float = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_plain_zero)]
+Positive = Annotated[Float, Field(gt=0)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Fraction = Annotated[Float, Field(gt=0, le=1)]
+Integer = Annotated[int, BeforeValidator(_integral)]
+Count = Annotated[Integer, Field(ge=1, le=10**9)]
+Size = Annotated[Integer, Field(ge=1, le=10**5)]
+AllOrCount = Annotated[Integer, Field(le=10**9), AfterValidator(_all_or_positive)]
+Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
+Degree = Annotated[Integer, Field(ge=1, le=16)]
+SegmentLength = Annotated[Integer, Field(ge=2, le=10**6)]
+Window = Annotated[tuple[Float, Float], BeforeValidator(_pair), AfterValidator(_window)]
+LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]
+
+Group = Annotated[str, AfterValidator(plain_name)]
+Problem = Annotated[str, AfterValidator(_problem)]
+Mode = Annotated[str, _one_of("online", "offline", "disabled")]
+FeatureLayer = Annotated[str, _name(lambda: known_names()["feature_layer"])]
+OutputLayer = Annotated[str, _name(lambda: known_names()["output_layer"])]
+Activation = Annotated[str, _name(lambda: known_names()["activation"])]
+OptionalActivation = Annotated[Activation | None, BeforeValidator(_none_word)]
+Loss = Annotated[str, _name(lambda: known_names()["loss_fcn"])]
+Optimizer = Annotated[str, _name(lambda: known_names()["optimizer"])]
+Schedule = Annotated[str, _one_of("constant", "cosine")]
+Integrator = Annotated[str, _one_of("grid", "adaptive")]
+SplitOrder = Annotated[str, _one_of("orbits", "segments")]
+Augment = Annotated[str, _one_of("none", "rotation")]
+Dtype = Annotated[str, _one_of("float32", "float64")]

@@ -1,0 +1,75 @@
+"""What is in a dataset, in words and numbers: for people, for JSON, and beside scores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.units import units_for
+from keplearn.orbits.elements import ELEMENT_NAMES
+from keplearn.orbits.satellites import REGIMES, regime
+from keplearn.orbits.systems import TwoBody
+from keplearn.shapes import ScalarArray
+
+
+def two_body_distance(dataset: OrbitDataset) -> ScalarArray:
+    """Each orbit's distance from the two-body law, %: its mean of 100 |**a** − **a**_law| / |**a**|."""
+    system = TwoBody(dataset.mu)
+    distance = np.asarray(system.distance_percent(dataset.states[..., :3], dataset.accelerations))
+    return np.nanmean(distance, axis=1)
+
+
+@dataclass(frozen=True)
+class RegimeRow:
+    """Satellites of one regime, and their distances from the two-body law, %."""
+
+    regime: str
+    count: int
+    mean: float
+    least: float
+    largest: float
+
+
+def regime_table(dataset: OrbitDataset) -> list[RegimeRow]:
+    """Count the orbits by regime (LEO, MEO, GEO, HEO) with their distances from the two-body law."""
+    regimes = np.array([regime(float(a), float(e)) for a, e in dataset.elements[:, :2]])
+    distance = two_body_distance(dataset)
+    rows = []
+    for name in REGIMES:
+        found = distance[regimes == name]
+        if found.size:
+            mean, least, largest = float(found.mean()), float(found.min()), float(found.max())
+            rows.append(RegimeRow(name, int(found.size), mean, least, largest))
+    return rows
+
+
+def element_ranges(dataset: OrbitDataset) -> dict[str, tuple[float, float] | None]:
+    """Least and largest value of each element; None where it is undefined in every orbit."""
+    ranges: dict[str, tuple[float, float] | None] = {}
+    for k, name in enumerate(ELEMENT_NAMES):
+        known = dataset.elements[:, k][np.isfinite(dataset.elements[:, k])]
+        ranges[name] = (float(known.min()), float(known.max())) if known.size else None
+    return ranges
+
+
+def summary(dataset: OrbitDataset) -> dict[str, Any]:
+    """Everything that ``keplearn data show`` tells, in km, s, rad and plain types."""
+    radii = np.linalg.norm(dataset.states[..., :3], axis=-1)
+    units = units_for(dataset, "max_radius")
+    return {
+        "name": dataset.name,
+        "problem": dataset.problem,
+        "planar": dataset.planar,
+        "mu_km3_s2": dataset.mu,
+        "orbits": len(dataset),
+        "samples_per_orbit": [int(dataset.n_samples.min()), int(dataset.n_samples.max())],
+        "elements": element_ranges(dataset),
+        "radius_km": [float(np.nanmin(radii)), float(np.nanmax(radii))],
+        "duration_s": [float(np.nanmax(dataset.times, axis=1).min()), float(np.nanmax(dataset.times))],
+        "acceleration_source": dataset.acceleration_source,
+        "distance_from_two_body_law_percent": float(two_body_distance(dataset).mean()),
+        "max_radius_units": {"length_km": units.length_km, "time_s": units.time_s},
+        "content_hash": dataset.content_hash,
+        "provenance": dataset.provenance,
+    }

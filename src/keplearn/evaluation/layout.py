@@ -1,0 +1,73 @@
+"""What an evaluation holds: an ``xarray.Dataset`` with dimensions orbit, sample, component."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keplearn.data.orbit_dataset import COMPONENTS, VARIABLES, OrbitDataset
+from keplearn.evaluation.propagation import ATOL, MAX_STEPS, RTOL
+from keplearn.evaluation.subject import Subject
+
+if TYPE_CHECKING:
+    import xarray
+
+_VECTORS = ("orbit", "sample", "component")
+LAYOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "predicted_position": (_VECTORS, "km", "position propagated by the model"),
+    "predicted_velocity": (_VECTORS, "km/s", "velocity propagated by the model"),
+    "predicted_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the predicted state"),
+    "field_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the true state"),
+    "mean": (_VECTORS[:2], "%", "error of the predicted acceleration, same time"),
+    "field": (_VECTORS[:2], "%", "error of the field's acceleration, same state"),
+    "theta_deg": (_VECTORS[:2], "degree", "angle between predicted and true acceleration"),
+    "collinear_deg": (
+        _VECTORS[:2],
+        "degree",
+        "angle between predicted acceleration and the direction to the centre",
+    ),
+    "outward": (_VECTORS[:2], "1", "1 where the predicted acceleration points away from the centre"),
+    "position_error": (_VECTORS[:2], "%", "error of the predicted position"),
+    "energy_drift": (_VECTORS[:2], "1", "relative change of v^2/2 - mu/r since the propagation's start"),
+    "momentum_drift": (_VECTORS[:2], "1", "relative change of |r x v| since the propagation's start"),
+    "magnitude": (_VECTORS[:2], "1", "network output m at the predicted state"),
+    "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
+    "floor_mean": (("orbit",), "%", "mean of the two-body law itself on this orbit"),
+    "floor_field": (("orbit",), "%", "field of the two-body law itself on this orbit"),
+}
+"""What an evaluation holds beside the true orbits: dimensions, units, meaning."""
+
+
+def to_xarray(
+    subject: Subject,
+    dataset: OrbitDataset,
+    segments: int | None,
+    values: dict[str, np.ndarray],
+    attributes: dict[str, Any],
+) -> "xarray.Dataset":
+    """The evaluation with named dimensions, units and all that a reader must know."""
+    import xarray
+
+    method = "Dopri8" if subject.smooth else "Tsit5"
+    truth = dataset.to_xarray()
+    variables = {key: truth[key] for key in VARIABLES}
+    for key, array in values.items():
+        dims, units, meaning = LAYOUT[key]
+        variables[key] = xarray.DataArray(array, dims=dims, attrs={"units": units, "long_name": meaning})
+    return xarray.Dataset(
+        variables,
+        coords={"orbit": list(dataset.orbit_names), "component": list(COMPONENTS)},
+        attrs={
+            "dataset": dataset.name,
+            "dataset_hash": dataset.content_hash,
+            "problem": dataset.problem,
+            "acceleration_source": dataset.acceleration_source,
+            "mu": dataset.mu,
+            "mu_units": "km^3/s^2",
+            "planar_model": int(subject.planar),
+            "length_unit_km": subject.units.length_km,
+            "time_unit_s": subject.units.time_s,
+            "segments": segments or 0,
+            "solver": f"{method}, rtol {RTOL:g}, atol {ATOL:g}, {MAX_STEPS} steps at most",
+            **attributes,
+        },
+    )

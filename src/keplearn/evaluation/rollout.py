@@ -1,0 +1,148 @@
+"""Scoring a model on the orbits of a dataset: propagate, and compare with the truth sample by sample.
+
+The result is an ``xarray.Dataset`` (`keplearn.evaluation.layout`). `keplearn.evaluation.table` makes
+summaries and tables of it, `keplearn.evaluation.store` files; the figures draw from it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.units import units_for
+from keplearn.errors import KeplearnError
+from keplearn.evaluation import metrics
+from keplearn.evaluation.layout import to_xarray
+from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_back
+from keplearn.evaluation.propagation import Propagated, propagate
+from keplearn.evaluation.statistics import finite_mean
+from keplearn.evaluation.subject import Subject, model_hash
+from keplearn.models.neural_ode import NeuralODE
+from keplearn.shapes import OrbitVectors, ScalarArray
+
+if TYPE_CHECKING:
+    import xarray
+
+# Floors by content of the dataset, planar and segments: each takes a propagation and serves all runs of a
+# process.
+_floors: dict[tuple[str, bool, int | None], dict[str, ScalarArray]] = {}
+
+
+def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
+    """Propagate a model along every orbit of a dataset and compare it with the truth (SPEC 4).
+
+    Always in float64 and with tight adaptive steps, whatever the run's or the process's settings. A planar
+    model meets an orbit in space in the osculating plane of the orbit's first sample; what lies out of it
+    counts as error.
+
+    Parameters
+    ----------
+    model
+        A model with its units.
+    dataset
+        The orbits; padded ones too.
+    segments
+        Restart from every so many samples, over so many samples; None propagates whole orbits.
+
+    Returns
+    -------
+    evaluation
+        The truth, the predictions, and the metrics by sample; see `keplearn.evaluation.layout.LAYOUT` for
+        names, units and meaning. Diverged orbits have NaN where they were not reached. Where accelerations
+        are finite differences, the two-body law's own scores stand beside (``floor_mean``, ``floor_field``).
+
+    Raises
+    ------
+    KeplearnError
+        If the model has no units, or ``segments`` is below 2.
+    """
+    subject = Subject.model(model)
+    values = _score(subject, dataset, segments)
+    attributes: dict[str, Any] = {
+        "model_hash": model_hash(model),
+        "feature_layer": model.architecture.feature_layer,
+        "output_layer": model.architecture.output_layer,
+    }
+    if dataset.acceleration_source == "differences":
+        floors = floor(dataset, planar=subject.planar, segments=segments)
+        values |= {f"floor_{key}": np.array([finite_mean(orbit) for orbit in x]) for key, x in floors.items()}
+        attributes |= {f"floor_{key}": finite_mean(x) for key, x in floors.items()}
+    return to_xarray(subject, dataset, segments, values, attributes)
+
+
+def evaluate_law(
+    dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
+) -> "xarray.Dataset":
+    """Score the two-body law itself by the same code, and as a planar model is if ``planar``."""
+    subject = Subject.law(dataset.mu, units_for(dataset), planar)
+    return to_xarray(
+        subject, dataset, segments, _score(subject, dataset, segments), {"output_layer": "two-body law"}
+    )
+
+
+def floor(
+    dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
+) -> dict[str, ScalarArray]:
+    """``mean`` and ``field`` of the two-body law by (orbit, sample): what no model of that law can go below.
+
+    Computed once per dataset and process.
+    """
+    key = (dataset.content_hash, planar, segments)
+    if key not in _floors:
+        values = _score(Subject.law(dataset.mu, units_for(dataset), planar), dataset, segments)
+        _floors[key] = {name: values[name] for name in ("mean", "field")}
+    return _floors[key]
+
+
+def _score(subject: Subject, dataset: OrbitDataset, segments: int | None) -> dict[str, np.ndarray]:
+    """The variables of an evaluation, floors and truth apart."""
+    if segments is not None and segments < 2:
+        raise KeplearnError(f"segments is {segments}; a propagation needs at least 2 samples.")
+    planes = osculating_planes(dataset.states[:, 0]) if subject.planar else None
+    states = dataset.states if planes is None else into_planes(planes, dataset.states)
+    units = subject.units
+    found = propagate(
+        subject,
+        units.to_canonical_states(states),
+        units.to_canonical_times(dataset.times),
+        dataset.n_samples,
+        segments,
+    )
+
+    def back(vectors: OrbitVectors) -> OrbitVectors:
+        return vectors if planes is None else rotate_back(planes, vectors)
+
+    predicted = units.from_canonical_states(found.states)
+    values = {
+        "predicted_position": back(predicted[..., :3]),
+        "predicted_velocity": back(predicted[..., 3:]),
+        "predicted_acceleration": back(units.from_canonical_accelerations(found.accelerations)),
+        "field_acceleration": back(units.from_canonical_accelerations(found.field_accelerations)),
+    }
+    return values | _errors(values, dataset, segments) | _facts(found)
+
+
+def _errors(
+    values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None
+) -> dict[str, np.ndarray]:
+    """The metrics of every sample."""
+    position, acceleration = values["predicted_position"], values["predicted_acceleration"]
+    states = np.concatenate([position, values["predicted_velocity"]], axis=-1)
+    sample = np.arange(states.shape[1])
+    starts = states[:, sample - sample % (segments or states.shape[1])]
+    return {
+        "mean": metrics.percent_error(acceleration, dataset.accelerations),
+        "field": metrics.percent_error(values["field_acceleration"], dataset.accelerations),
+        "theta_deg": metrics.angle_deg(acceleration, dataset.accelerations),
+        "collinear_deg": metrics.collinear_deg(acceleration, position),
+        "outward": metrics.outward(acceleration, position),
+        "position_error": metrics.percent_error(position, dataset.states[..., :3]),
+        "energy_drift": metrics.energy_drift(states, starts, dataset.mu),
+        "momentum_drift": metrics.momentum_drift(states, starts),
+    }
+
+
+def _facts(found: Propagated) -> dict[str, np.ndarray]:
+    """What is passed on as it is."""
+    magnitude = {} if found.magnitudes is None else {"magnitude": found.magnitudes}
+    return {**magnitude, "diverged": found.failed}

@@ -1,0 +1,108 @@
+"""``keplearn data`` says what it did, and refuses what it cannot do with exit code 2 and one message."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from keplearn.cli import main
+from keplearn.data.dataset import load_dataset
+
+
+@pytest.fixture
+def keplearn(monkeypatch, capsys, tmp_path):
+    """Run a command in an empty directory; returns its exit code, output and error output."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["keplearn", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_show_tells_what_is_in_a_dataset(keplearn):
+    code, out, _ = keplearn("data", "show", "complex_TBP_planar_10_train")
+    assert code == 0
+    assert "periapsis argument          undefined" in out
+    assert "TBP, planar" in out
+
+
+def test_show_gives_json(keplearn):
+    code, out, _ = keplearn("data", "show", "circular_TBP_3", "--format", "json")
+    content = json.loads(out)
+    assert code == 0
+    assert content["orbits"] == 3
+    assert content["elements"]["periapsis_argument"] is None
+
+
+def test_a_wrong_name_is_answered_with_the_nearest(keplearn):
+    code, _, err = keplearn("data", "show", "complx_TBP_10")
+    assert code == 2
+    assert "Did you mean 'complex_TBP_10'?" in err
+
+
+def test_make_writes_files_that_load(keplearn, tmp_path):
+    code, out, _ = keplearn("data", "make", "simple_TBP_2", "complex_TBP_planar_3", "--out", "made")
+    assert code == 0
+    assert "wrote made/simple_TBP_2.nc: simple_TBP_2, 2 orbits" in out
+    assert len(load_dataset(str(tmp_path / "made" / "complex_TBP_planar_3.nc"))) == 3
+
+
+def test_make_overwrites_datasets_and_nothing_else(keplearn, tmp_path):
+    assert keplearn("data", "make", "simple_TBP_2")[0] == 0
+    assert keplearn("data", "make", "simple_TBP_2")[0] == 0
+    (tmp_path / "thesis.nc").write_text("years of work")
+    code, _, err = keplearn("data", "make", "simple_TBP_2", "--out", "thesis.nc")
+    assert code == 2
+    assert "no dataset of keplearn; it is not overwritten" in err
+    assert (tmp_path / "thesis.nc").read_text() == "years of work"
+
+
+def test_make_checks_every_name_first(keplearn, tmp_path):
+    assert keplearn("data", "make", "simple_TBP_2", "simple_TBP_0")[0] == 2
+    assert keplearn("data", "make", "simple_TBP_2", "simple_TBP_3", "--out", "one.nc")[0] == 2
+    assert keplearn("data", "make", "simple_TBP_2", "--out", "simple_TBP_3.nc")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_writes_a_dataset(keplearn, tmp_path):
+    truth = load_dataset("complex_TBP_2")
+    np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states * 1000)
+    code, out, _ = keplearn("data", "import", "flight.npz", "--length-unit", "m")
+    assert code == 0
+    assert "wrote flight.nc: flight, 2 orbits" in out
+    assert "check --length-unit" not in out
+    np.testing.assert_allclose(load_dataset("flight.nc").states, truth.states, rtol=1e-14)
+
+
+def test_import_doubts_units_that_contradict_gravity(keplearn, tmp_path):
+    truth = load_dataset("complex_TBP_2")
+    np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states)
+    _, out, _ = keplearn("data", "import", "flight.npz", "--length-unit", "m")
+    assert "check --length-unit, --time-unit and --mu" in out
+
+
+def test_import_refuses_a_grammar_name_for_the_file(keplearn, tmp_path):
+    truth = load_dataset("complex_TBP_2")
+    np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states)
+    code, _, err = keplearn("data", "import", "flight.npz", "--out", "complex_TBP_2.nc")
+    assert code == 2
+    assert "is the name of another dataset" in err
+
+
+def test_satellites_are_written_and_what_was_left_out_is_counted(keplearn):
+    code, out, _ = keplearn("data", "satellites")
+    assert code == 0
+    assert "wrote satellites.nc: satellites, 20 orbits" in out
+    assert "left out: 13" in out
+    assert "2  beyond GEO" in out
+    assert len(load_dataset("satellites.nc")) == 20

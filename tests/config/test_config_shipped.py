@@ -1,0 +1,36 @@
+"""The configs that come with keplearn: each is valid, and makes the runs that its comments promise."""
+
+from pathlib import Path
+
+import pytest
+
+import keplearn
+from keplearn.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+DEMO = Path(keplearn.__file__).with_name("demo.yaml")
+
+
+@pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), DEMO], ids=lambda path: path.stem)
+def test_every_shipped_file_is_valid(path):
+    assert load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("first", 1), ("segment_lengths", 24), ("data_need", 576)]
+)
+def test_shipped_studies_have_the_runs_that_they_say(name, count):
+    assert len(load_config(CONFIGS / f"{name}.yaml")) == count
+
+
+def test_the_demo_has_three_recipes():
+    assert len(load_config(DEMO)) == 3
+
+
+def test_the_demo_ends_with_a_second_order_polish():
+    signed, unit, polished = (run.parameters for run in load_config(DEMO))
+    assert (signed.output_layer, unit.output_layer) == ("mlp_4D_signed", "mlp_4D_logmag_unit_exp")
+    assert polished.optimizer == ("adam", "bfgs")
+    assert polished.steps_strategy == (1500, 15000)
+    assert polished.schedule == ("cosine", "constant")
+    assert polished.dtype == "float64"

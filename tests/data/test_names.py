@@ -1,0 +1,113 @@
+"""The grammar of names: what parses is given back, what does not is explained."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keplearn.data.names import SPLITS, DatasetName, is_name, nearest_name, parse_name
+from keplearn.errors import KeplearnError
+from keplearn.orbits.families import FAMILIES, MODIFIERS
+
+
+@st.composite
+def parts(draw):
+    """The fields of a DatasetName (built in the test: run-time type checks draw random numbers)."""
+    planar = draw(st.booleans())
+    allowed = MODIFIERS if planar else tuple(m for m in MODIFIERS if m != "rotated")
+    return {
+        "family": draw(st.sampled_from(list(FAMILIES))),
+        "problem": "TBP",
+        "planar": planar,
+        "modifiers": tuple(sorted(draw(st.sets(st.sampled_from(allowed))))),
+        "n": draw(st.integers(1, 999_999_999)),
+        "split": draw(st.sampled_from(["", *SPLITS])),
+    }
+
+
+almost_names = st.lists(
+    st.sampled_from(
+        [
+            "complex",
+            "simple",
+            "circular",
+            "TBP",
+            "2BP",
+            "planar",
+            "fixnu0",
+            "rotated",
+            "10",
+            "0",
+            "train",
+            "",
+            "x",
+        ]
+    ),
+    max_size=8,
+).map("_".join)
+
+
+@given(parts())
+def test_every_name_is_given_back(fields):
+    name = DatasetName(**fields)
+    assert parse_name(str(name)) == name
+    assert is_name(str(name))
+
+
+@given(st.one_of(st.text(), almost_names))
+def test_any_text_is_a_name_or_an_error_that_shows_the_grammar(text):
+    try:
+        name = parse_name(text)
+    except KeplearnError as error:
+        assert not is_name(text)
+        assert "{family}_{problem}" in str(error)
+    else:
+        assert str(name) == text
+        assert is_name(text)
+
+
+@given(st.one_of(st.text(), almost_names))
+def test_what_is_suggested_is_a_name(text):
+    suggestion = nearest_name(text)
+    assert suggestion is None or is_name(str(suggestion))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "complex_TBP_planar_10_train",
+        "complex_TBP_planar_100_test",
+        "simple_TBP_planar_5_train",
+        "complex_TBP_planar_fixnu0_4",
+        "complex_TBP_100_test",
+        "complex_TBP_planar_16",
+        "circular_TBP_planar_fixnu0_rotated_3_val",
+    ],
+)
+def test_documented_names_parse(text):
+    assert str(parse_name(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        ("complx_TBP_planr_10_trian", "complex_TBP_planar_10_train"),
+        ("complex_2BP_planar_10_train", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_010_train", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_0", "complex_TBP_planar_10"),
+        ("complex_TBP_rotated_10", "complex_TBP_planar_rotated_10"),
+        ("complex_TBP_planar_rotated_fixnu0_10", "complex_TBP_planar_fixnu0_rotated_10"),
+        ("complex_TBP_planar_fixnu0_fixnu0_10", "complex_TBP_planar_fixnu0_10"),
+        ("Complex-TBP-10-Test", "complex_TBP_10_test"),
+        ("complex_TBP_planar_train_10", "complex_TBP_planar_10_train"),
+    ],
+)
+def test_a_slip_is_answered_with_the_nearest_name(text, suggestion):
+    with pytest.raises(KeplearnError, match=f"Did you mean '{suggestion}'"):
+        parse_name(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["complex_TBP_10\n", " complex_TBP_10", "complex_TBP_１０", "complex_TBP_10.nc"]
+)
+def test_near_misses_are_no_names(text):
+    assert not is_name(text)

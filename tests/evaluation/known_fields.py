@@ -1,0 +1,50 @@
+"""Orbits and fields that are known exactly."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.orbits.constants import MU_EARTH
+from keplearn.orbits.elements import one_revolution
+from keplearn.orbits.systems import TwoBody
+
+
+def kepler(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The two-body law in canonical units."""
+    return -r / jnp.sum(r * r) ** 1.5
+
+
+def one_percent_more(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The two-body law with μ one percent too large."""
+    return 1.01 * kepler(r, v)
+
+
+def kepler_dataset(elements: list[list[float]], samples: int = 60) -> OrbitDataset:
+    """Kepler orbits about the Earth of given elements (km, rad)."""
+    rows = np.array(elements)
+    times, states = one_revolution(rows, MU_EARTH, samples)
+    return OrbitDataset(
+        name="known orbits",
+        problem="TBP",
+        planar=bool((states[..., [2, 5]] == 0).all()),
+        mu=MU_EARTH,
+        times=times,
+        states=states,
+        elements=rows,
+        accelerations=np.asarray(TwoBody(MU_EARTH).acceleration(states[..., :3])),
+        acceleration_source="law",
+        orbit_names=tuple(str(k) for k in range(len(rows))),
+    )
+
+
+def padded(dataset: OrbitDataset, counts: list[int]) -> OrbitDataset:
+    """The dataset with its orbits cut to so many samples, padded with NaN to the longest."""
+    keep = np.arange(max(counts)) < np.array(counts)[:, None]
+    cut = {"times": keep, "states": keep[..., None], "accelerations": keep[..., None]}
+    arrays = {
+        key: np.where(mask, getattr(dataset, key)[:, : max(counts)], np.nan) for key, mask in cut.items()
+    }
+    return replace(dataset, name="padded orbits", **arrays)

@@ -1,0 +1,89 @@
+"""``keplearn evaluate`` scores runs and groups; what it cannot score it says in one message, exit code 2."""
+
+import json
+import sys
+
+import pytest
+
+from keplearn.cli import main
+from keplearn.config import run_config
+from keplearn.data.dataset import load_dataset
+from keplearn.data.units import units_for
+from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.runs.store import RunWriter
+
+TRAINED_ON = "complex_TBP_planar_1_train"
+TESTED_ON = "simple_TBP_planar_2_test"
+
+
+@pytest.fixture
+def keplearn(monkeypatch, capsys, tmp_path):
+    """Run a command in a directory with a group of two runs, one of which failed without a model."""
+    monkeypatch.chdir(tmp_path)
+    model = new_model(
+        Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True),
+        0,
+        units=units_for(load_dataset(TRAINED_ON)),
+    )
+    for width, state in ((4, "finished"), (8, "failed")):
+        layers = {"feature_layer": "log_radius", "output_layer": "mlp_rtn", "activation": "tanh"}
+        config = run_config(TRAINED_ON, group="study", width=width, **layers)
+        with RunWriter(tmp_path / "runs", config) as writer:
+            writer.start({}, resume=False)
+            if state == "finished":
+                writer.model("model", model)
+            writer.end(state, reason=None if state == "finished" else "no luck")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["keplearn", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_a_group_is_scored_and_what_has_no_model_is_named(keplearn, tmp_path):
+    code, out, err = keplearn("evaluate", "study", "--on", TESTED_ON, "--format", "json")
+    assert code == 0
+    (row,) = json.loads(out)
+    assert row["dataset"] == TESTED_ON
+    assert row["mean"] > 0
+    assert "skipped" in err
+    assert "failed" in err
+    kept = tmp_path / "runs" / "study" / row["run_id"] / "evaluations" / f"{TESTED_ON}.nc"
+    assert kept.is_file()
+
+    again = keplearn("evaluate", row["run_id"][:8], "--on", TESTED_ON, "--format", "json")
+    assert json.loads(again[1]) == [row]
+
+
+def test_the_wide_table_shows_config_keys(keplearn):
+    arguments = ("--wide", "--columns", "width,output_layer", "--format", "markdown")
+    _, out, _ = keplearn("evaluate", "study", "--on", TESTED_ON, *arguments)
+    title, _, row = out.splitlines()
+    assert title.startswith(f"| run_id | width | output_layer | mean {TESTED_ON} | field {TESTED_ON} |")
+    assert "| 4 | mlp_rtn |" in row
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("stduy",), "study"),
+        (("study", "--columns", "widht"), "width"),
+        (("study", "--model", "phase:3"), "none of the 2 runs"),
+        (("study", "--on", "simple_TBP_plnar_2_test"), TESTED_ON),
+        (("study", "--segments", "1"), "at least 2"),
+    ],
+)
+def test_what_cannot_be_scored_is_said_in_one_message(keplearn, arguments, message):
+    code, out, err = keplearn("evaluate", *arguments)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err

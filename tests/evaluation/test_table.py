@@ -1,0 +1,119 @@
+"""Tables of scores, and evaluations as files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from keplearn.data.dataset import load_dataset
+from keplearn.data.units import units_for
+from keplearn.errors import KeplearnError
+from keplearn.evaluation import store, table
+from keplearn.evaluation.rollout import evaluate, evaluate_law
+from keplearn.evaluation.statistics import KEYS
+from keplearn.models.neural_ode import Architecture, new_model
+
+DATASET = load_dataset("simple_TBP_planar_2_test")
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    return evaluate_law(DATASET)
+
+
+def score(run: str, dataset: str, mean: float, diverged: int = 0, **more: object) -> dict[str, object]:
+    return {
+        "run_id": run,
+        "width": "64",
+        "dataset": dataset,
+        "mean": mean,
+        "field": 0.1,
+        "diverged": diverged,
+        **more,
+    }
+
+
+def test_a_summary_has_the_keys_of_the_specification(evaluation):
+    assert tuple(table.summary(evaluation)) == KEYS
+
+
+def test_the_orbits_means_average_to_the_dataset_s(evaluation):
+    orbits = table.orbit_table(evaluation)
+    assert list(orbits["orbit"]) == ["0", "1"]
+    assert orbits["eccentricity"].tolist() == DATASET.elements[:, 1].tolist()
+    for key in ("mean", "field", "position%"):
+        assert orbits[key].mean() == pytest.approx(table.summary(evaluation)[key])
+
+
+def test_runs_go_down_and_datasets_across():
+    rows = [score("a", "near", 1.0), score("a", "far", 2.0, diverged=3), score("b", "near", 4.0)]
+    wide = table.wide(pd.DataFrame(rows), ["width"])
+    assert list(wide.columns) == [
+        "run_id", "width", "mean near", "field near", "mean far", "field far", "diverged far",
+    ]  # fmt: skip
+    assert wide["mean near"].tolist() == [1.0, 4.0]
+    assert wide["diverged far"][0] == 3
+    assert np.isnan(wide["mean far"][1])
+
+
+def test_floors_stand_beside_the_datasets_that_have_them():
+    rows = [score("a", "law", 1.0), score("a", "satellites", 2.0, floor_mean=0.2, floor_field=0.1)]
+    wide = table.wide(pd.DataFrame(rows))
+    assert wide["floor_mean satellites"][0] == 0.2
+    assert "floor_mean law" not in wide
+
+
+def test_json_rows_have_null_where_there_is_no_number(evaluation):
+    scores = table.score_table([({"run_id": "a"}, evaluation)])
+    (row,) = json.loads(table.render(scores, "json"))
+    assert set(row) == {"run_id", "dataset", *KEYS}
+    assert row["dataset"] == "simple_TBP_planar_2_test"
+    assert row["flips"] is None
+    assert row["mean"] == table.summary(evaluation)["mean"]
+
+
+def test_markdown_and_csv(evaluation):
+    scores = table.short(table.score_table([({"run_id": "a|b"}, evaluation)]))
+    lines = table.render(scores, "markdown").splitlines()
+    assert lines[0] == "| run_id | dataset | mean | field | theta-deg | radial% | position% |"
+    assert r"a\|b" in lines[2]
+    header, row = table.render(scores, "csv").splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["run_id"] == "a|b"
+
+
+def test_an_evaluation_comes_back_from_its_file(evaluation, tmp_path):
+    path = tmp_path / "deep" / "law.nc"
+    store.save_evaluation(evaluation, path)
+    assert store.load_evaluation(path).identical(evaluation)
+    assert [p.name for p in path.parent.iterdir()] == ["law.nc"]
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(KeplearnError, match=r"law\.nc"):
+        store.load_evaluation(path)
+
+
+def test_names_of_files_are_plain():
+    assert store.evaluation_file("complex_TBP_1_test") == "complex_TBP_1_test.nc"
+    assert store.evaluation_file("a/../b", "phase:0", 18) == "a_.._b.phase_0.segments18.nc"
+
+
+def test_a_kept_evaluation_is_read_again_only_for_the_same_model_and_orbits(tmp_path, monkeypatch):
+    calls = []
+
+    def counted(model, dataset, *, segments=None):
+        calls.append(dataset.name)
+        return evaluate(model, dataset, segments=segments)
+
+    monkeypatch.setattr(store, "evaluate", counted)
+    shape = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
+    one, other = (new_model(shape, seed, units=units_for(DATASET)) for seed in (0, 1))
+    first = store.keep_evaluation(tmp_path, one, DATASET)
+    again = store.keep_evaluation(tmp_path, one, DATASET)
+    assert again.identical(first)
+    assert len(calls) == 1
+    store.keep_evaluation(tmp_path, other, DATASET)
+    assert len(calls) == 2
+    (file,) = (tmp_path / "evaluations").iterdir()
+    file.write_bytes(b"")
+    store.keep_evaluation(tmp_path, other, DATASET)
+    assert len(calls) == 3

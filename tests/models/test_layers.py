@@ -1,0 +1,390 @@
+"""Every feature layer, output layer and activation passes the same tests by being listed in its table."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from keplearn.integrate import Grid, fixed_solve, grid_solve
+from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
+from keplearn.models.features import FEATURE_LAYERS, LayerSettings, spherical_harmonics
+from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.models.outputs import MAGNITUDES, OUTPUT_LAYERS, HeadValues
+
+EPS = 1e-8
+
+
+@pytest.fixture(autouse=True)
+def _x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every feature layer with a head of each kind that it allows, and every head with two feature layers."""
+    features = [(name, "mlp_4D_logmag_unit_exp") for name in FEATURE_LAYERS]
+    heads = [("sph_4D_rinv", name) for name in OUTPUT_LAYERS]
+    moving = [("radial_transverse", name) for name, head in OUTPUT_LAYERS.items() if head.uses_velocity]
+    still = [("log_radius", name) for name in ("potential", "mlp_rtn")]
+    return list(dict.fromkeys(features + heads + moving + still))
+
+
+@cache
+def model(features: str, head: str, dtype: str = "float64", planar: bool = False) -> NeuralODE:
+    architecture = Architecture(features, head, width=8, depth=1, activation="tanh", planar_constraint=planar)
+    return new_model(architecture, 1, dtype, max_acceleration=3.0)
+
+
+@cache
+def program(features: str, head: str, dtype: str):
+    """Acceleration, and the gradients of its sum by state and parameters, at many states: one program."""
+    made = model(features, head, dtype)
+    flat, unravel = ravel_pytree(made.parameters)
+
+    def acceleration(parameters, y):
+        fresh = NeuralODE(unravel(parameters), made.max_acceleration, made.architecture)
+        return fresh.acceleration(y[:3], y[3:])
+
+    def all_of_it(parameters, states):
+        weights = jnp.array([1.0, -0.7, 0.4], dtype)
+
+        def weighted(p, y):
+            a = acceleration(p, y)
+            return a @ weights, a
+
+        both = jax.vmap(jax.value_and_grad(weighted, argnums=(0, 1), has_aux=True), in_axes=(None, 0))
+        (_, value), gradients = both(parameters, states)
+        return value, gradients
+
+    compiled = jax.jit(all_of_it, compiler_options={"xla_backend_optimization_level": 0})
+
+    def run(parameters, states):
+        """Fill up to one number of states: one program."""
+        count = len(states)
+        filled = jnp.concatenate([states, jnp.broadcast_to(states[:1], (30 - count, 6))])
+        return jax.tree.map(lambda x: np.asarray(x)[:count], compiled(parameters, filled))
+
+    return flat, run
+
+
+def ordinary_states(n: int = 12, seed: int = 0) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    r = draw.standard_normal((n, 3))
+    r *= (draw.uniform(0.3, 1.0, n) / np.linalg.norm(r, axis=1))[:, None]
+    return np.concatenate([r, draw.standard_normal((n, 3))], axis=1)
+
+
+def awkward_states() -> np.ndarray:
+    """Zero velocity, radial motion, motion along z, and the origin approached and reached."""
+    r, v = np.array([0.3, -0.5, 0.2]), np.array([0.4, 0.6, -0.9])
+    zero, z = np.zeros(3), np.array([0.0, 0.0, 1.0])
+    cases = [
+        (r, zero),
+        (r, 2 * r),
+        (r, -r),
+        (z, z),
+        (z, -0.5 * z),
+        (z, zero),
+        (zero, zero),
+        (zero, v),
+        (r, 1e-9 * v),
+    ]
+    cases += [(distance * r, v) for distance in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)]
+    cases += [(np.array([0.5, 0.0, 0.0]), np.array([0.0, 1.2, 0.0]))]
+    return np.array([np.concatenate(case) for case in cases])
+
+
+@pytest.mark.parametrize(("features", "head"), pairs())
+def test_values_and_gradients_are_finite_and_right(features, head):
+    for dtype in ("float64", "float32"):
+        flat, run = program(features, head, dtype)
+        states = np.concatenate([ordinary_states(), awkward_states()])
+        for parameters in (flat, 0 * flat):
+            value, gradients = run(parameters, jnp.asarray(states, dtype))
+            assert value.shape == (len(states), 3)
+            for name, array in {
+                "value": value,
+                "by parameters": gradients[0],
+                "by state": gradients[1],
+            }.items():
+                assert array.dtype == dtype
+                wrong = ~np.isfinite(np.asarray(array)).reshape(len(states), -1).all(axis=1)
+                assert not wrong.any(), f"{name} in {dtype} at {states[wrong]}"
+
+    flat, run = program(features, head, "float64")
+    states = ordinary_states()
+    weights = np.array([1.0, -0.7, 0.4])
+    _, (by_parameters, by_state) = run(flat, jnp.asarray(states))
+    h = 1e-6
+    for k in range(6):
+        shift = h * np.eye(6)[k]
+        difference = (
+            run(flat, jnp.asarray(states + shift))[0] - run(flat, jnp.asarray(states - shift))[0]
+        ) / (2 * h)
+        np.testing.assert_allclose(by_state[:, k], difference @ weights, rtol=1e-5, atol=1e-6)
+    along = np.random.default_rng(1).standard_normal(flat.shape)
+    moved = [run(flat + sign * h * along, jnp.asarray(states))[0] for sign in (1, -1)]
+    slope = (moved[0] - moved[1]) / (2 * h) @ weights
+    np.testing.assert_allclose(by_parameters @ along, slope, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("features", "head"), pairs())
+def test_velocity_matters_where_it_is_declared_to(features, head):
+    flat, run = program(features, head, "float64")
+    states = ordinary_states()
+    other = np.concatenate([states[:, :3], ordinary_states(seed=5)[:, 3:]], axis=1)
+    one, two = (np.asarray(run(flat, jnp.asarray(y))[0]) for y in (states, other))
+    if model(features, head).architecture.uses_velocity:
+        assert np.abs(one - two).max() > 1e-6
+    else:
+        np.testing.assert_array_equal(one, two)
+
+
+def rotations(n: int) -> np.ndarray:
+    return np.array([np.linalg.qr(m)[0] for m in np.random.default_rng(2).standard_normal((n, 3, 3))])
+
+
+def turn(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Proper rotations, and the states turned by them."""
+    q = rotations(len(states))
+    q *= np.linalg.det(q)[:, None, None]
+    return q, np.concatenate([np.einsum("nij,nj->ni", q, x) for x in (states[:, :3], states[:, 3:])], axis=1)
+
+
+@pytest.mark.parametrize("name", FEATURE_LAYERS)
+def test_features_are_rotation_invariant_where_declared(name):
+    layer = FEATURE_LAYERS[name]
+    states = ordinary_states()
+    _, turned = turn(states)
+    function = jax.vmap(lambda y: layer.function(y[:3], y[3:], LayerSettings()))
+    difference = np.abs(function(jnp.asarray(states)) - function(jnp.asarray(turned))).max()
+    assert (difference < 1e-12) == layer.rotation_invariant
+
+
+@pytest.mark.parametrize("head", OUTPUT_LAYERS)
+def test_heads_are_rotation_equivariant_where_declared(head):
+    """With invariant features, a(Qy) = Q a(y), and else not."""
+    flat, run = program("log_radius", head, "float64")
+    states = ordinary_states()
+    q, turned = turn(states)
+    expected = np.einsum("nij,nj->ni", q, run(flat, jnp.asarray(states))[0])
+    difference = np.abs(run(flat, jnp.asarray(turned))[0] - expected).max()
+    assert (difference < 1e-12) == OUTPUT_LAYERS[head].rotation_equivariant
+
+
+def softplus(x):
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+
+
+def unit(d):
+    return d / (np.linalg.norm(d) + EPS)
+
+
+PRODUCTS = {
+    "mlp_4D_signed": lambda m, d: m * d,
+    "mlp_4D": lambda m, d: abs(m) * d,
+    "mlp_4D_softplus": lambda m, d: softplus(m) * d,
+    "mlp_4D_accsoftplus": lambda m, d: softplus(m) * d,
+    "mlp_4D_activation": lambda m, d: np.tanh(m) * np.tanh(d),
+    "mlp_4D_unit": lambda m, d: abs(m) * unit(d),
+    "mlp_4D_signed_unit": lambda m, d: m * unit(d),
+    "mlp_4D_unit_scaled": lambda m, d: np.exp(0.3) * abs(m) * unit(d),
+    "mlp_4D_unit_softplus": lambda m, d: softplus(m) * unit(d),
+    "mlp_4D_logmag_exp": lambda m, d: np.exp(m) * d,
+    "mlp_4D_logmag_unit_exp": lambda m, d: np.exp(m) * unit(d),
+    "mlp_4D_logmag_unit_softplus": lambda m, d: (softplus(m) + EPS) * unit(d),
+    "mlp_4D_logmag_unit_tanh_exp": lambda m, d: np.exp(m) * unit(np.tanh(d)),
+    "mlp_4D_logmag_unit_tanh_softplus": lambda m, d: (softplus(m) + EPS) * unit(np.tanh(d)),
+    "mlp_4D_unit_sigmoid": lambda m, d: 2.5 / (1 + np.exp(-m)) * unit(d),
+}
+OTHERS = {"mlp_simple": 6, "mlp_simple_hybrid": 3, "mlp_rtn": 3, "mlp_rtn_logmag_unit_exp": 4, "potential": 1}
+FEATURES = {
+    "sph_4D_rinv_vel": 7, "sph_4D_rinv_vinv": 8, "sph_4D_rinv_vel_harmonics": 12, "sph_4D_rinv": 4,
+    "sph_4D_logr": 4, "sph_4D_logr_vel": 7, "sph_4D_rinv_rtn": 7, "sph_4D_rinv_speed": 7,
+    "radial_transverse": 3, "log_radius": 1, "cartesian": 6, "fourier": 32,
+}  # fmt: skip
+
+R, V = np.array([0.4, -0.3, 0.5]), np.array([0.2, 0.9, -0.1])
+
+
+def head_value(name: str, outputs: np.ndarray) -> np.ndarray:
+    """A head's acceleration where the network returns ``outputs``."""
+    values = HeadValues(jnp.asarray(0.3), jnp.asarray(2.5))
+    r, v = jnp.asarray(R), jnp.asarray(V)
+    return np.asarray(OUTPUT_LAYERS[name].function(r, v, lambda r, v: jnp.asarray(outputs), values))
+
+
+def test_all_names_are_there_with_their_sizes():
+    assert {name: layer.size for name, layer in OUTPUT_LAYERS.items()} == dict.fromkeys(PRODUCTS, 4) | OTHERS
+    sizes = {name: Architecture(name, "mlp_simple", depth=1).layer_sizes[0] for name in FEATURE_LAYERS}
+    assert sizes == FEATURES
+    settings = LayerSettings(harmonics_degree=3, fourier_count=5)
+    assert Architecture("sph_4D_rinv_vel_harmonics", "mlp_4D", settings=settings).layer_sizes[0] == 1 + 15 + 3
+    assert Architecture("fourier", "mlp_4D", width=9, depth=3, settings=settings).layer_sizes == [
+        10,
+        9,
+        9,
+        9,
+        4,
+    ]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_of_magnitude_and_direction_are_as_named(name):
+    for outputs in np.random.default_rng(4).standard_normal((4, 4)) * 2:
+        expected = PRODUCTS[name](outputs[0], outputs[1:])
+        np.testing.assert_allclose(head_value(name, outputs), expected, rtol=1e-13)
+
+
+def test_heads_outside_the_table():
+    out = np.array([0.7, -0.2, 0.4, 1.1, -0.6, 0.3])
+    np.testing.assert_array_equal(head_value("mlp_simple", out), out)
+    np.testing.assert_array_equal(head_value("mlp_simple_hybrid", out[:3]), out[:3])
+    radial = R / np.linalg.norm(R)
+    normal = np.cross(R, V) / np.linalg.norm(np.cross(R, V))
+    frame = np.stack([radial, np.cross(normal, radial), normal])
+    np.testing.assert_allclose(head_value("mlp_rtn", out[:3]), out[:3] @ frame, rtol=1e-13)
+    expected = np.exp(out[0]) * unit(out[1:4]) @ frame
+    np.testing.assert_allclose(head_value("mlp_rtn_logmag_unit_exp", out[:4]), expected, rtol=1e-13)
+    well = lambda r, v: jnp.stack([-1 / jnp.linalg.norm(r)])  # noqa: E731
+    values = HeadValues(jnp.asarray(0.0), jnp.asarray(1.0))
+    force = OUTPUT_LAYERS["potential"].function(jnp.asarray(R), jnp.asarray(V), well, values)
+    np.testing.assert_allclose(force, -R / np.linalg.norm(R) ** 3, rtol=1e-13)
+
+
+def test_features_are_what_they_say():
+    r, v, h = np.linalg.norm(R), np.linalg.norm(V), np.cross(R, V)
+    radial_speed = R @ V / r
+    transverse = np.linalg.norm(h) / r
+    expected = {
+        "sph_4D_rinv_vel": [1 / r, *R / r, *V],
+        "sph_4D_rinv_vinv": [1 / r, *R / r, 1 / v, *V / v],
+        "sph_4D_rinv": [1 / r, *R / r],
+        "sph_4D_logr": [np.log(r), *R / r],
+        "sph_4D_logr_vel": [np.log(r), *R / r, *V],
+        "sph_4D_rinv_rtn": [1 / r, *R / r, radial_speed, transverse, np.linalg.norm(h)],
+        "sph_4D_rinv_speed": [1 / r, *R / r, v, transverse / v, radial_speed / v],
+        "radial_transverse": [np.log(r), radial_speed, transverse],
+        "log_radius": [np.log(r)],
+        "cartesian": [*R, *V],
+    }
+    for name, features in expected.items():
+        found = FEATURE_LAYERS[name].function(jnp.asarray(R), jnp.asarray(V), LayerSettings())
+        np.testing.assert_allclose(found, features, rtol=1e-13, err_msg=name)
+    fourier = np.asarray(FEATURE_LAYERS["fourier"].function(jnp.asarray(R), jnp.asarray(V), LayerSettings()))
+    np.testing.assert_allclose(fourier[:16] ** 2 + fourier[16:] ** 2, 1, rtol=1e-13)
+    harmonics = FEATURE_LAYERS["sph_4D_rinv_vel_harmonics"].function(
+        jnp.asarray(R), jnp.asarray(V), LayerSettings()
+    )
+    np.testing.assert_allclose(harmonics[1:9], closed_form_harmonics(*R / r)[:8], rtol=1e-13)
+
+
+def closed_form_harmonics(x, y, z) -> np.ndarray:
+    """Real spherical harmonics of degrees 1 to 3 as in the usual tables (Cartesian form, unit vector)."""
+    a, b, c = np.sqrt(3 / (4 * np.pi)), np.sqrt(15 / np.pi) / 2, np.sqrt(5 / np.pi) / 4
+    s35, s105, s21, s7 = (
+        np.sqrt(35 / (2 * np.pi)),
+        np.sqrt(105 / np.pi),
+        np.sqrt(21 / (2 * np.pi)),
+        np.sqrt(7 / np.pi),
+    )
+    return np.array(
+        [
+            a * y, a * z, a * x,
+            b * x * y, b * y * z, c * (3 * z * z - 1), b * x * z, b / 2 * (x * x - y * y),
+            s35 / 4 * y * (3 * x * x - y * y), s105 / 2 * x * y * z, s21 / 4 * y * (5 * z * z - 1),
+            s7 / 4 * (5 * z**3 - 3 * z), s21 / 4 * x * (5 * z * z - 1), s105 / 4 * z * (x * x - y * y),
+            s35 / 4 * x * (x * x - 3 * y * y),
+        ]
+    )  # fmt: skip
+
+
+def test_spherical_harmonics_are_those_of_the_tables_and_orthonormal():
+    points = ordinary_states(8)[:, :3]
+    points /= np.linalg.norm(points, axis=1)[:, None]
+    found = jax.vmap(lambda u: spherical_harmonics(u, 3))(jnp.asarray(points))
+    np.testing.assert_allclose(found, closed_form_harmonics(*points.T).T, atol=1e-14)
+    # Gauss-Legendre in z times the rectangle rule in longitude is exact for these polynomials.
+    z, weights = np.polynomial.legendre.leggauss(8)
+    longitude = 2 * np.pi * np.arange(16) / 16
+    z, longitude = (x.ravel() for x in np.meshgrid(z, longitude, indexing="ij"))
+    sphere = np.stack(
+        [np.sqrt(1 - z * z) * np.cos(longitude), np.sqrt(1 - z * z) * np.sin(longitude), z], axis=-1
+    )
+    y = np.asarray(jax.vmap(lambda u: spherical_harmonics(u, 5))(jnp.asarray(sphere)))
+    gram = np.einsum("n,ni,nj->ij", np.repeat(weights, 16) * 2 * np.pi / 16, y, y)
+    np.testing.assert_allclose(gram, np.eye(35), atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_finite_with_right_gradients(name):
+    slope = jnp.asarray(PRELU_SLOPE)
+    x = jnp.asarray([-50.0, -4.1, -0.7, -1e-3, 1e-3, 0.4, 2.2, 7.3, 50.0])
+    value = lambda x: ACTIVATIONS[name](x, slope)  # noqa: E731
+    gradient = jax.vmap(jax.grad(value))(x)
+    assert np.isfinite(value(x)).all() and np.isfinite(jax.vmap(jax.grad(value))(0 * x)).all()
+    np.testing.assert_allclose(gradient, (value(x + 1e-6) - value(x - 1e-6)) / 2e-6, rtol=1e-6, atol=1e-7)
+    for dtype in (jnp.float32, jnp.float64):
+        assert ACTIVATIONS[name](x.astype(dtype), slope.astype(dtype)).dtype == dtype
+
+
+def test_prelu_has_a_slope_that_is_trained_and_shifted_softplus_goes_through_the_origin():
+    architecture = Architecture("sph_4D_rinv", "mlp_simple_hybrid", width=8, activation="prelu")
+    made = new_model(architecture, 0, "float64")
+    y = jnp.asarray(ordinary_states()[0])
+    gradient = jax.grad(lambda p: NeuralODE(p, made.max_acceleration, architecture)(0, y)[3:].sum())(
+        made.parameters
+    )
+    assert [float(slope) for slope in made.parameters.slopes] == [PRELU_SLOPE] * 3
+    assert all(float(slope) != 0 for slope in gradient.slopes[:2])
+    assert abs(float(ACTIVATIONS["shifted_softplus"](jnp.asarray(0.0), jnp.asarray(0.0)))) < 1e-15
+
+
+def test_a_positive_scale_is_trained():
+    flat, run = program("sph_4D_rinv", "mlp_4D_unit_scaled", "float64")
+    by_parameters = run(flat, jnp.asarray(ordinary_states()))[1][0]
+    assert np.abs(by_parameters[:, -1]).min() > 0  # log_scale is the last parameter
+    assert float(MAGNITUDES["s|m|"](jnp.asarray(-2.0), HeadValues(jnp.asarray(-9.0), jnp.asarray(1.0)))) > 0
+
+
+@pytest.mark.parametrize("head", OUTPUT_LAYERS)
+def test_a_planar_model_keeps_z_exactly_zero(head):
+    made = model("sph_4D_rinv" if head == "potential" else "sph_4D_rinv_vel", head, planar=True)
+    times = jnp.linspace(0.0, 0.3, 7)
+    y = jnp.array([0.8, 0.1, 0.0, -0.2, 0.9, 0.0])
+    if OUTPUT_LAYERS[head].whole_state:
+        states = fixed_solve(made, y, times, Grid(7, 3))[1:]
+    else:
+        batched = jax.vmap(made.acceleration, in_axes=-1, out_axes=-1)
+        states = grid_solve(
+            batched, y[:3, None], y[3:, None], times[:, None], Grid(7, 3), made.architecture.uses_velocity
+        )[..., 0]
+    assert np.isfinite(states).all()
+    np.testing.assert_array_equal(np.asarray(states)[:, [2, 5]], 0.0)
+    assert np.abs(np.asarray(states)[-1, :2] - y[:2]).max() > 1e-3
+
+
+def test_a_batch_over_the_last_axis_equals_one_by_one():
+    states = ordinary_states(5)
+    for head in ("mlp_4D_signed", "mlp_rtn", "potential", "mlp_simple"):
+        made = model("sph_4D_rinv", head)
+        r, v = jnp.asarray(states[:, :3].T), jnp.asarray(states[:, 3:].T)
+        batched = jax.vmap(made.acceleration, in_axes=-1, out_axes=-1)(r, v)
+        single = np.stack([made.acceleration(r[:, k], v[:, k]) for k in range(5)], axis=-1)
+        np.testing.assert_allclose(batched, single, rtol=1e-13, atol=1e-15)
+
+
+def test_a_seed_means_the_same_network_in_both_precisions():
+    architecture = Architecture("sph_4D_rinv_vel", "mlp_4D", width=8)
+    single, double, other = (
+        new_model(architecture, *seed) for seed in ((3, "float32"), (3, "float64"), (4, "float64"))
+    )
+    for a, b, c in zip(*(m.parameters.weights for m in (single, double, other)), strict=True):
+        np.testing.assert_array_equal(a, np.asarray(b).astype(np.float32))
+        assert not np.array_equal(b, c)
+        assert np.abs(b).max() <= 1 / np.sqrt(b.shape[1])
+    assert single.astype("float64").parameters.weights[0].dtype == np.float64

@@ -1,0 +1,188 @@
+"""``keplearn train`` in processes of its own: killed in the middle and resumed, interrupted, skipped, failed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from keplearn.models.files import load_model
+from keplearn.runs.store import Run
+
+CONFIG = """
+wandb: {group: kill}
+data: {dataset_name: complex_TBP_planar_2_train, test: [complex_TBP_planar_1_test]}
+parameters:
+  steps_strategy: [[4000, 1500]]
+  segment_length_strategy: 10
+  optimizer: [[adam, bfgs]]
+  integrator: grid
+  loss_fcn: relative_squared_error
+  feature_layer: sph_4D_logr
+  activation: tanh
+  width: 8
+  depth: 1
+  dtype: float64
+  validate_every: 20
+"""
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-c", "from keplearn.cli import main; main()", *map(str, arguments)]
+
+
+def keplearn(*arguments: object, **kwargs) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "kill.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, tmp_path_factory) -> Run:
+    runs = tmp_path_factory.mktemp("undisturbed")
+    done = keplearn("train", config, "--runs", runs, "--json")
+    assert done.returncode == 0, done.stderr
+    return Run(Path(json.loads(done.stdout)["path"]))
+
+
+def stopped_in_the_middle(config: Path, runs: Path, how: signal.Signals, at_least: int) -> Run:
+    """Start a training and stop it with a signal once it has written so many steps."""
+    process = subprocess.Popen(
+        command("train", config, "--runs", runs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        files = list(runs.glob("kill/*/metrics.jsonl"))
+        if files and files[0].read_bytes().count(b"\n") >= at_least:
+            break
+        time.sleep(0.01)
+    assert process.poll() is None, "the training ended before it could be stopped"
+    process.send_signal(how)
+    process.wait(timeout=60)
+    (path,) = runs.glob("kill/*")
+    return Run(path)
+
+
+def assert_same_result(run: Run, other: Run) -> None:
+    one, two = run.model(), other.model()
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name in ("phase-0-final.eqx", "phase-1-final.eqx"):
+        for a, b in zip(
+            *(jax.tree.leaves(load_model(r.path / name)) for r in (run, other)), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+    pd.testing.assert_frame_equal(run.metrics(), other.metrics())
+    assert run.record["scores"] == other.record["scores"]
+
+
+@pytest.mark.parametrize("at_least", [500, 4500], ids=["in the first phase", "in the second phase"])
+def test_a_run_killed_by_sigkill_goes_on_to_the_same_numbers(config, undisturbed, tmp_path, at_least):
+    run = stopped_in_the_middle(config, tmp_path, signal.SIGKILL, at_least)
+    assert run.state == "interrupted"
+    again = keplearn("train", "--resume", run.run_id, "--runs", tmp_path, "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["state"] == "finished"
+    assert_same_result(Run(run.path), undisturbed)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_checkpoint_of_the_last_step(config, undisturbed, tmp_path, how):
+    run = stopped_in_the_middle(config, tmp_path, how, 300)
+    assert run.state == "interrupted"
+    with np.load(run.path / "checkpoint.npz") as checkpoint:
+        assert int(checkpoint["step"]) == run.metrics()["step"].iloc[-1]
+    # The same command again finishes what it began.
+    again = keplearn("train", config, "--runs", tmp_path, "--json")
+    assert again.returncode == 0, again.stderr
+    assert "goes on from step" in again.stderr
+    assert_same_result(Run(run.path), undisturbed)
+
+
+def test_a_finished_run_is_skipped(config, undisturbed):
+    before = (undisturbed.path / "run.json").read_bytes()
+    done = keplearn("train", config, "--runs", undisturbed.path.parents[1], "--json")
+    assert done.returncode == 0
+    assert "is finished: skipped" in done.stderr
+    assert (undisturbed.path / "run.json").read_bytes() == before
+
+
+def test_what_is_recorded_with_a_run(undisturbed):
+    record, summary = undisturbed.record, undisturbed.record["summary"]
+    assert (summary["num_total_orbits"], summary["num_train_orbits"]) == (2, 2)
+    assert summary["segment_ratio"] == pytest.approx(10 / 360)
+    assert summary["validation_on"] == "training"
+    assert set(summary["seconds"]) == {"import", "compile", "train", "evaluate", "total"}
+    assert all(seconds > 0 for seconds in summary["seconds"].values())
+    assert summary["steps_per_second"] > 0
+    assert {"jax", "diffrax", "keplearn"} <= set(record["versions"])
+    assert record["machine"]["device"] == "cpu"
+    metrics = undisturbed.metrics()
+    assert {"loss", "relative_squared_error", "grad_norm", "lr", "lost", "val_loss"} <= set(metrics)
+    assert list(metrics.loc[metrics["val_loss"].notna(), "step"][:3]) == [20, 40, 60]
+    assert record["phases"][0]["grid_error"] < 1e-3
+    assert "complex_TBP_planar_1_test" in record["scores"]
+    assert list((undisturbed.path / "evaluations").glob("*.nc"))
+
+
+def test_a_failed_run_names_its_reason_and_the_next_one_runs(tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "data: {dataset_name: complex_TBP_planar_1_train, test: []}\n"
+        "parameters: {length_strategy: [[0.0, 0.25]], segment_length_strategy: [200, 4],"
+        " steps_strategy: 5, width: 4, depth: 1}\n"
+    )
+    done = keplearn("train", path, "--runs", tmp_path / "runs", "--json")
+    assert done.returncode == 1
+    failed, finished = map(json.loads, done.stdout.splitlines())
+    assert (failed["state"], failed["kind"], finished["state"]) == ("failed", "no_segments", "finished")
+    assert "segment length 200 > 90 usable samples in the window [0.0, 0.25] of 360" in failed["reason"]
+    listed = keplearn("runs", "--runs", tmp_path / "runs", "--state", "failed", "--format", "json")
+    assert [row["run_id"] for row in json.loads(listed.stdout)] == [failed["run_id"]]
+    shown = keplearn("runs", "show", failed["run_id"], "--runs", tmp_path / "runs")
+    assert "segment length 200 > 90" in shown.stdout
+
+
+def test_a_run_goes_on_from_anothers_model_as_a_new_run(undisturbed, tmp_path):
+    runs = undisturbed.path.parents[1]
+    done = keplearn(
+        "train", "--from", undisturbed.run_id, "--set", "steps_strategy=5", "--set", "optimizer=adam",
+        "--set", "lr_strategy=1e-9", "--runs", runs, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)
+    assert line["run_id"] != undisturbed.run_id
+    # A rate of 1e-9 hardly moves it: it starts from the trained model, not from a fresh one.
+    first = Run(Path(line["path"])).metrics()["loss"].iloc[0]
+    assert first == pytest.approx(undisturbed.record["phases"][-1]["best_loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "give a config FILE, or --resume RUN, or --from RUN"),
+        (["train", "no.yaml"], "no.yaml"),
+        (["train", "--resume", "../x"], "not a plain name"),
+        (["train", "--resume", "abc"], "no run 'abc'"),
+        (["runs", "--group", "a/b"], "not a plain name"),
+        (["runs", "show", "zzz"], "no run 'zzz'"),
+        (["train", "x.yaml", "--device", "gpu"], "x.yaml"),
+    ],
+)
+def test_bad_input_ends_in_one_message_and_exit_code_2(arguments, message, tmp_path):
+    done = keplearn(*arguments, cwd=tmp_path, env=os.environ)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

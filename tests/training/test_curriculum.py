@@ -1,0 +1,53 @@
+"""What each step of a phase takes: its learning rate, its batch, its rotations."""
+
+import numpy as np
+import pytest
+
+from keplearn.training.curriculum import Phase, batch_order, random_rotations
+
+
+def test_an_epoch_takes_each_segment_at_most_once_and_drops_the_incomplete_batch():
+    order = batch_order(7, 0, 0, 9, n_segments=11, batch_size=3)
+    assert order.shape == (9, 3) and order.dtype == np.int32
+    for epoch in order.reshape(3, 9):
+        assert len(set(epoch)) == 9 and set(epoch) <= set(range(11))
+    assert not np.array_equal(order[:3], order[3:6])
+
+
+def test_a_full_batch_is_a_permutation_of_all():
+    order = batch_order(0, 0, 0, 4, n_segments=5, batch_size=5)
+    np.testing.assert_array_equal(np.sort(order), [range(5)] * 4)
+
+
+def test_the_order_is_a_function_of_seed_phase_and_step():
+    whole = batch_order(3, 1, 0, 40, 23, 4)
+    pieces = [batch_order(3, 1, a, b, 23, 4) for a, b in ((0, 1), (1, 7), (7, 29), (29, 40))]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    for other in (batch_order(4, 1, 0, 40, 23, 4), batch_order(3, 0, 0, 40, 23, 4)):
+        assert not np.array_equal(other, whole)
+
+
+def test_learning_rates_are_constant_or_half_a_cosine():
+    phase = Phase((0.0, 1.0), 0.01, 100, 18)
+    np.testing.assert_array_equal(phase.learning_rates(3, 6), [0.01] * 3)
+    cosine = Phase((0.0, 1.0), 0.01, 100, 18, schedule="cosine").learning_rates(0, 100)
+    assert cosine[0] == 0.01
+    np.testing.assert_allclose(cosine[50], 0.005, rtol=1e-12)
+    assert 0 < cosine[-1] < 1e-5 and np.all(np.diff(cosine) < 0)
+
+
+@pytest.mark.parametrize("planar", [True, False])
+def test_rotations_are_proper_and_a_function_of_the_step(planar):
+    turns = random_rotations(0, 0, 0, 3, 500, planar)
+    assert turns.shape == (3, 3, 3, 500)
+    product = np.einsum("sijb,skjb->sikb", turns, turns)
+    np.testing.assert_allclose(product, np.broadcast_to(np.eye(3)[:, :, None], product.shape), atol=1e-14)
+    np.testing.assert_allclose(np.linalg.det(np.moveaxis(turns, -1, 1)), 1, rtol=1e-13)
+    np.testing.assert_array_equal(random_rotations(0, 0, 2, 3, 500, planar)[0], turns[2])
+    assert not np.array_equal(turns[0], turns[1])
+    mean = turns.mean(axis=(0, 3))  # uniform: no direction is preferred
+    expected = np.diag([0.0, 0.0, 1.0]) if planar else np.zeros((3, 3))
+    np.testing.assert_allclose(mean, expected, atol=0.07)
+    if planar:
+        np.testing.assert_array_equal(turns[:, 2, :2], 0.0)
+        np.testing.assert_array_equal(turns[:, :2, 2], 0.0)

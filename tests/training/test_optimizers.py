@@ -1,0 +1,103 @@
+"""The optimisers on functions whose minima are known."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from keplearn.training.optimizers import OPTIMIZERS, Adam
+
+
+@pytest.fixture(autouse=True)
+def _x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+SCALES = np.logspace(-2, 2, 8)
+MINIMUM = np.linspace(-1, 1, 8)
+
+
+def quadratic(x):
+    loss = 0.5 * jnp.sum(jnp.asarray(SCALES, x.dtype) * (x - jnp.asarray(MINIMUM, x.dtype)) ** 2)
+    return loss, {"quadratic": loss}
+
+
+def rosenbrock(x):
+    loss = jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+    return loss, {"rosenbrock": loss}
+
+
+def run(name, function, start, steps, rate=0.0):
+    """Steps of an optimiser in one compiled loop: the last point, the losses, the gradient norms."""
+    optimizer = OPTIMIZERS[name]
+
+    def body(carry, _):
+        step = optimizer.step(function, *carry, jnp.asarray(rate, start.dtype))
+        return (step.parameters, step.state), (step.loss, step.gradient_norm, step.finite)
+
+    begin = (start, optimizer.init(function, start))
+    (x, _), (losses, norms, finite) = jax.jit(lambda c: jax.lax.scan(body, c, None, length=steps))(begin)
+    assert np.all(finite)
+    return np.asarray(x), np.asarray(losses), np.asarray(norms)
+
+
+@pytest.mark.parametrize(
+    ("function", "start", "minimum", "steps"),
+    [(quadratic, np.zeros(8), MINIMUM, 150), (rosenbrock, np.array([-1.2, 1.0, -0.5]), np.ones(3), 150)],
+    ids=["quadratic", "Rosenbrock"],
+)
+def test_bfgs_finds_known_minima_and_its_loss_never_rises(function, start, minimum, steps):
+    x, losses, norms = run("bfgs", function, jnp.asarray(start), steps)
+    np.testing.assert_allclose(x, minimum, atol=1e-7)
+    assert np.all(np.diff(losses) <= 0)
+    assert norms[-1] < 1e-7 * norms[0]
+
+
+def test_bfgs_goes_on_where_losses_are_tiny():
+    """A loss of 1e-14 is as good as any: only ratios count."""
+    tiny = lambda x: jax.tree.map(lambda loss: 1e-14 * loss, rosenbrock(x))  # noqa: E731
+    x, _, _ = run("bfgs", tiny, jnp.array([-1.2, 1.0, -0.5]), 6000)
+    np.testing.assert_allclose(x, 1.0, atol=1e-4)
+
+
+def test_bfgs_rejects_a_point_where_the_loss_is_not_finite():
+    def walled(x):
+        loss = jnp.sum((x - 0.9) ** 2) * 50
+        return jnp.where(jnp.all(jnp.abs(x) < 1), loss, jnp.nan), {"loss": loss}
+
+    x, losses, _ = run("bfgs", walled, jnp.zeros(2), 60)
+    np.testing.assert_allclose(x, 0.9, atol=1e-6)
+    assert np.isfinite(losses).all()
+
+
+def test_bfgs_keeps_the_dtype():
+    x, losses, _ = run("bfgs", quadratic, jnp.zeros(8, jnp.float32), 100)
+    assert x.dtype == losses.dtype == np.float32
+    np.testing.assert_allclose(x, MINIMUM, atol=1e-3)
+
+
+def test_adam_takes_the_steps_of_its_paper():
+    m = v = np.zeros(8)
+    x = np.zeros(8)
+    for t in range(1, 6):
+        gradient = SCALES * (x - MINIMUM)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        x = x - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    found, _, _ = run("adam", quadratic, jnp.zeros(8), 5, rate=0.01)
+    np.testing.assert_allclose(found, x, rtol=1e-12)
+
+
+def test_adam_stays_where_a_gradient_is_not_finite():
+    def broken(x):
+        return jnp.sum(jnp.sqrt(x)), {}
+
+    x = jnp.array([0.0, 1.0])
+    state = Adam.init(broken, x)
+    step = Adam.step(broken, x, state, jnp.asarray(0.1))
+    assert not step.finite
+    np.testing.assert_array_equal(step.parameters, x)
+    for new, old in zip(jax.tree.leaves(step.state), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(new, old)
