@@ -29,8 +29,9 @@ def demo_configs() -> list[RunConfig]:
 
 def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame":
     """Score the runs on their test datasets and on the real satellites: one row a run and dataset."""
-    satellites = satellites_dataset()
-    say(f"real satellites: {len(satellites)} orbits from two-line elements")
+    satellites, left_out = satellites_dataset()
+    dropped = sum(len(names) for names in left_out.values())
+    say(f"real satellites: {len(satellites)} orbits from two-line elements ({dropped} entries left out)")
     rows = []
     for letter, run in zip("abc", runs, strict=False):
         model, p = run.model(), run.config.parameters
