@@ -20,6 +20,7 @@ from keplearn.data.segments import Segments, Split
 from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.programs import compiled
 from keplearn.shapes import Scalar
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
@@ -227,21 +228,6 @@ def _start(problem: Problem, parameters: Array, data: Batch, constants: Constant
     return OPTIMIZERS[problem.optimizer].init(lambda x: objective(problem, x, data, constants), parameters)
 
 
-_PROGRAMS: dict[Any, Any] = {}
-
-
-def _compiled(function: Callable, problem: Problem, *arguments: Any) -> tuple[Any, float]:
-    """Return the executable of a function for these shapes, and the seconds that compiling took now."""
-    shapes = jax.tree.map(lambda x: (jnp.shape(x), str(jnp.result_type(x))), arguments)
-    leaves, structure = jax.tree.flatten(shapes, is_leaf=lambda x: isinstance(x, tuple) and len(x) == 2)
-    key = (function.__name__, problem, tuple(leaves), str(structure), str(jax.devices()[0]))
-    if key in _PROGRAMS:
-        return _PROGRAMS[key], 0.0
-    started = time.perf_counter()
-    _PROGRAMS[key] = jax.jit(function, static_argnums=0).lower(problem, *arguments).compile()
-    return _PROGRAMS[key], time.perf_counter() - started
-
-
 def fit(
     model: NeuralODE,
     phases: Sequence[Phase],
@@ -355,10 +341,10 @@ class _PhaseRunner:
     def call(self, function: Callable, *arguments: Any) -> Any:
         """Run a compiled function in the run's own precision, and count its seconds."""
         with jax.enable_x64(True):
-            program, compile_seconds = _compiled(function, self.problem, *arguments)
+            program = compiled(function, self.problem, *arguments)
             started = time.perf_counter()
-            result = jax.block_until_ready(program(*arguments))
-        self.compile_seconds += compile_seconds
+            result = jax.block_until_ready(program.call(*arguments))
+        self.compile_seconds += program.seconds
         self.train_seconds += time.perf_counter() - started
         return result
 
