@@ -42,7 +42,7 @@ def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame
 
 
 def draw_demo(runs: Sequence[Run]) -> list[Path]:
-    """Draw each run's losses, one test orbit and its errors, and all runs' errors by test orbit; return the files."""
+    """Draw each run's losses, one orbit and its errors, and all runs' errors by orbit; return the files."""
     files, evaluations = [], {}
     dataset = load_dataset(DRAWN)
     for letter, run in zip("abc", runs, strict=False):

@@ -1,8 +1,9 @@
 """Compiled programs: made once a process, kept on disk between processes, and counted.
 
-A program is a function compiled for one static value and one set of shapes. On disk it is found without tracing the
-function again: its name holds all that it depends on, keplearn's own source included. Files are written whole or
-not at all, so that any number of processes may share the directory; the oldest go when it grows too large.
+A program is a function compiled for one static value and one set of shapes. On disk it is found without
+tracing the function again: its name holds all that it depends on, keplearn's own source included. Files are
+written whole or not at all, so that any number of processes may share the directory; the oldest go when it grows
+too large.
 
 ``KEPLEARN_CACHE_DIR`` moves the directory (default: ``keplearn/programs`` in the user's cache directory);
 set to an empty string it turns the disk off.
@@ -28,6 +29,8 @@ from keplearn.files import replacing
 
 MAX_BYTES = 1_000_000_000
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "optimistix", "optax", "lineax", "numpy")
+# What of the environment changes programs; EQX_ON_ERROR decides whether they hold checks that call Python.
+_VARIABLES = ("XLA_FLAGS", "NPROC", "EQX_ON_ERROR")
 
 
 class Compiled(NamedTuple):
@@ -46,8 +49,8 @@ counts: Counter[str] = Counter()
 def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) -> Compiled:
     """Return the program of ``function(static, *arguments)`` for arguments of these shapes and dtypes.
 
-    ``static`` must have a ``repr`` that says all that it is (frozen dataclasses of plain values do). Call it, and
-    the program, inside ``jax.enable_x64(True)``.
+    ``static`` must have a ``repr`` that says all that it is (frozen dataclasses of plain values do). Call it,
+    and the program, inside ``jax.enable_x64(True)``.
     """
     started = time.perf_counter()
     key = _key(function, static, arguments)
@@ -79,7 +82,7 @@ def _surroundings() -> tuple[object, ...]:
         source.update(file.read_bytes())
     device = jax.devices()[0]
     packages = tuple(version(name) for name in _PACKAGES)
-    flags = (os.environ.get("XLA_FLAGS", ""), os.environ.get("NPROC", ""), len(os.sched_getaffinity(0)))
+    flags = (*(os.environ.get(name, "") for name in _VARIABLES), len(os.sched_getaffinity(0)))
     return (source.hexdigest(), packages, device.platform, device.device_kind, _processor(), flags)
 
 
@@ -151,5 +154,3 @@ def _prune(home: Path) -> None:
             break
         file.unlink(missing_ok=True)
         total -= size
-
-

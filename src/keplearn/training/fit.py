@@ -43,6 +43,9 @@ SECONDS_PER_CHUNK = 1.0
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
 
+# The numbers of one step: phase, step, lr, lost, loss, its parts, grad_norm; where it validated, val_….
+Row = dict[str, int | float]
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -80,7 +83,7 @@ class Progress:
 
     phase: int
     step: int
-    rows: list[dict[str, float]]
+    rows: list[Row]
     seconds: float
     checkpoint: Callable[[], Checkpoint]
 
@@ -362,7 +365,7 @@ class _PhaseRunner:
         if resume is not None:
             step = resume.step
             self.restore(resume)
-        size = 8
+        size = min(8, CHUNK)
         while step < self.phase.steps:
             boundary = min(
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
@@ -375,7 +378,7 @@ class _PhaseRunner:
             size = _next_size(count, seconds)
             yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
-    def advance(self, step: int, count: int, validate: bool) -> list[dict[str, float]]:
+    def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         orders = self.orders(step, count)
         taken, rows = self.chunk(step, count, orders, validate)
@@ -390,9 +393,7 @@ class _PhaseRunner:
             rows[-1] |= measured[0]
         return rows
 
-    def chunk(
-        self, step: int, count: int, orders: _Orders, validate: bool
-    ) -> tuple[int, list[dict[str, float]]]:
+    def chunk(self, step: int, count: int, orders: _Orders, validate: bool) -> tuple[int, list[Row]]:
         """Run the compiled chunk; rows of its steps, and where it validated, those numbers in the last."""
         integers = (np.int32(count), np.int32(step), np.bool_(validate))
         self.carry, buffers, taken, measured = self.call(
@@ -429,7 +430,7 @@ class _PhaseRunner:
         rates = self.phase.learning_rates(step, last).astype(self.settings.dtype)
         return _Orders(indices, pad(rates), rotations)  # pyright: ignore[reportArgumentType]
 
-    def rescue(self, step: int, orders: _Orders) -> dict[str, float]:
+    def rescue(self, step: int, orders: _Orders) -> Row:
         """Take the step at which the chunk stopped without its lost segments; count them."""
         orders = jax.tree.map(lambda x: x[:1], orders)
         self.carry, values = self.call(_rescue, self.carry, self.data, orders, self.constants)
