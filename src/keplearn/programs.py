@@ -2,8 +2,8 @@
 
 A program is a function compiled for one static value and one set of shapes. On disk it is found without
 tracing the function again: its name holds all that it depends on, keplearn's own source included. Files are
-written whole or not at all, so that any number of processes may share the directory; the oldest go when it grows
-too large.
+written whole or not at all, so that any number of processes may share the directory; the oldest go when it
+grows too large.
 
 ``KEPLEARN_CACHE_DIR`` moves the directory (default: ``keplearn/programs`` in the user's cache directory);
 set to an empty string it turns the disk off.

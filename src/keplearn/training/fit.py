@@ -107,10 +107,10 @@ class TrainingFailed(KeplearnError):
 
 
 class _Carry(NamedTuple):
-    """What a chunk takes and gives back."""
+    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone."""
 
     parameters: Float[Array, "parameter"]
-    optimizer: Any
+    optimizer: list[Array]
     best: Float[Array, "parameter"]
     best_loss: Scalar
     best_step: Int32[Array, ""]
@@ -163,7 +163,8 @@ def _chunk(
         function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
         return optimizer.step(function, parameters, state, orders.rates[i])
 
-    shapes = jax.eval_shape(step_at, carry.parameters, carry.optimizer, jnp.int32(0))
+    state = _whole_state(problem, carry, data, constants)
+    shapes = jax.eval_shape(step_at, carry.parameters, state, jnp.int32(0))
     size = orders.rates.shape[0]
     names = ("loss", *shapes.parts, "grad_norm")
     buffers = {name: jnp.zeros(size, carry.parameters.dtype) for name in names}
@@ -175,11 +176,11 @@ def _chunk(
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
         return step.parameters, step.state, buffers, i + step.finite.astype(jnp.int32), step.finite
 
-    start = (carry.parameters, carry.optimizer, buffers, jnp.int32(0), jnp.array(True))
+    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True))
     parameters, state, buffers, taken, finite = jax.lax.while_loop(
         lambda loop: (loop[3] < count) & loop[4], body, start
     )
-    carry = carry._replace(parameters=parameters, optimizer=state)
+    carry = carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state))
     carry, measured = _validate(problem, carry, held, first + taken, validate & finite, constants)
     return carry, buffers, taken, measured
 
@@ -213,11 +214,12 @@ def _rescue(
     batch = _take(problem, data, orders, jnp.int32(0))
     batch = without_lost(problem, carry.parameters, batch, constants)
     function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-    step = optimizer.step(function, carry.parameters, carry.optimizer, orders.rates[0])
+    state = _whole_state(problem, carry, data, constants)
+    step = optimizer.step(function, carry.parameters, state, orders.rates[0])
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
         lambda new, old: jnp.where(some, new, old),
-        (step.parameters, step.state),
+        (step.parameters, jax.tree.leaves(step.state)),
         (carry.parameters, carry.optimizer),
     )
     lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
@@ -226,9 +228,19 @@ def _rescue(
     return carry._replace(parameters=moved[0], optimizer=moved[1]), values
 
 
-def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
-    """Return the optimiser's state at the start of a phase."""
+def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> list[Array]:
+    """Return the leaves of the optimiser's state at the start of a phase."""
+    return jax.tree.leaves(_initial_state(problem, parameters, data, constants))
+
+
+def _initial_state(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
     return OPTIMIZERS[problem.optimizer].init(lambda x: objective(problem, x, data, constants), parameters)
+
+
+def _whole_state(problem: Problem, carry: _Carry, data: Batch, constants: Constants) -> Any:
+    """Return the optimiser's state of its leaves."""
+    shape = jax.eval_shape(lambda: _initial_state(problem, carry.parameters, data, constants))
+    return jax.tree.unflatten(jax.tree.structure(shape), carry.optimizer)
 
 
 def fit(
