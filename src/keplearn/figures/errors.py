@@ -1,0 +1,223 @@
+"""Figures of errors: the acceleration along one orbit, and the error of every test orbit for several models."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray
+from jaxtyping import Bool, Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from keplearn.errors import KeplearnError, nearest
+from keplearn.figures import style
+from keplearn.figures.inputs import OneOrbit, one_orbit, require
+
+_DEGREES = 360.0
+
+QUANTITIES = {
+    "mean": "acceleration error along\nthe propagated path (%)",
+    "field": "acceleration error\nat the true states (%)",
+    "position_error": "position error (%)",
+}
+"""What `orbit_errors` can show, and what its axis then says."""
+
+
+@style.styled
+def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
+    """Draw the acceleration along an orbit, above, and its errors, below: along the propagated path and at the true states.
+
+    Parameters
+    ----------
+    evaluation
+        With the errors ``mean`` and ``field`` in % at each sample.
+    orbit
+        Which orbit, from 0.
+    title
+        Above the figure; by default the orbit's name, semi-major axis and eccentricity.
+
+    Raises
+    ------
+    KeplearnError
+        If a variable is missing, or there is no such orbit.
+    """
+    one = one_orbit(evaluation, orbit, ("predicted_acceleration", "field_acceleration", "mean", "field"))
+    figure, (above, below) = style.new_figure(4.6, (1.0, 1.3))
+    bound = np.isfinite(one.period_hours)
+    x = _DEGREES * one.hours / one.period_hours if bound else one.hours
+    path = {"color": style.PREDICTION, "linestyle": (0, (4, 1.5))}
+    field = {"color": style.FIELD, "linestyle": (0, (1, 1))}
+    for name, look, label in (
+        ("acceleration", {"color": style.TRUTH}, "true"),
+        ("predicted_acceleration", path, "predicted, propagated path"),
+        ("field_acceleration", field, "predicted, true states"),
+    ):
+        above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
+    for name, look, label in (("mean", path, "propagated path"), ("field", field, "true states")):
+        below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
+    _mark_events((above, below), one, x)
+    for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
+        style.log_axis(axes)
+        axes.set_ylabel(label)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+    below.set_xlim(x[0], x[-1])
+    below.set_xlabel("mean anomaly since the first sample (°)" if bound else "time (h)")
+    if bound:
+        below.xaxis.set_major_locator(MultipleLocator(45 if x[-1] <= _DEGREES else 180))
+        scale = one.period_hours / _DEGREES
+        hours = above.secondary_xaxis("top", functions=(lambda d: d * scale, lambda h: h / scale))
+        hours.set_xlabel("time (h)")
+        hours.tick_params(labelsize=style.STYLE["xtick.labelsize"])
+    name = f"orbit {one.name}: a = {one.semi_major_axis:,.0f} km, e = {one.eccentricity:.3f}"
+    figure.suptitle(title or name)
+    return figure
+
+
+def _summary(one: OneOrbit, name: str) -> str:
+    """Return "mean 1.2 %", or that nothing is finite."""
+    values = one.finite(name)
+    return f"mean {np.nanmean(values):.3g} %" if np.isfinite(values).any() else "nowhere finite"
+
+
+def _mark_events(panels: tuple[Axes, ...], one: OneOrbit, x: Float64[np.ndarray, "sample"]) -> None:
+    """Mark the periapsis, and the stretch where the prediction is no longer finite."""
+    good = np.flatnonzero(np.isfinite(one.values["mean"]))
+    last = x[good[-1]] if len(good) else x[0]
+    hours = one.hours_to_periapsis
+    passages = [] if hours is None else np.arange(hours, one.hours[-1], one.period_hours) / one.hours[-1] * x[-1]
+    for axes in panels:
+        # Labelled in the upper panel alone.
+        label = axes is panels[0]
+        for k, at in enumerate(passages):
+            axes.axvline(
+                at, color=style.GREEN, linewidth=1.0, zorder=0.5, gid="periapsis",
+                label="periapsis" if label and k == 0 else None,
+            )  # fmt: skip
+        if one.diverged or last < x[-1]:
+            axes.axvspan(
+                last, x[-1], facecolor=style.PALE, alpha=0.6, linewidth=0, zorder=0.4, gid="diverged",
+                label="prediction diverged" if label else None,
+            )  # fmt: skip
+
+
+class _Errors(NamedTuple):
+    """One model's error on each orbit, and the orbits' elements; ``outside``: it leaves the training radii."""
+
+    error: Float64[np.ndarray, "orbit"]
+    diverged: Bool[np.ndarray, "orbit"]
+    outside: Bool[np.ndarray, "orbit"]
+    eccentricity: Float64[np.ndarray, "orbit"]
+    semi_major_axis: Float64[np.ndarray, "orbit"]
+
+
+@style.styled
+def orbit_errors(
+    evaluations: Mapping[str, xarray.Dataset],
+    training_range: tuple[float, float] | None = None,
+    quantity: str = "mean",
+    title: str = "",
+) -> Figure:
+    """Draw the error on every test orbit for several models, against eccentricity and against semi-major axis.
+
+    A point is the mean over an orbit's finite samples, the line a model's median over its orbits. Orbits whose propagation
+    diverged stand on the top edge, whatever they had before, and count as infinite in the median.
+
+    Parameters
+    ----------
+    evaluations
+        Label to evaluation.
+    training_range
+        Least and greatest radius of the training data, km: shaded; orbits that leave it are hollow.
+    quantity
+        ``mean``, ``field`` or ``position_error``.
+    title
+        Above the figure.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no model or no orbit, a variable is missing, or the quantity is none of these.
+    """
+    if not evaluations:
+        raise KeplearnError("There is nothing to draw: no evaluation was given.")
+    if quantity not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
+    figure, panels = style.new_figure(3.2 + 0.16 * len(evaluations), columns=2, share_x=False)
+    handles = []
+    for k, (label, evaluation) in enumerate(evaluations.items()):
+        colour, marker = style.MODELS[k % len(style.MODELS)]
+        errors = _read(evaluation, quantity, training_range)
+        for axes, name in zip(panels, ("eccentricity", "semi_major_axis"), strict=True):
+            _draw_errors(axes, getattr(errors, name), errors, colour, marker, label)
+        handles.append(
+            Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors)}")
+        )
+    for axes in panels:
+        style.log_axis(axes)
+        axes.margins(y=0.12)
+    panels[1].sharey(panels[0])
+    panels[1].tick_params(labelleft=False)
+    panels[0].set_ylabel(QUANTITIES[quantity])
+    panels[0].set_xlabel("eccentricity")
+    panels[1].set_xlabel("semi-major axis (10³ km)")
+    panels[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    if training_range is not None:
+        span = panels[1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
+        span.set_label("training radii (hollow: the orbit leaves them)")
+        handles.append(span)
+    figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 3 else 2)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _read(
+    evaluation: xarray.Dataset, quantity: str, training_range: tuple[float, float] | None
+) -> _Errors:
+    """Take what is drawn out of one model's evaluation."""
+    require(evaluation, (quantity, "eccentricity", "semi_major_axis", "position"))
+    values = evaluation[quantity].where(np.isfinite(evaluation[quantity]))
+    error = (values.mean("sample") if "sample" in values.dims else values).to_numpy()
+    diverged = evaluation["diverged"].to_numpy() > 0 if "diverged" in evaluation else np.zeros(len(error), bool)
+    radius = np.linalg.norm(evaluation["position"].to_numpy(), axis=-1)
+    low, high = training_range or (0.0, np.inf)
+    # Rounding at the edge is not leaving.
+    outside = ((radius < low * (1 - 1e-9)) | (radius > high * (1 + 1e-9))).any(axis=-1)
+    elements = (evaluation[name].to_numpy().astype(np.float64) for name in ("eccentricity", "semi_major_axis"))
+    return _Errors(error.astype(np.float64), diverged | ~np.isfinite(error), outside, *elements)
+
+
+def _median(errors: _Errors) -> float:
+    """Median over all orbits, a diverged one counted as infinite."""
+    return float(np.quantile(np.where(errors.diverged, np.inf, errors.error), 0.5, method="median_unbiased"))
+
+
+def _count(errors: _Errors) -> str:
+    """Return "median 1.2 %, 3 of 100 diverged" for the legend."""
+    total, diverged = len(errors.error), int(errors.diverged.sum())
+    median = _median(errors)
+    text = f"median {median:.3g} %" if np.isfinite(median) else "median: diverged"
+    return text + (f", {diverged} of {total} diverged" if diverged else "")
+
+
+def _draw_errors(
+    axes: Axes, x: Float64[np.ndarray, "orbit"], errors: _Errors, colour: str, marker: str, label: str
+) -> None:
+    """Draw one model's points, its median, and its diverged orbits on the top edge."""
+    look = {"linestyle": "none", "marker": marker, "markersize": 4.2, "markeredgecolor": colour}
+    for outside in (False, True):
+        chosen = (errors.outside == outside) & ~errors.diverged
+        face = "white" if outside else colour
+        axes.plot(
+            x[chosen], errors.error[chosen], markerfacecolor=face, alpha=0.8, gid=f"{label}:{'out' if outside else 'in'}",
+            **look,
+        )  # fmt: skip
+    axes.plot(
+        x[errors.diverged], np.ones(int(errors.diverged.sum())), transform=axes.get_xaxis_transform(), clip_on=False,
+        markerfacecolor="white", markeredgewidth=1.4, gid=f"{label}:diverged", zorder=4, **look,
+    )  # fmt: skip
+    if np.isfinite(median := _median(errors)):
+        axes.axhline(median, color=colour, linewidth=1.1, gid=f"{label}:median")

@@ -1,0 +1,116 @@
+"""What figures of single orbits read: one orbit out of an evaluation, without padding, and where its periapsis is."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import xarray
+from jaxtyping import Float64
+
+from keplearn.errors import KeplearnError
+from keplearn.orbits.elements import elements_from_states, states_from_elements
+from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
+from keplearn.shapes import VectorArray
+
+_TRUTH = ("time", "position", "velocity", "acceleration")
+_CIRCULAR = 1e-6
+"""Below this eccentricity a periapsis means nothing on a figure."""
+
+
+def require(evaluation: xarray.Dataset, names: tuple[str, ...]) -> None:
+    """Refuse an evaluation without orbits, or without some of these variables."""
+    missing = [name for name in names if name not in evaluation]
+    if missing:
+        raise KeplearnError(f"This evaluation lacks {', '.join(missing)}.")
+    if evaluation.sizes.get("orbit", 0) == 0 or evaluation.sizes.get("sample", 1) == 0:
+        raise KeplearnError("There is nothing to draw: the evaluation has no orbit.")
+
+
+@dataclass(frozen=True)
+class OneOrbit:
+    """One orbit of an evaluation: ``values`` its variables by name, arrays over the samples that are not padding."""
+
+    name: str
+    values: dict[str, Float64[np.ndarray, "sample ..."]]
+    diverged: bool
+
+    @property
+    def hours(self) -> Float64[np.ndarray, "sample"]:
+        """Time since the first sample, h."""
+        return self.values["time"] / 3600.0
+
+    @cached_property
+    def _elements(self) -> Float64[np.ndarray, "6"]:
+        """Osculating elements of the first sample, for the μ that its acceleration shows: |a| r²."""
+        state = np.concatenate([self.values["position"][0], self.values["velocity"][0]])
+        return elements_from_states(state, self._mu)
+
+    @cached_property
+    def _mu(self) -> float:
+        r, a = self.values["position"][0], self.values["acceleration"][0]
+        return float(np.linalg.norm(a) * (r @ r))
+
+    @property
+    def semi_major_axis(self) -> float:
+        """Of the first sample, km."""
+        return float(self._elements[0])
+
+    @property
+    def eccentricity(self) -> float:
+        """Of the first sample."""
+        return float(self._elements[1])
+
+    @property
+    def period_hours(self) -> float:
+        """Of the first sample, h; NaN if it is not bound."""
+        if not self.semi_major_axis > 0:
+            return np.nan
+        return float(period(self._elements[:1], self._mu)[0]) / 3600.0
+
+    @property
+    def _has_periapsis(self) -> bool:
+        return bool(_CIRCULAR < self.eccentricity < 1.0 and np.isfinite(self._elements[5]))
+
+    @property
+    def periapsis(self) -> VectorArray | None:
+        """Position of the periapsis, km; None on a circle."""
+        if not self._has_periapsis:
+            return None
+        elements = self._elements.copy()
+        elements[5] = 0.0
+        return states_from_elements(elements, self._mu)[:3]
+
+    @property
+    def hours_to_periapsis(self) -> float | None:
+        """From the first sample to the next passage through the periapsis, h; None on a circle."""
+        if not self._has_periapsis:
+            return None
+        e, nu = self._elements[1:2], self._elements[5:6]
+        mean = float(mean_from_eccentric(eccentric_from_true(nu, e), e)[0])
+        return (-mean % (2 * np.pi)) / (2 * np.pi) * self.period_hours
+
+    def finite(self, name: str) -> Float64[np.ndarray, "sample ..."]:
+        """Return a variable with NaN for whatever is not finite."""
+        return np.where(np.isfinite(self.values[name]), self.values[name], np.nan)
+
+
+def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) -> OneOrbit:
+    """Return one orbit of an evaluation: its truth and the variables of these names.
+
+    Raises
+    ------
+    KeplearnError
+        If a variable is missing, or there is no such orbit.
+    """
+    names = (*_TRUTH, *names)
+    require(evaluation, names)
+    count = evaluation.sizes["orbit"]
+    if not 0 <= orbit < count:
+        raise KeplearnError(f"There is no orbit {orbit}: the evaluation has {count}, from 0 to {count - 1}.")
+    one = evaluation.isel(orbit=orbit)
+    real = np.isfinite(one["time"].to_numpy())
+    values = {name: one[name].to_numpy()[real].astype(np.float64) for name in names}
+    if len(values["time"]) < 2:
+        raise KeplearnError(f"Orbit {orbit} has {len(values['time'])} samples; a figure needs at least 2.")
+    name = str(one["orbit"].item()) if "orbit" in one.coords else str(orbit)
+    return OneOrbit(name, values, bool(one["diverged"]) if "diverged" in one else False)

@@ -1,0 +1,133 @@
+"""The house style of all figures: colours with a fixed meaning, sizes that read in print and on slides, saving.
+
+Colours are those of Okabe and Ito (2008), told apart with the usual colour blindnesses; what must be told apart in
+grey as well differs in dash or marker besides. A figure function is decorated with `styled` and starts from
+`new_figure`.
+"""
+
+import io
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from keplearn.errors import KeplearnError
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE, BROWN = "#0072B2", "#D55E00", "#CC79A7", "#7F4F24"
+GREY, PALE = "#767676", "#D9D9D9"
+
+TRUTH = BLACK
+"""What the data say."""
+PREDICTION = VERMILION
+"""The model along its own propagated path."""
+FIELD = BLUE
+"""The model's field at the true states."""
+EARTH = "#DCE9F2"
+
+MODELS: tuple[tuple[str, str], ...] = (
+    (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (BROWN, "h"),
+)  # fmt: skip
+"""Colour and marker of compared models, in their order."""
+
+WIDTH = 7.2
+"""Inches: both columns of a journal page; on a slide, text of 9 pt is then 16 pt."""
+
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "figure.titlesize": 10.5,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "lines.linewidth": 1.4,
+    "savefig.dpi": 300,
+    # Type 42 fonts: journals refuse Type 3. A fixed salt: the same figure is the same file.
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "keplearn",
+}
+
+styled = matplotlib.rc_context(STYLE)
+"""Decorator: the function runs in the house style, and the caller's settings come back after it."""
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def new_figure(
+    height: float, rows: Sequence[float] = (1.0,), columns: int = 1, *, share_x: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure `WIDTH` wide and its axes, row by row.
+
+    ``height`` in inches, ``rows`` the relative heights of its rows.
+    """
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    grid = figure.subplots(
+        len(rows), columns, sharex="col" if share_x else "none", squeeze=False, height_ratios=list(rows)
+    )
+    axes = list(grid.flat)
+    for one in axes:
+        # Ticks are made when drawn, after the style is left: their size is fixed here.
+        one.tick_params(labelsize=STYLE["xtick.labelsize"], which="both")
+    figure.align_ylabels(axes)
+    return figure, axes
+
+
+def log_axis(axes: Axes) -> None:
+    """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_minor_locator(LogLocator(subs=tuple(range(2, 10)), numticks=50))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure; the ending says how: .png, .pdf or .svg. A crash leaves the old file or the new one.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    KeplearnError
+        If the ending is another, or the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise KeplearnError(f"{path}: a figure is saved as .{', .'.join(FORMATS)}, not as {path.suffix!r}.")
+    content = io.BytesIO()
+    # The time of writing would make two files of one figure differ.
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(content, format=kind, metadata=undated.get(kind))
+    # In the same directory: replacing is atomic only within one file system.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content.getvalue())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise KeplearnError(f"{path}: cannot write the figure: {error}") from error
+    return path

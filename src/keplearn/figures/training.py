@@ -1,0 +1,242 @@
+"""Figures of a training: the loss and its parts, validation, gradient norm, lost segments, step by step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from keplearn.errors import KeplearnError
+from keplearn.figures import style
+
+Series = Float64[np.ndarray, "point"]
+
+
+class Part(NamedTuple):
+    """How a part of the loss is called and drawn."""
+
+    label: str
+    unit: str
+    colour: str
+    dash: str
+
+
+_MAIN = (style.BLUE, "--")
+PARTS: dict[str, Part] = {
+    "percent_error": Part("percent error", "%", *_MAIN),
+    "mean_squared_error": Part("mean squared error", "canonical units²", *_MAIN),
+    "relative_squared_error": Part("relative squared error", "1", *_MAIN),
+    "nmse": Part("NMSE", "%", style.ORANGE, "-."),
+    "attraction": Part("attraction", "%", style.GREEN, ":"),
+    "l1": Part("L1", "1", style.PURPLE, "-."),
+    "l2": Part("L2", "1", style.SKY, ":"),
+    "energy_drift": Part("energy drift", "1", style.VERMILION, "-."),
+    "sign_flip": Part("sign flip", "1", style.BROWN, ":"),
+}
+"""The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
+
+_OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
+_MAX_BINS = 600
+"""A longer run is drawn by the least and the greatest value of each of so many stretches."""
+
+
+@style.styled
+def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = None) -> Figure:
+    """Draw the loss and its parts against the optimiser step, over all phases of a run.
+
+    Training is drawn faint, with its running median on top; validation with markers, at the steps where it took
+    place. Parts stand as they enter the loss, multiplied by their weights. Zeros lie below the logarithmic axis.
+
+    Parameters
+    ----------
+    metrics
+        One row a step: phase, step (from 1 in each phase), loss, its parts, grad_norm, lr, lost; val_loss,
+        val_<part> and val_lost are NaN in rows without validation.
+    title
+        Above the figure.
+    phases
+        A label for each phase, in place of its number and learning rate.
+
+    Raises
+    ------
+    KeplearnError
+        If there are no steps, if phase, step or loss is missing, or the labels are not one a phase.
+    """
+    metrics, steps = _cumulative(metrics)
+    lost = any(metrics[name].gt(0).any() for name in ("lost", "val_lost") if name in metrics)
+    gradient = "grad_norm" in metrics
+    heights = [4.0, *[1.0] * gradient, *[0.8] * lost]
+    figure, panels = style.new_figure(1.6 + 0.6 * sum(heights), heights)
+    _draw_losses(panels[0], metrics, steps)
+    if gradient:
+        _draw_training(panels[1], steps, metrics, "grad_norm", style.BLACK, "-")
+        style.log_axis(panels[1])
+        panels[1].set_ylabel("gradient norm")
+    if lost:
+        _draw_lost(panels[-1], metrics, steps)
+    _mark_phases(panels, metrics, steps, phases)
+    panels[-1].set_xlabel("optimiser step")
+    panels[-1].set_xlim(0, steps[-1])
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:
+    """Return the rows in order, and each one's step counted from the run's start."""
+    missing = [name for name in ("phase", "step", "loss") if name not in metrics]
+    if missing:
+        raise KeplearnError(f"These metrics lack {', '.join(missing)}: a loss figure needs phase, step and loss.")
+    if metrics.empty:
+        raise KeplearnError("There are no metrics to draw: the run has taken no step.")
+    # A resumed run may have logged some steps twice: the later row is the one that counts.
+    rows = metrics.drop_duplicates(["phase", "step"], keep="last").sort_values(["phase", "step"])
+    lengths = rows.groupby("phase")["step"].max()
+    before = lengths.cumsum() - lengths
+    steps = rows["step"] + rows["phase"].map(before)
+    return rows, steps.to_numpy(np.float64)
+
+
+def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
+    """Draw the total, its parts where there are several, and their validation."""
+    names = [name for name in metrics if name not in _OTHER_COLUMNS and not str(name).startswith("val_")]
+    names = [str(name) for name in names if metrics[name].notna().any()]
+    known = {name: PARTS.get(name, Part(name, "1", style.GREY, "--")) for name in names}
+    several = len(names) > 1
+    curves = {"loss": Part("total" if several else "loss", "", style.BLACK, "-")} | (known if several else {})
+    handles = []
+    for name, part in reversed(curves.items()):
+        _draw_training(axes, steps, metrics, name, part.colour, part.dash)
+        absent = "" if metrics[name].gt(0).any() else " (always 0)"
+        handles.insert(0, Line2D([], [], color=part.colour, linestyle=part.dash, label=part.label + absent))
+        if f"val_{name}" in metrics:
+            _draw_validation(axes, metrics, steps, f"val_{name}", part.colour)
+    handles.append(Line2D([], [], color=style.GREY, alpha=0.5, linewidth=0.8, label="each step"))
+    handles.append(Line2D([], [], color=style.GREY, label="running median"))
+    if "val_loss" in metrics and metrics["val_loss"].notna().any():
+        handles.append(Line2D([], [], label="validation", **_validation_look(style.GREY)))
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+    units = {part.unit for part in known.values()}
+    unit = units.pop() if len(units) == 1 else ""
+    only = next(iter(known.values())).label if len(known) == 1 else "loss"
+    axes.set_ylabel(f"{only} ({unit})" if unit else "loss (weighted sum of its parts)" if several else only)
+    style.log_axis(axes)
+    _limit(axes, metrics, list(curves))
+
+
+def _limit(axes: Axes, metrics: pd.DataFrame, names: list[str]) -> None:
+    """Set the range of y: all positive values, but parts no further down than a thousandth of the least total."""
+    columns = [c for name in names for c in (name, f"val_{name}") if c in metrics]
+    values = metrics[columns].to_numpy(np.float64)
+    values = values[np.isfinite(values) & (values > 0)]
+    total = metrics["loss"].to_numpy(np.float64)
+    total = total[np.isfinite(total) & (total > 0)]
+    if values.size and total.size:
+        axes.set_ylim(0.8 * max(values.min(), 1e-3 * total.min()), 1.25 * values.max())
+
+
+def _draw_training(
+    axes: Axes, steps: Series, metrics: pd.DataFrame, name: str, colour: str, dash: str
+) -> None:
+    """Draw a quantity at every step, faint, and its running median, phase by phase."""
+    bins = max(1, -(-len(steps) // _MAX_BINS))
+    window = max(1, len(steps) // 60)
+    for phase in metrics["phase"].unique():
+        here = (metrics["phase"] == phase).to_numpy()
+        values = metrics[name].astype(np.float64).where(np.isfinite, np.nan)[here]
+        median = values.rolling(window, center=True, min_periods=1).median().to_numpy()
+        faint = thin_out(steps[here], values.to_numpy(), bins)
+        axes.plot(*faint, color=colour, alpha=0.28, linewidth=0.6, gid=f"{name}:steps")
+        every = np.unique(np.append(np.arange(0, len(median), bins), len(median) - 1))
+        axes.plot(steps[here][every], median[every], color=colour, linestyle=dash, gid=f"{name}:median")
+
+
+def thin_out(x: Series, y: Series, size: int) -> tuple[Series, Series]:
+    """Return the points where y is least and greatest in each stretch of ``size`` points, in their order.
+
+    The line through them has the envelope of the whole one. Points that are not finite are left out of a
+    stretch that has others.
+    """
+    if size <= 2:
+        return x, y
+    padded = np.concatenate([y, np.full(-len(y) % size, np.nan)]).reshape(-1, size)
+    least = np.where(np.isfinite(padded), padded, np.inf).argmin(axis=1)
+    greatest = np.where(np.isfinite(padded), padded, -np.inf).argmax(axis=1)
+    rows = np.arange(len(padded)) * size
+    kept = np.unique(np.concatenate([rows + least, rows + greatest]))
+    return x[kept], y[kept]
+
+
+def _validation_look(colour: str) -> dict:
+    return {
+        "color": colour, "linewidth": 0.8, "marker": "o", "markersize": 3.6, "markerfacecolor": "white",
+        "markeredgewidth": 0.9,
+    }  # fmt: skip
+
+
+def _draw_validation(axes: Axes, metrics: pd.DataFrame, steps: Series, name: str, colour: str) -> None:
+    """Draw a validated quantity at its own steps; of many points, every so many have a marker."""
+    values = metrics[name].to_numpy(np.float64)
+    done = np.isfinite(values)
+    axes.plot(
+        steps[done], values[done], markevery=max(1, int(done.sum()) // 30), gid=name, zorder=3, **_validation_look(colour)
+    )
+
+
+def _draw_lost(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
+    """Draw how many segments were lost, in training and in validation."""
+    looks = {"lost": ("training", "|", style.GREY), "val_lost": ("validation", "o", style.VERMILION)}
+    for name, (label, marker, colour) in looks.items():
+        counts = metrics[name].to_numpy(np.float64) if name in metrics else np.array([])
+        some = counts > 0
+        if not some.any():
+            continue
+        if name == "lost":
+            axes.vlines(steps[some], 0, counts[some], color=colour, linewidth=0.8, label=label, rasterized=True)
+        else:
+            axes.plot(steps[some], counts[some], marker, color=colour, markersize=3, label=label)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylabel("lost\nsegments")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+
+
+def _mark_phases(
+    panels: Sequence[Axes], metrics: pd.DataFrame, steps: Series, labels: Sequence[str] | None
+) -> None:
+    """Draw a line where a phase starts, and its label above the first panel."""
+    groups = list(metrics.assign(cumulative=steps).groupby("phase"))
+    if labels is not None and len(labels) != len(groups):
+        raise KeplearnError(f"{len(labels)} labels for {len(groups)} phases.")
+    if labels is None and len(groups) == 1:
+        return
+    spans = [rows["cumulative"].to_numpy() for _, rows in groups]
+    texts = [_default_label(rows) for _, rows in groups] if labels is None else list(labels)
+    texts = [text.replace(", ", "\n") for text in texts]
+    # About 0.075 inches a character at this size, on a panel of some 5 inches.
+    fits = all(
+        max(map(len, text.split("\n"))) * 0.075 < 5.0 * len(span) / len(steps)
+        for text, span in zip(texts, spans, strict=True)
+    )
+    for text, span in zip(texts, spans, strict=True):
+        start = span[0] - 1
+        for axes in panels:
+            axes.axvline(start, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), gid="phase")
+        place = {"x": start, "rotation": 0} if fits else {"x": (start + span[-1]) / 2, "rotation": 90}
+        panels[0].text(
+            s=" " + text if not fits else text, y=1.01, fontsize=7.5, va="bottom", ha="left" if fits else "center",
+            transform=panels[0].get_xaxis_transform(), gid="phase label", **place,
+        )  # fmt: skip
+
+
+def _default_label(rows: pd.DataFrame) -> str:
+    """Return "phase 0, lr 0.001" for the rows of a phase."""
+    label = f"phase {rows['phase'].iloc[0]:.0f}"
+    if "lr" not in rows:
+        return label
+    first, last = rows["lr"].iloc[0], rows["lr"].iloc[-1]
+    return f"{label}, lr {first:.3g}" + ("" if np.isclose(first, last) else f" to {last:.1g}")
