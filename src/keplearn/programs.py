@@ -41,7 +41,7 @@ class Compiled(NamedTuple):
     source: str
 
 
-_programs: dict[str, Callable[..., Any]] = {}
+_programs: dict[Hashable, Callable[..., Any]] = {}
 counts: Counter[str] = Counter()
 """How many programs this process has compiled, and read from disk."""
 
@@ -49,29 +49,29 @@ counts: Counter[str] = Counter()
 def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) -> Compiled:
     """Return the program of ``function(static, *arguments)`` for arguments of these shapes and dtypes.
 
-    ``static`` must have a ``repr`` that says all that it is (frozen dataclasses of plain values do). Call it,
-    and the program, inside ``jax.enable_x64(True)``.
+    ``static`` must be hashable, and have a ``repr`` that says all that it is (frozen dataclasses of plain values
+    do); where the ``repr`` holds an address, the program is not kept on disk. Arguments are arrays in tuples,
+    lists, dicts and named tuples. Call it, and the program, inside ``jax.enable_x64(True)``.
     """
     started = time.perf_counter()
-    key = _key(function, static, arguments)
+    leaves, structure = jax.tree.flatten(arguments)
+    shapes = tuple((np.shape(leaf), str(jax.numpy.result_type(leaf))) for leaf in leaves)
+    key = (function, static, structure, shapes)
     if key in _programs:
         return Compiled(_programs[key], 0.0, "memory")
-    program = _read(key)
+    words = repr(
+        (function.__module__, function.__qualname__, static, str(structure), shapes, _surroundings())
+    )
+    name = None if " at 0x" in words else hashlib.sha256(words.encode()).hexdigest()[:40]
+    program = _read(name) if name else None
     source = "disk" if program is not None else "compiled"
     if program is None:
         program = jax.jit(function, static_argnums=0).lower(static, *arguments).compile()
-        _write(key, program)
+        if name:
+            _write(name, program)
     counts[source] += 1
     _programs[key] = program
     return Compiled(program, time.perf_counter() - started, source)
-
-
-def _key(function: Callable[..., Any], static: Hashable, arguments: Any) -> str:
-    """Hash all that a program depends on."""
-    leaves, structure = jax.tree.flatten(arguments)
-    shapes = [(np.shape(leaf), str(jax.numpy.result_type(leaf))) for leaf in leaves]
-    what = (function.__module__, function.__qualname__, repr(static), str(structure), shapes, _surroundings())
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:40]
 
 
 @cache
@@ -106,12 +106,12 @@ def directory() -> Path | None:
     return Path(base) / "keplearn" / "programs"
 
 
-def _read(key: str) -> Callable[..., Any] | None:
+def _read(name: str) -> Callable[..., Any] | None:
     """Return a kept program, or None if there is none that is whole."""
     home = directory()
     if home is None:
         return None
-    file = home / key
+    file = home / name
     try:
         content = file.read_bytes()
         digest, body = content[:32], content[32:]
@@ -124,7 +124,7 @@ def _read(key: str) -> Callable[..., Any] | None:
     return program
 
 
-def _write(key: str, program: Any) -> None:
+def _write(name: str, program: Any) -> None:
     """Keep a program; a disk that is full or read-only only costs the keeping."""
     home = directory()
     if home is None:
@@ -132,7 +132,7 @@ def _write(key: str, program: Any) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         body = pickle.dumps(serialize_executable.serialize(program))
-        with replacing(home / key) as temporary:
+        with replacing(home / name) as temporary:
             temporary.write_bytes(hashlib.sha256(body).digest() + body)
         _prune(home)
     except Exception:  # some programs cannot be serialised, some disks cannot be written

@@ -86,7 +86,9 @@ def _mark_events(panels: tuple[Axes, ...], one: OneOrbit, x: Float64[np.ndarray,
     good = np.flatnonzero(np.isfinite(one.values["mean"]))
     last = x[good[-1]] if len(good) else x[0]
     hours = one.hours_to_periapsis
-    passages = [] if hours is None else np.arange(hours, one.hours[-1], one.period_hours) / one.hours[-1] * x[-1]
+    passages = (
+        [] if hours is None else np.arange(hours, one.hours[-1], one.period_hours) / one.hours[-1] * x[-1]
+    )
     for axes in panels:
         # Labelled in the upper panel alone.
         label = axes is panels[0]
@@ -174,19 +176,21 @@ def orbit_errors(
     return figure
 
 
-def _read(
-    evaluation: xarray.Dataset, quantity: str, training_range: tuple[float, float] | None
-) -> _Errors:
+def _read(evaluation: xarray.Dataset, quantity: str, training_range: tuple[float, float] | None) -> _Errors:
     """Take what is drawn out of one model's evaluation."""
     require(evaluation, (quantity, "eccentricity", "semi_major_axis", "position"))
     values = evaluation[quantity].where(np.isfinite(evaluation[quantity]))
     error = (values.mean("sample") if "sample" in values.dims else values).to_numpy()
-    diverged = evaluation["diverged"].to_numpy() > 0 if "diverged" in evaluation else np.zeros(len(error), bool)
+    diverged = (
+        evaluation["diverged"].to_numpy() > 0 if "diverged" in evaluation else np.zeros(len(error), bool)
+    )
     radius = np.linalg.norm(evaluation["position"].to_numpy(), axis=-1)
     low, high = training_range or (0.0, np.inf)
     # Rounding at the edge is not leaving.
     outside = ((radius < low * (1 - 1e-9)) | (radius > high * (1 + 1e-9))).any(axis=-1)
-    elements = (evaluation[name].to_numpy().astype(np.float64) for name in ("eccentricity", "semi_major_axis"))
+    elements = (
+        evaluation[name].to_numpy().astype(np.float64) for name in ("eccentricity", "semi_major_axis")
+    )
     return _Errors(error.astype(np.float64), diverged | ~np.isfinite(error), outside, *elements)
 
 

@@ -48,7 +48,9 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     plane, planar = _plane(one)
     figure, (axes,) = style.new_figure(5.2)
     axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
-    axes.annotate("Earth", (0, 0), ha="center", va="center", fontsize=7, color=style.GREY, annotation_clip=True)
+    axes.annotate(
+        "Earth", (0, 0), ha="center", va="center", fontsize=7, color=style.GREY, annotation_clip=True
+    )
     true, predicted = (_curve(one, prefix, plane) for prefix in ("", "predicted_"))
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, label="true orbit", gid="true")
     axes.plot(
@@ -157,7 +159,12 @@ def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, left: bool) -> None:
     if len(good) and (one.diverged or len(good) < len(predicted)):
         when = f"diverged after\n{one.hours[good[-1]]:.2f} h"
         axes.plot(
-            *(plane @ predicted[good[-1]]), "X", color=style.PREDICTION, markersize=8, label=f"prediction {when}", **look
+            *(plane @ predicted[good[-1]]),
+            "X",
+            color=style.PREDICTION,
+            markersize=8,
+            label=f"prediction {when}",
+            **look,
         )
     if left:
         axes.plot([], [], " ", label="the prediction\nleaves the frame")

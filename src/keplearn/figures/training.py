@@ -90,7 +90,9 @@ def _cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:
     """Return the rows in order, and each one's step counted from the run's start."""
     missing = [name for name in ("phase", "step", "loss") if name not in metrics]
     if missing:
-        raise KeplearnError(f"These metrics lack {', '.join(missing)}: a loss figure needs phase, step and loss.")
+        raise KeplearnError(
+            f"These metrics lack {', '.join(missing)}: a loss figure needs phase, step and loss."
+        )
     if metrics.empty:
         raise KeplearnError("There are no metrics to draw: the run has taken no step.")
     # A resumed run may have logged some steps twice: the later row is the one that counts.
@@ -183,7 +185,12 @@ def _draw_validation(axes: Axes, metrics: pd.DataFrame, steps: Series, name: str
     values = metrics[name].to_numpy(np.float64)
     done = np.isfinite(values)
     axes.plot(
-        steps[done], values[done], markevery=max(1, int(done.sum()) // 30), gid=name, zorder=3, **_validation_look(colour)
+        steps[done],
+        values[done],
+        markevery=max(1, int(done.sum()) // 30),
+        gid=name,
+        zorder=3,
+        **_validation_look(colour),
     )
 
 
@@ -196,7 +203,9 @@ def _draw_lost(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
         if not some.any():
             continue
         if name == "lost":
-            axes.vlines(steps[some], 0, counts[some], color=colour, linewidth=0.8, label=label, rasterized=True)
+            axes.vlines(
+                steps[some], 0, counts[some], color=colour, linewidth=0.8, label=label, rasterized=True
+            )
         else:
             axes.plot(steps[some], counts[some], marker, color=colour, markersize=3, label=label)
     axes.set_ylim(bottom=0)
