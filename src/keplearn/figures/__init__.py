@@ -1,11 +1,1 @@
-"""Figures on paper: data in, Matplotlib Figure out, one module per family; no display and no global state.
-
-Every function here returns a `matplotlib.figure.Figure`; `save_figure` writes it as PNG, PDF or SVG.
-"""
-
-from keplearn.figures.errors import acceleration, orbit_errors
-from keplearn.figures.orbits import orbit
-from keplearn.figures.style import save_figure
-from keplearn.figures.training import loss
-
-__all__ = ["acceleration", "loss", "orbit", "orbit_errors", "save_figure"]
+"""Figures on paper: data in, Matplotlib Figure out, one module per family; no display and no global state."""

@@ -1,11 +1,13 @@
-"""Figures of errors: the acceleration along one orbit, and the error of every test orbit for several models."""
+"""Figures of errors: the acceleration along one orbit, and every test orbit's error for several models."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
 from jaxtyping import Bool, Float64
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,7 +29,9 @@ QUANTITIES = {
 
 @style.styled
 def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
-    """Draw the acceleration along an orbit, above, and its errors, below: along the propagated path and at the true states.
+    """Draw the acceleration along an orbit, and below it the errors.
+
+    Both along the model's propagated path and at the true states.
 
     Parameters
     ----------
@@ -45,17 +49,18 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
     """
     one = one_orbit(evaluation, orbit, ("predicted_acceleration", "field_acceleration", "mean", "field"))
     figure, (above, below) = style.new_figure(4.6, (1.0, 1.3))
-    bound = np.isfinite(one.period_hours)
+    bound = bool(np.isfinite(one.period_hours))
     x = _DEGREES * one.hours / one.period_hours if bound else one.hours
-    path = {"color": style.PREDICTION, "linestyle": (0, (4, 1.5))}
-    field = {"color": style.FIELD, "linestyle": (0, (1, 1))}
-    for name, look, label in (
-        ("acceleration", {"color": style.TRUTH}, "true"),
-        ("predicted_acceleration", path, "predicted, propagated path"),
-        ("field_acceleration", field, "predicted, true states"),
-    ):
+    path: dict[str, Any] = {"color": style.PREDICTION, "linestyle": (0, (4, 1.5))}
+    field: dict[str, Any] = {"color": style.FIELD, "linestyle": (0, (1, 1))}
+    magnitudes = {
+        "acceleration": ("true", {"color": style.TRUTH}),
+        "predicted_acceleration": ("predicted, propagated path", path),
+        "field_acceleration": ("predicted, true states", field),
+    }
+    for name, (label, look) in magnitudes.items():
         above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
-    for name, look, label in (("mean", path, "propagated path"), ("field", field, "true states")):
+    for name, label, look in (("mean", "propagated path", path), ("field", "true states", field)):
         below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
     _mark_events((above, below), one, x)
     for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
@@ -67,11 +72,11 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
     if bound:
         below.xaxis.set_major_locator(MultipleLocator(45 if x[-1] <= _DEGREES else 180))
         scale = one.period_hours / _DEGREES
-        hours = above.secondary_xaxis("top", functions=(lambda d: d * scale, lambda h: h / scale))
+        both_ways = partial(np.multiply, scale), partial(np.multiply, 1 / scale)
+        hours = above.secondary_xaxis("top", functions=both_ways)
         hours.set_xlabel("time (h)")
         hours.tick_params(labelsize=style.STYLE["xtick.labelsize"])
-    name = f"orbit {one.name}: a = {one.semi_major_axis:,.0f} km, e = {one.eccentricity:.3f}"
-    figure.suptitle(title or name)
+    figure.suptitle(title or one.title)
     return figure
 
 
@@ -99,19 +104,24 @@ def _mark_events(panels: tuple[Axes, ...], one: OneOrbit, x: Float64[np.ndarray,
             )  # fmt: skip
         if one.diverged or last < x[-1]:
             axes.axvspan(
-                last, x[-1], facecolor=style.PALE, alpha=0.6, linewidth=0, zorder=0.4, gid="diverged",
+                float(last), float(x[-1]), facecolor=style.PALE, alpha=0.6, linewidth=0, zorder=0.4,
+                gid="diverged",
                 label="prediction diverged" if label else None,
             )  # fmt: skip
 
 
 class _Errors(NamedTuple):
-    """One model's error on each orbit, and the orbits' elements; ``outside``: it leaves the training radii."""
+    """A model's error on each orbit, and the orbits' elements; ``outside``: it leaves the training radii."""
 
     error: Float64[np.ndarray, "orbit"]
     diverged: Bool[np.ndarray, "orbit"]
     outside: Bool[np.ndarray, "orbit"]
     eccentricity: Float64[np.ndarray, "orbit"]
     semi_major_axis: Float64[np.ndarray, "orbit"]
+
+
+_Model = tuple[_Errors, str, str]
+"""A model's errors, colour and marker."""
 
 
 @style.styled
@@ -121,10 +131,10 @@ def orbit_errors(
     quantity: str = "mean",
     title: str = "",
 ) -> Figure:
-    """Draw the error on every test orbit for several models, against eccentricity and against semi-major axis.
+    """Draw several models' errors on every test orbit, against eccentricity and semi-major axis.
 
-    A point is the mean over an orbit's finite samples, the line a model's median over its orbits. Orbits whose propagation
-    diverged stand on the top edge, whatever they had before, and count as infinite in the median.
+    A point is the mean over an orbit's finite samples, the line a model's median over its orbits. Orbits
+    whose propagation diverged stand in a strip on top, and count as infinite in the median.
 
     Parameters
     ----------
@@ -147,27 +157,31 @@ def orbit_errors(
     if quantity not in QUANTITIES:
         known = ", ".join(QUANTITIES)
         raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
-    figure, panels = style.new_figure(3.2 + 0.16 * len(evaluations), columns=2, share_x=False)
-    handles = []
-    for k, (label, evaluation) in enumerate(evaluations.items()):
-        colour, marker = style.MODELS[k % len(style.MODELS)]
-        errors = _read(evaluation, quantity, training_range)
-        for axes, name in zip(panels, ("eccentricity", "semi_major_axis"), strict=True):
-            _draw_errors(axes, getattr(errors, name), errors, colour, marker, label)
-        handles.append(
-            Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors)}")
-        )
-    for axes in panels:
-        style.log_axis(axes)
-        axes.margins(y=0.12)
-    panels[1].sharey(panels[0])
-    panels[1].tick_params(labelleft=False)
-    panels[0].set_ylabel(QUANTITIES[quantity])
-    panels[0].set_xlabel("eccentricity")
-    panels[1].set_xlabel("semi-major axis (10³ km)")
-    panels[1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    models = {
+        label: (_read(evaluation, quantity, training_range), *style.MODELS[k % len(style.MODELS)])
+        for k, (label, evaluation) in enumerate(evaluations.items())
+    }
+    fallen = [model for model in models.values() if model[0].diverged.any()]
+    # A strip on top for the diverged orbits, a row a model.
+    rows = [0.16 * len(fallen), 2.4] if fallen else [2.4]
+    figure, panels = style.new_figure(0.75 + sum(rows) + 0.16 * len(models), rows, columns=2)
+    for column, name in enumerate(("eccentricity", "semi_major_axis")):
+        _draw_errors(panels[column - 2], name, models)
+        if fallen:
+            _draw_diverged(panels[column], name, fallen)
+    # One range for both: the same errors stand in both.
+    panels[-1].set_ylim(panels[-2].get_ylim())
+    panels[-1].tick_params(labelleft=False, which="both")
+    panels[-2].set_ylabel(QUANTITIES[quantity])
+    panels[-2].set_xlabel("eccentricity")
+    panels[-1].set_xlabel("semi-major axis (10³ km)")
+    panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    handles: list[Artist] = [
+        Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors)}")
+        for label, (errors, colour, marker) in models.items()
+    ]
     if training_range is not None:
-        span = panels[1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
+        span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
         span.set_label("training radii (hollow: the orbit leaves them)")
         handles.append(span)
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 3 else 2)
@@ -207,21 +221,34 @@ def _count(errors: _Errors) -> str:
     return text + (f", {diverged} of {total} diverged" if diverged else "")
 
 
-def _draw_errors(
-    axes: Axes, x: Float64[np.ndarray, "orbit"], errors: _Errors, colour: str, marker: str, label: str
-) -> None:
-    """Draw one model's points, its median, and its diverged orbits on the top edge."""
-    look = {"linestyle": "none", "marker": marker, "markersize": 4.2, "markeredgecolor": colour}
-    for outside in (False, True):
-        chosen = (errors.outside == outside) & ~errors.diverged
-        face = "white" if outside else colour
+def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model]) -> None:
+    """Draw every model's points against an element of the orbits, and its median."""
+    for label, (errors, colour, marker) in models.items():
+        for place, chosen, face in (("in", ~errors.outside, colour), ("out", errors.outside, "white")):
+            chosen = chosen & ~errors.diverged
+            look = {"marker": marker, "markersize": 4.2, "markeredgecolor": colour, "markerfacecolor": face}
+            x, y = getattr(errors, name)[chosen], errors.error[chosen]
+            axes.plot(x, y, linestyle="none", alpha=0.8, gid=f"{label}:{place}", **look)
+        if np.isfinite(median := _median(errors)):
+            axes.axhline(median, color=colour, linewidth=1.1, gid=f"{label}:median")
+    style.log_axis(axes)
+
+
+def _draw_diverged(axes: Axes, name: str, models: Sequence[_Model]) -> None:
+    """Draw the diverged orbits, a row a model, the first on top."""
+    for row, (errors, colour, marker) in enumerate(models):
+        x = getattr(errors, name)[errors.diverged]
         axes.plot(
-            x[chosen], errors.error[chosen], markerfacecolor=face, alpha=0.8, gid=f"{label}:{'out' if outside else 'in'}",
-            **look,
-        )  # fmt: skip
-    axes.plot(
-        x[errors.diverged], np.ones(int(errors.diverged.sum())), transform=axes.get_xaxis_transform(), clip_on=False,
-        markerfacecolor="white", markeredgewidth=1.4, gid=f"{label}:diverged", zorder=4, **look,
-    )  # fmt: skip
-    if np.isfinite(median := _median(errors)):
-        axes.axhline(median, color=colour, linewidth=1.1, gid=f"{label}:median")
+            x,
+            np.full(len(x), -row),
+            linestyle="none",
+            marker=marker,
+            markersize=4.2,
+            color=colour,
+            gid="diverged",
+        )
+    axes.set_ylim(0.6 - len(models), 0.6)
+    axes.set_yticks([(1 - len(models)) / 2], ["diverged" if name == "eccentricity" else ""])
+    axes.grid(visible=False, axis="y")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)

@@ -1,14 +1,13 @@
-"""What figures of single orbits read: one orbit out of an evaluation, without padding, and where its periapsis is."""
+"""What figures of one orbit read: the orbit out of an evaluation, without padding, and its periapsis."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import xarray
 from jaxtyping import Float64
 
 from keplearn.errors import KeplearnError
-from keplearn.orbits.elements import elements_from_states, states_from_elements
+from keplearn.orbits.elements import ELEMENT_NAMES, states_from_elements
 from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
 from keplearn.shapes import VectorArray
 
@@ -28,10 +27,16 @@ def require(evaluation: xarray.Dataset, names: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class OneOrbit:
-    """One orbit of an evaluation: ``values`` its variables by name, arrays over the samples that are not padding."""
+    """One orbit of an evaluation.
+
+    ``values``: its variables by name, over the samples that are not padding; ``elements`` of its first sample
+    (km, rad) and ``mu`` in km³/s².
+    """
 
     name: str
     values: dict[str, Float64[np.ndarray, "sample ..."]]
+    elements: Float64[np.ndarray, "6"]
+    mu: float
     diverged: bool
 
     @property
@@ -39,55 +44,49 @@ class OneOrbit:
         """Time since the first sample, h."""
         return self.values["time"] / 3600.0
 
-    @cached_property
-    def _elements(self) -> Float64[np.ndarray, "6"]:
-        """Osculating elements of the first sample, for the μ that its acceleration shows: |a| r²."""
-        state = np.concatenate([self.values["position"][0], self.values["velocity"][0]])
-        return elements_from_states(state, self._mu)
-
-    @cached_property
-    def _mu(self) -> float:
-        r, a = self.values["position"][0], self.values["acceleration"][0]
-        return float(np.linalg.norm(a) * (r @ r))
-
     @property
     def semi_major_axis(self) -> float:
         """Of the first sample, km."""
-        return float(self._elements[0])
+        return float(self.elements[0])
 
     @property
     def eccentricity(self) -> float:
         """Of the first sample."""
-        return float(self._elements[1])
+        return float(self.elements[1])
 
     @property
     def period_hours(self) -> float:
         """Of the first sample, h; NaN if it is not bound."""
         if not self.semi_major_axis > 0:
             return np.nan
-        return float(period(self._elements[:1], self._mu)[0]) / 3600.0
+        return float(period(self.elements[:1], self.mu)[0]) / 3600.0
 
     @property
     def _has_periapsis(self) -> bool:
-        return bool(_CIRCULAR < self.eccentricity < 1.0 and np.isfinite(self._elements[5]))
+        return bool(_CIRCULAR < self.eccentricity < 1.0 and np.isfinite(self.elements[5]))
 
     @property
     def periapsis(self) -> VectorArray | None:
         """Position of the periapsis, km; None on a circle."""
         if not self._has_periapsis:
             return None
-        elements = self._elements.copy()
+        elements = self.elements.copy()
         elements[5] = 0.0
-        return states_from_elements(elements, self._mu)[:3]
+        return states_from_elements(elements, self.mu)[:3]
 
     @property
     def hours_to_periapsis(self) -> float | None:
         """From the first sample to the next passage through the periapsis, h; None on a circle."""
         if not self._has_periapsis:
             return None
-        e, nu = self._elements[1:2], self._elements[5:6]
+        e, nu = self.elements[1:2], self.elements[5:6]
         mean = float(mean_from_eccentric(eccentric_from_true(nu, e), e)[0])
         return (-mean % (2 * np.pi)) / (2 * np.pi) * self.period_hours
+
+    @property
+    def title(self) -> str:
+        """Its name, semi-major axis and eccentricity."""
+        return f"orbit {self.name}: a = {self.semi_major_axis:,.0f} km, e = {self.eccentricity:.3f}"
 
     def finite(self, name: str) -> Float64[np.ndarray, "sample ..."]:
         """Return a variable with NaN for whatever is not finite."""
@@ -103,7 +102,7 @@ def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) ->
         If a variable is missing, or there is no such orbit.
     """
     names = (*_TRUTH, *names)
-    require(evaluation, names)
+    require(evaluation, (*names, *ELEMENT_NAMES, "diverged"))
     count = evaluation.sizes["orbit"]
     if not 0 <= orbit < count:
         raise KeplearnError(f"There is no orbit {orbit}: the evaluation has {count}, from 0 to {count - 1}.")
@@ -112,5 +111,7 @@ def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) ->
     values = {name: one[name].to_numpy()[real].astype(np.float64) for name in names}
     if len(values["time"]) < 2:
         raise KeplearnError(f"Orbit {orbit} has {len(values['time'])} samples; a figure needs at least 2.")
-    name = str(one["orbit"].item()) if "orbit" in one.coords else str(orbit)
-    return OneOrbit(name, values, bool(one["diverged"]) if "diverged" in one else False)
+    elements = np.array([one[name].item() for name in ELEMENT_NAMES])
+    return OneOrbit(
+        str(one["orbit"].item()), values, elements, float(evaluation.attrs["mu"]), bool(one["diverged"])
+    )

@@ -1,10 +1,13 @@
-"""Figures of orbits in their plane: where the truth goes, where the model goes, and which way each is pulled."""
+"""Figures of orbits in their plane: where the truth and the model go, and which way each is pulled."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
 from jaxtyping import Bool, Float64, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -19,6 +22,18 @@ _PREDICTED = ("predicted_position", "predicted_velocity", "predicted_acceleratio
 _ARROWS = 12
 _SUBSTEPS = 12
 """Points between two samples of a drawn curve: near the periapsis of e = 0.9 samples are 40° apart."""
+_DASHES = (0, (4, 1.5))
+
+
+class _Frame(NamedTuple):
+    """Ends of both axes, km."""
+
+    low: Float64[np.ndarray, "2"]
+    high: Float64[np.ndarray, "2"]
+
+    def holds(self, points: Points) -> Bool[np.ndarray, "point"]:
+        """Whether each point lies inside."""
+        return np.all((points >= self.low) & (points <= self.high), axis=1)
 
 
 @style.styled
@@ -26,14 +41,14 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     """Draw a true orbit and the model's, with arrows of acceleration on both.
 
     Planar orbits in x and y; others projected on the osculating plane of their first sample. The arrows stand
-    at the same times on both orbits, evenly along the true one, and their length goes as the cube root of the
-    acceleration, so that those at apoapsis are seen beside those at periapsis. The frame is that of the true orbit, up
-    to twice as wide where the model leaves it.
+    at the same times on both orbits, evenly along the true one, and their length goes as the fourth root of
+    the acceleration, so that those at apoapsis are seen beside those at periapsis. A model that runs away
+    leaves the frame, which then is half as wide again as the true orbit.
 
     Parameters
     ----------
     evaluation
-        Truth and prediction, dimensions (orbit, sample, component), in km, km/s, km/s².
+        Truth and prediction (`keplearn.evaluation.layout`).
     orbit
         Which orbit, from 0.
     title
@@ -46,30 +61,27 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     """
     one = one_orbit(evaluation, orbit, _PREDICTED)
     plane, planar = _plane(one)
-    figure, (axes,) = style.new_figure(5.2)
+    true = _curve(one, "", plane)
+    predicted = _curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
+    frame = _frame(true, predicted)
+    figure, axes = _new_panel(frame)
     axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
-    axes.annotate(
-        "Earth", (0, 0), ha="center", va="center", fontsize=7, color=style.GREY, annotation_clip=True
-    )
-    true, predicted = (_curve(one, prefix, plane) for prefix in ("", "predicted_"))
-    axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, label="true orbit", gid="true")
-    axes.plot(
-        *predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=(0, (4, 1.5)), label="predicted orbit",
-        gid="predicted",
+    axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
+    axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=_DASHES, gid="predicted")
+    _draw_arrows(axes, one, plane, frame)
+    _mark_places(axes, one, plane, frame)
+    _label(axes, planar)
+    axes.legend(
+        handles=_legend(one, plane, planar, frame), loc="upper left", bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0, labelspacing=0.6,
     )  # fmt: skip
-    left = _frame(axes, true, predicted)
-    _draw_arrows(axes, one, plane)
-    _mark_places(axes, one, plane, left)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, labelspacing=0.7)
-    _label(axes, one, plane, planar)
-    name = f"orbit {one.name}: a = {one.semi_major_axis:,.0f} km, e = {one.eccentricity:.3f}"
-    axes.set_title(title or name)
+    axes.set_title(title or one.title)
     return figure
 
 
 def _plane(one: OneOrbit) -> tuple[Plane, bool]:
     """Return two unit vectors that span the drawing, and whether they are x and y themselves."""
-    heights = (one.values[name][:, 2] for name in ("position", "predicted_position"))
+    heights = (one.finite(name)[:, 2] for name in ("position", "predicted_position"))
     if all((np.nan_to_num(z) == 0.0).all() for z in heights):
         return np.eye(3)[:2], True
     r, v = one.values["position"][0], one.values["velocity"][0]
@@ -78,66 +90,78 @@ def _plane(one: OneOrbit) -> tuple[Plane, bool]:
     return np.stack([outward, ahead / np.linalg.norm(ahead)]), False
 
 
-def _curve(one: OneOrbit, prefix: str, plane: Plane) -> Points:
-    """Return points along an orbit: its samples, and between them the quintic with the same r, v, a at both ends."""
+def _curve(one: OneOrbit, prefix: str, plane: Plane, segments: int = 0) -> Points:
+    """Return points along an orbit: its samples, and in between the quintic with r, v, a of both.
+
+    With ``segments``, the propagation starts anew every so many samples, and the curve is broken there.
+    """
     r, v, a = (one.finite(f"{prefix}{name}") @ plane.T for name in ("position", "velocity", "acceleration"))
     h = np.diff(one.values["time"])[:, None, None]
     t = (np.arange(_SUBSTEPS) / _SUBSTEPS)[None, :, None]
-    ends = [[x[:-1, None], x[1:, None]] for x in (r, v, a)]
-    (r0, r1), (v0, v1), (a0, a1) = ends
+    (r0, r1), (v0, v1), (a0, a1) = ((x[:-1, None], x[1:, None]) for x in (r, v, a))
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging model's last samples
-        inner = (
+        points = (
             r0 + (r1 - r0) * t**3 * (10 - 15 * t + 6 * t**2)
             + h * v0 * (t - 6 * t**3 + 8 * t**4 - 3 * t**5)
             + h * v1 * (-4 * t**3 + 7 * t**4 - 3 * t**5)
             + h**2 * a0 * (t**2 - 3 * t**3 + 3 * t**4 - t**5) / 2
             + h**2 * a1 * (t**3 - 2 * t**4 + t**5) / 2
         )  # fmt: skip
-    inner[:, 0] = r[:-1]  # the samples themselves, also where their neighbour is NaN
-    return np.concatenate([inner.reshape(-1, 2), r[-1:]])
+    points[:, 0] = r[:-1]  # the samples themselves, also where their neighbour is NaN
+    if segments:
+        points[segments - 1 :: segments, 1:] = np.nan
+    return np.concatenate([points.reshape(-1, 2), r[-1:]])
 
 
-def _frame(axes: Axes, true: Points, predicted: Points) -> bool:
-    """Set the range of both axes; return whether the prediction leaves it."""
+def _frame(true: Points, predicted: Points) -> _Frame:
+    """Return a frame around the Earth, the true orbit, and the prediction as far as it stays near."""
     earth = np.array([[-EARTH_RADIUS] * 2, [EARTH_RADIUS] * 2])
-    inside = np.concatenate([true[np.isfinite(true).all(axis=1)], earth])
-    low, high = inside.min(axis=0), inside.max(axis=0)
-    centre, half = (low + high) / 2, 0.5 * (high - low).max()
-    seen = predicted[np.isfinite(predicted).all(axis=1)]
-    reach = np.abs(seen - centre)
+    needed = np.concatenate([true[np.isfinite(true).all(axis=1)], earth])
+    low, high = needed.min(axis=0), needed.max(axis=0)
     # A model that runs away must not shrink the orbit to a dot.
-    half_x, half_y = (
-        1.08 * np.clip(reach[:, k].max(initial=0.0), (high - low)[k] / 2, 2 * half) for k in (0, 1)
+    margin = 0.25 * (high - low).max()
+    seen = np.clip(predicted[np.isfinite(predicted).all(axis=1)], low - margin, high + margin)
+    low, high = (
+        np.minimum(low, seen.min(axis=0, initial=np.inf)),
+        np.maximum(high, seen.max(axis=0, initial=-np.inf)),
     )
-    axes.set_xlim(centre[0] - half_x, centre[0] + half_x)
-    axes.set_ylim(centre[1] - half_y, centre[1] + half_y)
-    axes.set_aspect("equal")
-    return bool((reach > [half_x, half_y]).any())
+    edge = 0.04 * (high - low).max()
+    low, high = low - edge, high + edge
+    # Not flatter than the legend is high, and not much higher than wide.
+    width, height = high - low
+    wanted = np.array([max(width, height / 1.15), max(height, 0.56 * width)])
+    grown = (wanted - (high - low)) / 2
+    return _Frame(low - grown, high + grown)
 
 
-def _draw_arrows(axes: Axes, one: OneOrbit, plane: Plane) -> None:
+def _new_panel(frame: _Frame) -> tuple[Figure, Axes]:
+    """Return a figure whose one panel has the frame's shape; room for the legend is at its right."""
+    width, (left, right), (bottom, top) = 4.45, (0.6, 2.15), (0.5, 0.35)
+    height = width * float(np.divide(*(frame.high - frame.low)[::-1]))
+    whole = (left + width + right, bottom + height + top)
+    figure = Figure(figsize=whole)
+    axes = figure.add_axes((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+    axes.set(xlim=(frame.low[0], frame.high[0]), ylim=(frame.low[1], frame.high[1]), aspect="equal")
+    axes.tick_params(labelsize=style.STYLE["xtick.labelsize"])
+    return figure, axes
+
+
+def _draw_arrows(axes: Axes, one: OneOrbit, plane: Plane, frame: _Frame) -> None:
     """Draw both accelerations at the same times, evenly along the true orbit."""
     chosen = _evenly_along(one.values["position"])
-    size = np.linalg.norm(one.values["acceleration"], axis=1).max()
-    frame = min(abs(np.diff(axes.get_xlim())[0]), abs(np.diff(axes.get_ylim())[0]))
-    for prefix, colour, label, width in (
-        ("", style.TRUTH, "true acceleration", 0.0042),
-        ("predicted_", style.PREDICTION, "predicted acceleration", 0.0028),
-    ):
+    greatest = np.linalg.norm(one.values["acceleration"], axis=1).max()
+    longest = 0.15 * (frame.high - frame.low).max()
+    for prefix, colour, width in (("", style.TRUTH, 0.0038), ("predicted_", style.PREDICTION, 0.0026)):
         at = one.finite(f"{prefix}position")[chosen] @ plane.T
         a = one.finite(f"{prefix}acceleration")[chosen]
-        magnitude = np.linalg.norm(a, axis=1, keepdims=True)
-        drawn = _finite_rows(at) & _finite_rows(a) & (magnitude[:, 0] > 0)
-        length = 0.2 * frame * np.cbrt(magnitude[drawn] / size)
-        arrows = a[drawn] / magnitude[drawn] @ plane.T * length
+        size = np.linalg.norm(a, axis=1)
+        drawn = np.isfinite(at).all(axis=1) & (size > 0)
+        length = longest * (size[drawn] / greatest) ** 0.25
+        arrows = (a[drawn] / size[drawn, None]) @ plane.T * length[:, None]
         axes.quiver(
             *at[drawn].T, *arrows.T, angles="xy", scale_units="xy", scale=1, color=colour, width=width,
-            headwidth=4.5, headlength=5.5, headaxislength=5, zorder=3, label=f"{label}\n(length ∝ |a|$^{{1/3}}$)",
+            headwidth=4.5, headlength=5.5, headaxislength=5, zorder=3, gid=f"{prefix}acceleration",
         )  # fmt: skip
-
-
-def _finite_rows(x: Float64[np.ndarray, "point component"]) -> Bool[np.ndarray, "point"]:
-    return np.isfinite(x).all(axis=1)
 
 
 def _evenly_along(position: Float64[np.ndarray, "sample 3"]) -> Int[np.ndarray, "arrow"]:
@@ -147,42 +171,71 @@ def _evenly_along(position: Float64[np.ndarray, "sample 3"]) -> Int[np.ndarray, 
     return np.unique(np.abs(length[None, :] - wanted[:, None]).argmin(axis=1))
 
 
-def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, left: bool) -> None:
+_START = {"marker": "o", "color": "white", "markeredgecolor": style.TRUTH, "markersize": 6.5}
+_PERIAPSIS = {"marker": "D", "color": style.GREEN, "markersize": 5.0}
+_END = {"marker": "X", "color": style.PREDICTION, "markersize": 8.0}
+
+
+def _end(one: OneOrbit) -> int | None:
+    """Index of the last sample that a diverged prediction reached."""
+    good = np.flatnonzero(np.isfinite(one.values["predicted_position"]).all(axis=1))
+    return int(good[-1]) if len(good) and (one.diverged or len(good) < len(one.hours)) else None
+
+
+def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, frame: _Frame) -> None:
     """Mark the start, the periapsis, and where the prediction ends if it does before its time."""
-    look = {"linestyle": "none", "zorder": 4}
-    start = plane @ one.values["position"][0]
-    axes.plot(*start, "o", color="white", markeredgecolor=style.TRUTH, markersize=6.5, label="start", **look)
-    if one.periapsis is not None:
-        axes.plot(*(plane @ one.periapsis), "D", color=style.GREEN, markersize=5, label="periapsis", **look)
-    predicted = one.finite("predicted_position")
-    good = np.flatnonzero(_finite_rows(predicted))
-    if len(good) and (one.diverged or len(good) < len(predicted)):
-        when = f"diverged after\n{one.hours[good[-1]]:.2f} h"
-        axes.plot(
-            *(plane @ predicted[good[-1]]),
-            "X",
-            color=style.PREDICTION,
-            markersize=8,
-            label=f"prediction {when}",
-            **look,
-        )
-    if left:
-        axes.plot([], [], " ", label="the prediction\nleaves the frame")
+    places = [(one.values["position"][0], _START, "start"), (one.periapsis, _PERIAPSIS, "periapsis")]
+    if (end := _end(one)) is not None:
+        places.append((one.values["predicted_position"][end], _END, "diverged"))
+    for place, look, name in places:
+        if place is not None and frame.holds((plane @ place)[None]).all():
+            axes.plot(*(plane @ place), linestyle="none", zorder=4, gid=name, **look)
 
 
-def _label(axes: Axes, one: OneOrbit, plane: Plane, planar: bool) -> None:
-    """Name the axes, in thousands of km; say what a projection hides."""
+def _label(axes: Axes, planar: bool) -> None:
+    """Name the axes, in thousands of km."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−")))
     if planar:
         axes.set_xlabel("x (10³ km)")
         axes.set_ylabel("y (10³ km)")
-        return
-    axes.set_xlabel("in the osculating plane at the start: along the first position (10³ km)")
-    axes.set_ylabel("ahead of it, in that plane (10³ km)")
-    normal = np.cross(*plane)
-    with np.errstate(invalid="ignore"):
-        heights = np.abs(one.finite("predicted_position") @ normal)
-    highest = np.nanmax(heights) if np.isfinite(heights).any() else np.nan
-    axes.plot([], [], " ", label=f"prediction out of\nplane: up to {highest:,.3g} km")
+    else:
+        axes.set_xlabel("in the osculating plane at the start: along the first position (10³ km)")
+        axes.set_ylabel("90° ahead in that plane (10³ km)")
+
+
+def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: _Frame) -> list[Line2D]:
+    """Return the legend's entries: what is drawn, and what a reader must know besides."""
+
+    def entry(label: str, **look: Any) -> Line2D:
+        whole: dict[str, Any] = {"linestyle": "none"} | look
+        return Line2D([], [], label=label, **whole)
+
+    arrow = {"marker": r"$\rightarrow$", "markersize": 17.0, "markeredgewidth": 0.3}
+    entries = [
+        entry("true orbit", color=style.TRUTH, linestyle="-", linewidth=1.6),
+        entry("predicted orbit", color=style.PREDICTION, linestyle=_DASHES, linewidth=1.3),
+        entry("true acceleration", color=style.TRUTH, **arrow),
+        entry("predicted acceleration\n(arrow length ∝ |a|$^{1/4}$)", color=style.PREDICTION, **arrow),
+        entry("start", **_START),
+    ]
+    if one.periapsis is not None:
+        entries.append(entry("periapsis", **_PERIAPSIS))
+    entries.append(
+        entry("Earth, to scale", marker="o", markersize=9, color=style.EARTH, markeredgecolor=style.GREY)
+    )
+    predicted = one.finite("predicted_position")
+    projected = predicted @ plane.T
+    projected = projected[np.isfinite(projected).all(axis=1)]
+    if (end := _end(one)) is not None:
+        inside = frame.holds(projected[-1:]).all()
+        entries.append(
+            entry(f"prediction diverged\nafter {one.hours[end]:.3g} h", **(_END if inside else {}))
+        )
+    if not frame.holds(projected).all():
+        entries.append(entry("prediction leaves\nthe frame"))
+    if not planar and len(projected):
+        highest = np.nanmax(np.abs(predicted @ np.cross(*plane)))
+        entries.append(entry(f"prediction out of plane:\nup to {highest:,.3g} km"))
+    return entries

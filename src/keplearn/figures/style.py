@@ -1,22 +1,22 @@
-"""The house style of all figures: colours with a fixed meaning, sizes that read in print and on slides, saving.
+"""The house style of all figures: colours with a fixed meaning, sizes for print and slides, saving.
 
-Colours are those of Okabe and Ito (2008), told apart with the usual colour blindnesses; what must be told apart in
-grey as well differs in dash or marker besides. A figure function is decorated with `styled` and starts from
-`new_figure`.
+Colours are those of Okabe and Ito (2008), told apart with the usual colour blindnesses; what must be told
+apart in grey as well differs in dash or marker besides. A figure function is decorated with `styled` and
+starts from `new_figure`.
 """
 
-import io
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from keplearn.errors import KeplearnError
+from keplearn.files import replacing
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, BROWN = "#0072B2", "#D55E00", "#CC79A7", "#7F4F24"
@@ -31,14 +31,15 @@ FIELD = BLUE
 EARTH = "#DCE9F2"
 
 MODELS: tuple[tuple[str, str], ...] = (
-    (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (BROWN, "h"),
+    (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"),
+    (ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (BROWN, "h"),
 )  # fmt: skip
 """Colour and marker of compared models, in their order."""
 
 WIDTH = 7.2
 """Inches: both columns of a journal page; on a slide, text of 9 pt is then 16 pt."""
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
@@ -92,10 +93,22 @@ def new_figure(
 
 
 def log_axis(axes: Axes) -> None:
-    """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line."""
+    """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line.
+
+    A panel of less than two decades has labels between the powers of ten.
+    """
+
+    def between(value: float, _: Any) -> str:
+        low, high = axes.get_ylim()
+        decades = abs(np.log10(high / low))
+        power = np.floor(np.log10(value))
+        mantissa = value / 10**power
+        labelled = round(mantissa, 6) in (2.0, 5.0) if decades > 0.5 else True
+        return rf"${mantissa:.4g}\times10^{{{power:.0f}}}$" if decades < 2.0 and labelled else ""
+
     axes.set_yscale("log", nonpositive="clip")
     axes.yaxis.set_minor_locator(LogLocator(subs=tuple(range(2, 10)), numticks=50))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(FuncFormatter(between))
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -114,20 +127,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise KeplearnError(f"{path}: a figure is saved as .{', .'.join(FORMATS)}, not as {path.suffix!r}.")
-    content = io.BytesIO()
     # The time of writing would make two files of one figure differ.
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(content, format=kind, metadata=undated.get(kind))
-    # In the same directory: replacing is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content.getvalue())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise KeplearnError(f"{path}: cannot write the figure: {error}") from error
+    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=undated.get(kind))
     return path

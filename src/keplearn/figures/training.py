@@ -1,55 +1,28 @@
 """Figures of a training: the loss and its parts, validation, gradient norm, lost segments, step by step."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from keplearn.errors import KeplearnError
 from keplearn.figures import style
-
-Series = Float64[np.ndarray, "point"]
-
-
-class Part(NamedTuple):
-    """How a part of the loss is called and drawn."""
-
-    label: str
-    unit: str
-    colour: str
-    dash: str
-
-
-_MAIN = (style.BLUE, "--")
-PARTS: dict[str, Part] = {
-    "percent_error": Part("percent error", "%", *_MAIN),
-    "mean_squared_error": Part("mean squared error", "canonical units²", *_MAIN),
-    "relative_squared_error": Part("relative squared error", "1", *_MAIN),
-    "nmse": Part("NMSE", "%", style.ORANGE, "-."),
-    "attraction": Part("attraction", "%", style.GREEN, ":"),
-    "l1": Part("L1", "1", style.PURPLE, "-."),
-    "l2": Part("L2", "1", style.SKY, ":"),
-    "energy_drift": Part("energy drift", "1", style.VERMILION, "-."),
-    "sign_flip": Part("sign flip", "1", style.BROWN, ":"),
-}
-"""The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
+from keplearn.figures.series import PARTS, Part, Series, draw_series
 
 _OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
-_MAX_BINS = 600
-"""A longer run is drawn by the least and the greatest value of each of so many stretches."""
 
 
 @style.styled
 def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = None) -> Figure:
     """Draw the loss and its parts against the optimiser step, over all phases of a run.
 
-    Training is drawn faint, with its running median on top; validation with markers, at the steps where it took
-    place. Parts stand as they enter the loss, multiplied by their weights. Zeros lie below the logarithmic axis.
+    Training is drawn faint, with its running median on top; validation with markers, at the steps where it
+    took place. Parts stand as they enter the loss, multiplied by their weights. Zeros lie below the axis.
 
     Parameters
     ----------
@@ -69,13 +42,14 @@ def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = 
     metrics, steps = _cumulative(metrics)
     lost = any(metrics[name].gt(0).any() for name in ("lost", "val_lost") if name in metrics)
     gradient = "grad_norm" in metrics
-    heights = [4.0, *[1.0] * gradient, *[0.8] * lost]
-    figure, panels = style.new_figure(1.6 + 0.6 * sum(heights), heights)
+    # Inches; a panel of less than one has no room for its label.
+    heights = [2.5, *[0.95] * gradient, *[0.75] * lost]
+    figure, panels = style.new_figure(1.1 + 1.1 * sum(heights), heights)
     _draw_losses(panels[0], metrics, steps)
     if gradient:
-        _draw_training(panels[1], steps, metrics, "grad_norm", style.BLACK, "-")
+        draw_series(panels[1], steps, metrics, "grad_norm", style.BLACK, "-")
         style.log_axis(panels[1])
-        panels[1].set_ylabel("gradient norm")
+        panels[1].set_ylabel("gradient\nnorm")
     if lost:
         _draw_lost(panels[-1], metrics, steps)
     _mark_phases(panels, metrics, steps, phases)
@@ -97,24 +71,35 @@ def _cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:
         raise KeplearnError("There are no metrics to draw: the run has taken no step.")
     # A resumed run may have logged some steps twice: the later row is the one that counts.
     rows = metrics.drop_duplicates(["phase", "step"], keep="last").sort_values(["phase", "step"])
+    # Where every segment was lost there is no loss, and its parts are means over nothing.
+    for total, start in (("loss", ""), ("val_loss", "val_")):
+        if total in rows:
+            measured = [name for part in _parts(rows) if (name := f"{start}{part}") in rows]
+            rows.loc[~np.isfinite(rows[total].astype(np.float64)), measured] = np.nan
     lengths = rows.groupby("phase")["step"].max()
     before = lengths.cumsum() - lengths
     steps = rows["step"] + rows["phase"].map(before)
     return rows, steps.to_numpy(np.float64)
 
 
+def _parts(metrics: pd.DataFrame) -> list[str]:
+    """Columns that are parts of the loss: all that are nothing else."""
+    return [str(c) for c in metrics if c not in _OTHER_COLUMNS and not str(c).startswith("val_")]
+
+
 def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
     """Draw the total, its parts where there are several, and their validation."""
-    names = [name for name in metrics if name not in _OTHER_COLUMNS and not str(name).startswith("val_")]
-    names = [str(name) for name in names if metrics[name].notna().any()]
-    known = {name: PARTS.get(name, Part(name, "1", style.GREY, "--")) for name in names}
+    names = [name for name in _parts(metrics) if metrics[name].notna().any()]
+    known = {name: PARTS.get(name, Part(name, "", style.GREY, "--")) for name in names}
     several = len(names) > 1
     curves = {"loss": Part("total" if several else "loss", "", style.BLACK, "-")} | (known if several else {})
     handles = []
-    for name, part in reversed(curves.items()):
-        _draw_training(axes, steps, metrics, name, part.colour, part.dash)
-        absent = "" if metrics[name].gt(0).any() else " (always 0)"
-        handles.insert(0, Line2D([], [], color=part.colour, linestyle=part.dash, label=part.label + absent))
+    for name, part in curves.items():
+        # The total lies below: a part that makes up all of it is seen on top, dashed.
+        draw_series(axes, steps, metrics, name, part.colour, part.dash)
+        handles.append(
+            Line2D([], [], color=part.colour, linestyle=part.dash, label=part.label + _zeros(metrics[name]))
+        )
         if f"val_{name}" in metrics:
             _draw_validation(axes, metrics, steps, f"val_{name}", part.colour)
     handles.append(Line2D([], [], color=style.GREY, alpha=0.5, linewidth=0.8, label="each step"))
@@ -130,8 +115,16 @@ def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
     _limit(axes, metrics, list(curves))
 
 
+def _zeros(values: pd.Series) -> str:
+    """Say in the legend that a part is 0, which no logarithmic axis shows."""
+    share = float((values.dropna() == 0).mean())
+    if share < 0.5:
+        return ""
+    return "\n(always 0)" if share == 1 else f"\n(0 in {np.floor(100 * share):.0f} % of steps)"
+
+
 def _limit(axes: Axes, metrics: pd.DataFrame, names: list[str]) -> None:
-    """Set the range of y: all positive values, but parts no further down than a thousandth of the least total."""
+    """Set the range of y: all positive values, but parts only down to a thousandth of the least total."""
     columns = [c for name in names for c in (name, f"val_{name}") if c in metrics]
     values = metrics[columns].to_numpy(np.float64)
     values = values[np.isfinite(values) & (values > 0)]
@@ -141,39 +134,7 @@ def _limit(axes: Axes, metrics: pd.DataFrame, names: list[str]) -> None:
         axes.set_ylim(0.8 * max(values.min(), 1e-3 * total.min()), 1.25 * values.max())
 
 
-def _draw_training(
-    axes: Axes, steps: Series, metrics: pd.DataFrame, name: str, colour: str, dash: str
-) -> None:
-    """Draw a quantity at every step, faint, and its running median, phase by phase."""
-    bins = max(1, -(-len(steps) // _MAX_BINS))
-    window = max(1, len(steps) // 60)
-    for phase in metrics["phase"].unique():
-        here = (metrics["phase"] == phase).to_numpy()
-        values = metrics[name].astype(np.float64).where(np.isfinite, np.nan)[here]
-        median = values.rolling(window, center=True, min_periods=1).median().to_numpy()
-        faint = thin_out(steps[here], values.to_numpy(), bins)
-        axes.plot(*faint, color=colour, alpha=0.28, linewidth=0.6, gid=f"{name}:steps")
-        every = np.unique(np.append(np.arange(0, len(median), bins), len(median) - 1))
-        axes.plot(steps[here][every], median[every], color=colour, linestyle=dash, gid=f"{name}:median")
-
-
-def thin_out(x: Series, y: Series, size: int) -> tuple[Series, Series]:
-    """Return the points where y is least and greatest in each stretch of ``size`` points, in their order.
-
-    The line through them has the envelope of the whole one. Points that are not finite are left out of a
-    stretch that has others.
-    """
-    if size <= 2:
-        return x, y
-    padded = np.concatenate([y, np.full(-len(y) % size, np.nan)]).reshape(-1, size)
-    least = np.where(np.isfinite(padded), padded, np.inf).argmin(axis=1)
-    greatest = np.where(np.isfinite(padded), padded, -np.inf).argmax(axis=1)
-    rows = np.arange(len(padded)) * size
-    kept = np.unique(np.concatenate([rows + least, rows + greatest]))
-    return x[kept], y[kept]
-
-
-def _validation_look(colour: str) -> dict:
+def _validation_look(colour: str) -> dict[str, Any]:
     return {
         "color": colour, "linewidth": 0.8, "marker": "o", "markersize": 3.6, "markerfacecolor": "white",
         "markeredgewidth": 0.9,
@@ -182,16 +143,13 @@ def _validation_look(colour: str) -> dict:
 
 def _draw_validation(axes: Axes, metrics: pd.DataFrame, steps: Series, name: str, colour: str) -> None:
     """Draw a validated quantity at its own steps; of many points, every so many have a marker."""
-    values = metrics[name].to_numpy(np.float64)
-    done = np.isfinite(values)
-    axes.plot(
-        steps[done],
-        values[done],
-        markevery=max(1, int(done.sum()) // 30),
-        gid=name,
-        zorder=3,
-        **_validation_look(colour),
-    )
+    done = np.isfinite(metrics[name].to_numpy(np.float64))
+    every = max(1, int(done.sum()) // 30)
+    for phase in metrics["phase"].unique():
+        # No line from phase to phase: their losses do not compare.
+        here = done & (metrics["phase"] == phase).to_numpy()
+        values = metrics[name].to_numpy(np.float64)[here]
+        axes.plot(steps[here], values, markevery=every, gid=name, zorder=3, **_validation_look(colour))
 
 
 def _draw_lost(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
@@ -209,9 +167,9 @@ def _draw_lost(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
         else:
             axes.plot(steps[some], counts[some], marker, color=colour, markersize=3, label=label)
     axes.set_ylim(bottom=0)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.set_ylabel("lost\nsegments")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), borderaxespad=0.2)
 
 
 def _mark_phases(
@@ -225,20 +183,19 @@ def _mark_phases(
         return
     spans = [rows["cumulative"].to_numpy() for _, rows in groups]
     texts = [_default_label(rows) for _, rows in groups] if labels is None else list(labels)
-    texts = [text.replace(", ", "\n") for text in texts]
     # About 0.075 inches a character at this size, on a panel of some 5 inches.
     fits = all(
-        max(map(len, text.split("\n"))) * 0.075 < 5.0 * len(span) / len(steps)
+        max(map(len, text.split(", "))) * 0.075 < 5.0 * len(span) / len(steps)
         for text, span in zip(texts, spans, strict=True)
     )
     for text, span in zip(texts, spans, strict=True):
         start = span[0] - 1
         for axes in panels:
             axes.axvline(start, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), gid="phase")
-        place = {"x": start, "rotation": 0} if fits else {"x": (start + span[-1]) / 2, "rotation": 90}
+        look: dict[str, Any] = {"ha": "left"} if fits else {"ha": "center", "rotation": 90}
         panels[0].text(
-            s=" " + text if not fits else text, y=1.01, fontsize=7.5, va="bottom", ha="left" if fits else "center",
-            transform=panels[0].get_xaxis_transform(), gid="phase label", **place,
+            start if fits else (start + span[-1]) / 2, 1.02, text.replace(", ", "\n") if fits else text,
+            fontsize=7.5, va="bottom", gid="phase label", transform=panels[0].get_xaxis_transform(), **look,
         )  # fmt: skip
 
 
@@ -248,4 +205,6 @@ def _default_label(rows: pd.DataFrame) -> str:
     if "lr" not in rows:
         return label
     first, last = rows["lr"].iloc[0], rows["lr"].iloc[-1]
-    return f"{label}, lr {first:.3g}" + ("" if np.isclose(first, last) else f" to {last:.1g}")
+    return f"{label}, lr {first:.3g}" + (
+        "" if np.isclose(first, last) else f" to {0.0 if last < 1e-3 * first else last:.2g}"
+    )

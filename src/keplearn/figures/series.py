@@ -1,0 +1,78 @@
+"""Long and noisy series on a few inches: faint at every step, with a running median; the parts of losses."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+
+from keplearn.figures import style
+
+Dash = Literal["-", "--", "-.", ":"]
+Series = Float64[np.ndarray, "point"]
+
+_MAX_STRETCHES = 600
+"""A longer series is drawn by the least and the greatest value of each of so many stretches."""
+
+
+class Part(NamedTuple):
+    """How a part of the loss is called and drawn; ``unit`` is empty where it has none."""
+
+    label: str
+    unit: str
+    colour: str
+    dash: Dash
+
+
+_MAIN: tuple[str, Dash] = (style.BLUE, "--")
+PARTS: dict[str, Part] = {
+    "percent_error": Part("percent error", "%", *_MAIN),
+    "mean_squared_error": Part("mean squared error", "canonical units²", *_MAIN),
+    "relative_squared_error": Part("relative squared error", "", *_MAIN),
+    "nmse": Part("NMSE", "%", style.ORANGE, "-."),
+    "attraction": Part("attraction", "%", style.GREEN, ":"),
+    "l1": Part("L1", "", style.PURPLE, "-."),
+    "l2": Part("L2", "", style.SKY, ":"),
+    "energy_drift": Part("energy drift", "", style.VERMILION, "-."),
+    "sign_flip": Part("sign flip", "", style.BROWN, ":"),
+}
+"""The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
+
+
+def draw_series(axes: Axes, steps: Series, metrics: pd.DataFrame, name: str, colour: str, dash: Dash) -> None:
+    """Draw a column at every step, faint, and its running median over a sixtieth of the run, by phase."""
+    size = -(-len(steps) // _MAX_STRETCHES)
+    window = max(1, len(steps) // 60)
+    width = 2.0 if name == "loss" else 1.4
+    for phase in metrics["phase"].unique():
+        here = (metrics["phase"] == phase).to_numpy()
+        values = metrics[name].astype(np.float64).where(np.isfinite, np.nan)[here]
+        median = values.rolling(window, center=True, min_periods=1).median().to_numpy()
+        faint = thin_out(steps[here], values.to_numpy(), size)
+        axes.plot(*faint, color=colour, alpha=0.28, linewidth=0.6, gid=f"{name}:steps")
+        every = np.unique(np.append(np.arange(0, len(median), size), len(median) - 1))
+        axes.plot(
+            steps[here][every],
+            median[every],
+            color=colour,
+            linestyle=dash,
+            linewidth=width,
+            gid=f"{name}:median",
+        )
+
+
+def thin_out(x: Series, y: Series, size: int) -> tuple[Series, Series]:
+    """Return the points where y is least and greatest in each stretch of ``size`` points, in their order.
+
+    The line through them has the envelope of the whole one. Points that are not finite are left out of a
+    stretch that has others.
+    """
+    if size <= 2:
+        return x, y
+    padded = np.concatenate([y, np.full(-len(y) % size, np.nan)]).reshape(-1, size)
+    least = np.where(np.isfinite(padded), padded, np.inf).argmin(axis=1)
+    greatest = np.where(np.isfinite(padded), padded, -np.inf).argmax(axis=1)
+    rows = np.arange(len(padded)) * size
+    kept = np.unique(np.concatenate([rows + least, rows + greatest]))
+    return x[kept], y[kept]
