@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 STARTED = time.perf_counter()
 
 if TYPE_CHECKING:
+    from keplearn import figures
     from keplearn.config import RunConfig, load_config, run_config
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
     from keplearn.errors import KeplearnError
     from keplearn.evaluation.rollout import evaluate
+    from keplearn.evaluation.table import orbit_table
     from keplearn.experiment import train_run
     from keplearn.models.files import load_model, save_model
     from keplearn.models.neural_ode import NeuralODE
@@ -40,6 +42,7 @@ _HOMES = {
     "load_dataset": "data.dataset",
     "load_model": "models.files",
     "open_run": "runs.store",
+    "orbit_table": "evaluation.table",
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
@@ -53,11 +56,13 @@ __all__ = [
     "Run",
     "RunConfig",
     "evaluate",
+    "figures",
     "find_runs",
     "load_config",
     "load_dataset",
     "load_model",
     "open_run",
+    "orbit_table",
     "run_config",
     "save_dataset",
     "save_model",
@@ -67,6 +72,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name from its home."""
+    if name == "figures":
+        return import_module("keplearn.figures")
     if name not in _HOMES:
         raise AttributeError(f"module 'keplearn' has no attribute {name!r}")
     return getattr(import_module(f"keplearn.{_HOMES[name]}"), name)
@@ -74,4 +81,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Show the public names before they are imported."""
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,7 @@
 """The demo: three recipes trained on ten orbits, scored on unseen ones and on real satellites, and drawn."""
 
 from collections.abc import Callable, Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFIG = Path(__file__).with_name("demo.yaml")
-DRAWN = "complex_TBP_planar_10_test"
+DRAWN = "complex_TBP_planar_100_test"
 
 
 def demo_configs() -> list[RunConfig]:
@@ -27,32 +28,58 @@ def demo_configs() -> list[RunConfig]:
     return load_config(CONFIG)
 
 
+def recipe(letter: str, run: Run) -> str:
+    """Name a run by its letter and layers."""
+    p = run.config.parameters
+    return f"({letter}) {p.feature_layer} + {p.output_layer}"
+
+
 def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame":
     """Score the runs on their test datasets and on the real satellites: one row a run and dataset."""
-    satellites = satellites_dataset()
-    say(f"real satellites: {len(satellites)} orbits from two-line elements")
+    satellites, left_out = satellites_dataset()
+    dropped = sum(len(names) for names in left_out.values())
+    say(f"real satellites: {len(satellites)} orbits from two-line elements ({dropped} entries left out)")
     rows = []
     for letter, run in zip("abc", runs, strict=False):
-        model, p = run.model(), run.config.parameters
-        about = {"run_id": run.run_id, "recipe": f"({letter}) {p.feature_layer} + {p.output_layer}"}
+        model = run.model()
+        about = {"run_id": run.run_id, "recipe": recipe(letter, run)}
         for dataset in (*map(load_dataset, run.config.test), satellites):
             rows.append((about, keep_evaluation(run.path, model, dataset)))
     return score_table(rows)
 
 
+def demo_table(scores: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
+    """Titles and rows for people: datasets down, recipes across, the law's floor where there is one."""
+    recipes = list(dict.fromkeys(scores["recipe"]))
+    keys = [(text, key) for text in recipes for key in ("mean", "field")]
+    rows = []
+    for name in dict.fromkeys(scores["dataset"]):
+        here = scores[scores["dataset"] == name].set_index("recipe").to_dict("index")
+        cells = [_percent(here[text][key]) for text, key in keys]
+        for k, (text, key) in enumerate(keys):
+            if key == "mean" and here[text]["diverged"]:
+                cells[k] += f" ({here[text]['diverged']} diverged)"
+        rows.append([name, *cells])
+        if here[recipes[0]].get("floor_mean", nan) == here[recipes[0]].get("floor_mean"):
+            rows.append(
+                ["  the two-body law itself", *(_percent(here[t][f"floor_{key}"]) for t, key in keys)]
+            )
+    return ["", *(f"{text[:3]} {key}" for text, key in keys)], rows
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def draw_demo(runs: Sequence[Run]) -> list[Path]:
-    """Draw each run's losses, one test orbit and its errors, and all runs' errors by test orbit; return the files."""
+    """Draw each run's losses, one orbit and its errors, and all runs' errors by orbit; return the files."""
     files, evaluations = [], {}
     dataset = load_dataset(DRAWN)
     for letter, run in zip("abc", runs, strict=False):
-        p = run.config.parameters
-        label = f"({letter}) {p.feature_layer} + {p.output_layer}"
+        label = recipe(letter, run)
         evaluation = evaluations[label] = keep_evaluation(run.path, run.model(), dataset)
-        labels = [
-            f"{o}, segments of {n}" for o, n in zip(p.optimizer, p.segment_length_strategy, strict=True)
-        ]
         figures = {
-            "loss": loss(run.metrics(), title=label, phases=labels),
+            "loss": loss(run.metrics(), title=label, phases=run.config.parameters.optimizer),
             "orbit": orbit(evaluation, title=label),
             "acceleration": acceleration(evaluation, title=label),
         }

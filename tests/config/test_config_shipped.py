@@ -16,9 +16,7 @@ def test_every_shipped_file_is_valid(path):
     assert load_config(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("first", 1), ("segment_lengths", 24), ("data_need", 576)]
-)
+@pytest.mark.parametrize(("name", "count"), [("first", 1), ("segment_lengths", 24), ("data_need", 576)])
 def test_shipped_studies_have_the_runs_that_they_say(name, count):
     assert len(load_config(CONFIGS / f"{name}.yaml")) == count
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from keplearn.integrate import Grid, fixed_solve, grid_solve
+from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
 from keplearn.models.features import FEATURE_LAYERS, LayerSettings, spherical_harmonics
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
@@ -368,13 +368,26 @@ def test_a_planar_model_keeps_z_exactly_zero(head):
     assert np.abs(np.asarray(states)[-1, :2] - y[:2]).max() > 1e-3
 
 
+@pytest.mark.parametrize("planar", [False, True])
+def test_mlp_simple_is_integrated_alike_by_both_integrators(planar):
+    """Its r' is not v: the grid is Diffrax's Tsit5 on all of the state."""
+    made = model("sph_4D_rinv_vel", "mlp_simple", planar=planar)
+    y, times = jnp.asarray(awkward_states()[-1]), jnp.linspace(0.0, 0.6, 7)
+    fixed = jax.jit(lambda y: fixed_solve(made, y, times, Grid(7, 3)))(y)
+    adaptive, ok = jax.jit(lambda y: adaptive_solve(made, y, times, rtol=1e-9, atol=1e-11))(y)
+    assert ok
+    np.testing.assert_allclose(fixed, adaptive, atol=1e-5)
+    assert np.abs(np.diff(fixed[:, 0]) / 0.1 - fixed[1:, 3]).max() > 0.01
+
+
 def test_a_batch_over_the_last_axis_equals_one_by_one():
     states = ordinary_states(5)
     for head in ("mlp_4D_signed", "mlp_rtn", "potential", "mlp_simple"):
         made = model("sph_4D_rinv", head)
         r, v = jnp.asarray(states[:, :3].T), jnp.asarray(states[:, 3:].T)
-        batched = jax.vmap(made.acceleration, in_axes=-1, out_axes=-1)(r, v)
-        single = np.stack([made.acceleration(r[:, k], v[:, k]) for k in range(5)], axis=-1)
+        batched = jax.jit(lambda r, v, f=made.acceleration: jax.vmap(f, in_axes=-1, out_axes=-1)(r, v))(r, v)
+        one = jax.jit(lambda r, v, f=made.acceleration: f(r, v))
+        single = np.stack([one(r[:, k], v[:, k]) for k in range(5)], axis=-1)
         np.testing.assert_allclose(batched, single, rtol=1e-13, atol=1e-15)
 
 

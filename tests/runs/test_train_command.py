@@ -1,4 +1,4 @@
-"""``keplearn train`` in processes of its own: killed in the middle and resumed, interrupted, skipped, failed."""
+"""``keplearn train`` in processes of its own: killed and resumed, interrupted, skipped, failed."""
 
 import json
 import os
@@ -39,7 +39,9 @@ def command(*arguments: object) -> list[str]:
 
 
 def keplearn(*arguments: object, **kwargs) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False, **kwargs)
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=300, check=False, **kwargs
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +82,7 @@ def assert_same_result(run: Run, other: Run) -> None:
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_array_equal(a, b)
     for name in ("phase-0-final.eqx", "phase-1-final.eqx"):
-        for a, b in zip(
-            *(jax.tree.leaves(load_model(r.path / name)) for r in (run, other)), strict=True
-        ):
+        for a, b in zip(*(jax.tree.leaves(load_model(r.path / name)) for r in (run, other)), strict=True):
             np.testing.assert_array_equal(a, b)
     pd.testing.assert_frame_equal(run.metrics(), other.metrics())
     assert run.record["scores"] == other.record["scores"]

@@ -35,8 +35,8 @@ def solved() -> Solved:
     predicted = truth + 0.3 * draw.standard_normal(truth.shape)
     with jax.enable_x64(True):
         model = new_model(Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6), 2, "float64")
-        arrays = (jnp.asarray(x) for x in (predicted, truth, truth[0] * 1.1, KEEP))
-        return Solved(*arrays, model)
+        start = jnp.asarray(truth[0] * 1.1)
+        return Solved(jnp.asarray(predicted), jnp.asarray(truth), start, jnp.asarray(KEEP), model)
 
 
 def kept(x) -> np.ndarray:

@@ -35,7 +35,7 @@ def run(name, function, start, steps, rate=0.0):
     optimizer = OPTIMIZERS[name]
 
     def body(carry, _):
-        step = optimizer.step(function, *carry, jnp.asarray(rate, start.dtype))
+        step = optimizer.step(function, carry[0], carry[1], jnp.asarray(rate, start.dtype))
         return (step.parameters, step.state), (step.loss, step.gradient_norm, step.finite)
 
     begin = (start, optimizer.init(function, start))

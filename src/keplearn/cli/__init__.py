@@ -22,6 +22,9 @@ def main() -> None:
     from keplearn.errors import KeplearnError
 
     signal.signal(signal.SIGTERM, _interrupt)
+    # Equinox's checks of values inside compiled code call Python, and such programs cannot be kept on disk.
+    # keplearn checks what it gives to solvers before, and takes a solver's failure as a value.
+    os.environ.setdefault("EQX_ON_ERROR", "off")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:

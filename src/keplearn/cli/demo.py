@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from keplearn.device import Device
+from keplearn.errors import KeplearnError
 
 
 def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
@@ -20,22 +21,24 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     """
     from keplearn.cli.output import print_table
     from keplearn.cli.train import train_all
-    from keplearn.demo import demo_configs, draw_demo, score_demo
+    from keplearn.demo import demo_configs, demo_table, draw_demo, recipe, score_demo
     from keplearn.device import choose_device
-    from keplearn.evaluation.table import cells, wide
 
     started = time.monotonic()
     choose_device(device)
     trained = train_all(demo_configs(), runs)
     finished = [run for run in trained if run.state == "finished"]
+    if not finished:
+        raise KeplearnError("no run of the demo finished: keplearn runs --group demo says why.")
     table = score_demo(finished, print)
     print()
     print(
-        "Acceleration error in % on unseen orbits: mean along the propagated path, field at the true states;"
+        "Acceleration error in % on unseen orbits: mean along the propagated path, field at the true states."
     )
-    print("floor: what the two-body law itself would score on the real satellites.")
+    for letter, run in zip("abc", finished, strict=False):
+        print(f"  {recipe(letter, run)}")
     print()
-    print_table(*cells(wide(table, ["recipe"])))
+    print_table(*demo_table(table))
     print()
     for file in draw_demo(finished):
         print(f"figure: {file}")

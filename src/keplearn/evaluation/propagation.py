@@ -6,8 +6,8 @@ solve goes on until its slowest orbit is done: orbits that need about equally ma
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Float64, Int
 from keplearn.evaluation.subject import Dynamics, Subject
 from keplearn.integrate import adaptive_solve
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.programs import compiled
 from keplearn.shapes import OrbitStates, OrbitTimes, State
 
 RTOL, ATOL = 1e-9, 1e-11
@@ -113,41 +114,45 @@ def _in_batches(subject: Subject, y: np.ndarray, t: np.ndarray) -> list[np.ndarr
     order = np.argsort(effort, kind="stable")
     batches = [order[k : k + size] for k in range(0, len(order), size)]
     parts = []
+    leaves, structure = jax.tree.flatten(subject.dynamics)
+    field = Field(structure, subject.smooth, subject.has_magnitude)
     with jax.enable_x64(True):
         for batch in batches:
             full = np.resize(batch, size)  # repeats pieces where the batch is short
-            solved = _solve(
-                subject.dynamics,
-                jnp.asarray(y[full]),
-                jnp.asarray(t[full]),
-                subject.smooth,
-                subject.has_magnitude,
-            )
+            arguments = (leaves, y[full], t[full])
+            solved = compiled(_solve, field, *arguments).call(*arguments)
             parts.append([np.asarray(x)[: len(batch)] for x in solved])
     back = np.argsort(order)
     return [np.concatenate(part)[back] for part in zip(*parts, strict=True)]
 
 
-@eqx.filter_jit
+class Field(NamedTuple):
+    """What of a subject is compiled in; subjects that agree in it share a program."""
+
+    structure: Any
+    smooth: bool
+    has_magnitude: bool
+
+
 def _solve(
-    dynamics: Dynamics,
+    field: Field,
+    leaves: list[Array],
     y: Float[Array, "batch sample 6"],
     t: Float[Array, "batch sample"],
-    smooth: bool,
-    has_magnitude: bool,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return predicted states, accelerations there and at the true states, m, and the solver's success."""
+    dynamics: Dynamics = jax.tree.unflatten(field.structure, leaves)
 
     def solve(start: State, times: Float[Array, "sample"]):
         return adaptive_solve(
-            dynamics, start, times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS, high_order=smooth
+            dynamics, start, times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS, high_order=field.smooth
         )
 
     predicted, success = jax.vmap(solve)(y[:, 0], t)
     predicted = jnp.where(jnp.isfinite(predicted).all(-1, keepdims=True), predicted, jnp.nan)
     accelerate = jax.vmap(jax.vmap(lambda x: dynamics.acceleration(x[:3], x[3:])))
     magnitude = predicted[..., 0]
-    if has_magnitude and isinstance(dynamics, NeuralODE):
+    if field.has_magnitude and isinstance(dynamics, NeuralODE):
         network = dynamics.network
         magnitude = jax.vmap(jax.vmap(lambda x: network(x[:3], x[3:])[0]))(predicted)
     return predicted, accelerate(predicted), accelerate(y), magnitude, success

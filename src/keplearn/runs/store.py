@@ -1,7 +1,7 @@
 """A run's directory: written whole or not at all, by one writer; read by everybody, one run or a group.
 
-``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl`` while
-it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx`` and
+``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl``
+while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx``,
 ``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
 """
 
@@ -226,7 +226,8 @@ class RunWriter:
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Save a checkpoint in the place of the one before."""
         with replacing(self.path / "checkpoint.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, phase=checkpoint.phase, step=checkpoint.step, **checkpoint.arrays)
+            where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
+            np.savez(file, allow_pickle=False, **where, **checkpoint.arrays)
         self.write()
 
     def read_checkpoint(self) -> Checkpoint | None:

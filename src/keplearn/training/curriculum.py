@@ -51,21 +51,17 @@ def random_rotations(
     In space from uniform random quaternions (Shoemake, Graphics Gems III, 1992). A function of seed, phase
     and step.
     """
-    matrices = []
-    for step in range(first, last):
-        draw = np.random.default_rng([seed, phase, step, 1])
-        if planar:
-            angle = draw.uniform(0, 2 * np.pi, batch_size)
-            q = np.stack([np.cos(angle / 2), 0 * angle, 0 * angle, np.sin(angle / 2)])
-        else:
-            q = draw.standard_normal((4, batch_size))
-            q /= np.linalg.norm(q, axis=0)
-        w, x, y, z = q
-        matrices.append(
-            [
-                [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-                [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-                [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-            ]
-        )
-    return np.array(matrices)
+    draws = [np.random.default_rng([seed, phase, step, 1]) for step in range(first, last)]
+    if planar:
+        angle = np.stack([draw.uniform(0, 2 * np.pi, batch_size) for draw in draws])
+        zero = np.zeros_like(angle)
+        w, x, y, z = np.cos(angle / 2), zero, zero, np.sin(angle / 2)
+    else:
+        q = np.stack([draw.standard_normal((4, batch_size)) for draw in draws], axis=1)
+        w, x, y, z = q / np.linalg.norm(q, axis=0)
+    matrices = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.moveaxis(np.array(matrices), 2, 0)

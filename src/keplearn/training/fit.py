@@ -20,6 +20,7 @@ from keplearn.data.segments import Segments, Split
 from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.programs import compiled
 from keplearn.shapes import Scalar
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
@@ -41,6 +42,9 @@ CHUNK = 128
 SECONDS_PER_CHUNK = 1.0
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
+
+# The numbers of one step: phase, step, lr, lost, loss, its parts, grad_norm; where it validated, val_….
+Row = dict[str, int | float]
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Progress:
 
     phase: int
     step: int
-    rows: list[dict[str, float]]
+    rows: list[Row]
     seconds: float
     checkpoint: Callable[[], Checkpoint]
 
@@ -103,10 +107,10 @@ class TrainingFailed(KeplearnError):
 
 
 class _Carry(NamedTuple):
-    """What a chunk takes and gives back."""
+    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone."""
 
     parameters: Float[Array, "parameter"]
-    optimizer: Any
+    optimizer: list[Array]
     best: Float[Array, "parameter"]
     best_loss: Scalar
     best_step: Int32[Array, ""]
@@ -159,7 +163,8 @@ def _chunk(
         function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
         return optimizer.step(function, parameters, state, orders.rates[i])
 
-    shapes = jax.eval_shape(step_at, carry.parameters, carry.optimizer, jnp.int32(0))
+    state = _whole_state(problem, carry, data, constants)
+    shapes = jax.eval_shape(step_at, carry.parameters, state, jnp.int32(0))
     size = orders.rates.shape[0]
     names = ("loss", *shapes.parts, "grad_norm")
     buffers = {name: jnp.zeros(size, carry.parameters.dtype) for name in names}
@@ -171,11 +176,11 @@ def _chunk(
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
         return step.parameters, step.state, buffers, i + step.finite.astype(jnp.int32), step.finite
 
-    start = (carry.parameters, carry.optimizer, buffers, jnp.int32(0), jnp.array(True))
+    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True))
     parameters, state, buffers, taken, finite = jax.lax.while_loop(
         lambda loop: (loop[3] < count) & loop[4], body, start
     )
-    carry = carry._replace(parameters=parameters, optimizer=state)
+    carry = carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state))
     carry, measured = _validate(problem, carry, held, first + taken, validate & finite, constants)
     return carry, buffers, taken, measured
 
@@ -209,11 +214,12 @@ def _rescue(
     batch = _take(problem, data, orders, jnp.int32(0))
     batch = without_lost(problem, carry.parameters, batch, constants)
     function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-    step = optimizer.step(function, carry.parameters, carry.optimizer, orders.rates[0])
+    state = _whole_state(problem, carry, data, constants)
+    step = optimizer.step(function, carry.parameters, state, orders.rates[0])
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
         lambda new, old: jnp.where(some, new, old),
-        (step.parameters, step.state),
+        (step.parameters, jax.tree.leaves(step.state)),
         (carry.parameters, carry.optimizer),
     )
     lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
@@ -222,24 +228,19 @@ def _rescue(
     return carry._replace(parameters=moved[0], optimizer=moved[1]), values
 
 
-def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
-    """Return the optimiser's state at the start of a phase."""
+def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> list[Array]:
+    """Return the leaves of the optimiser's state at the start of a phase."""
+    return jax.tree.leaves(_initial_state(problem, parameters, data, constants))
+
+
+def _initial_state(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
     return OPTIMIZERS[problem.optimizer].init(lambda x: objective(problem, x, data, constants), parameters)
 
 
-_PROGRAMS: dict[Any, Any] = {}
-
-
-def _compiled(function: Callable, problem: Problem, *arguments: Any) -> tuple[Any, float]:
-    """Return the executable of a function for these shapes, and the seconds that compiling took now."""
-    shapes = jax.tree.map(lambda x: (jnp.shape(x), str(jnp.result_type(x))), arguments)
-    leaves, structure = jax.tree.flatten(shapes, is_leaf=lambda x: isinstance(x, tuple) and len(x) == 2)
-    key = (function.__name__, problem, tuple(leaves), str(structure), str(jax.devices()[0]))
-    if key in _PROGRAMS:
-        return _PROGRAMS[key], 0.0
-    started = time.perf_counter()
-    _PROGRAMS[key] = jax.jit(function, static_argnums=0).lower(problem, *arguments).compile()
-    return _PROGRAMS[key], time.perf_counter() - started
+def _whole_state(problem: Problem, carry: _Carry, data: Batch, constants: Constants) -> Any:
+    """Return the optimiser's state of its leaves."""
+    shape = jax.eval_shape(lambda: _initial_state(problem, carry.parameters, data, constants))
+    return jax.tree.unflatten(jax.tree.structure(shape), carry.optimizer)
 
 
 def fit(
@@ -355,10 +356,10 @@ class _PhaseRunner:
     def call(self, function: Callable, *arguments: Any) -> Any:
         """Run a compiled function in the run's own precision, and count its seconds."""
         with jax.enable_x64(True):
-            program, compile_seconds = _compiled(function, self.problem, *arguments)
+            program = compiled(function, self.problem, *arguments)
             started = time.perf_counter()
-            result = jax.block_until_ready(program(*arguments))
-        self.compile_seconds += compile_seconds
+            result = jax.block_until_ready(program.call(*arguments))
+        self.compile_seconds += program.seconds
         self.train_seconds += time.perf_counter() - started
         return result
 
@@ -376,7 +377,7 @@ class _PhaseRunner:
         if resume is not None:
             step = resume.step
             self.restore(resume)
-        size = 8
+        size = min(8, CHUNK)
         while step < self.phase.steps:
             boundary = min(
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
@@ -389,7 +390,7 @@ class _PhaseRunner:
             size = _next_size(count, seconds)
             yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
-    def advance(self, step: int, count: int, validate: bool) -> list[dict[str, float]]:
+    def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         orders = self.orders(step, count)
         taken, rows = self.chunk(step, count, orders, validate)
@@ -404,9 +405,7 @@ class _PhaseRunner:
             rows[-1] |= measured[0]
         return rows
 
-    def chunk(
-        self, step: int, count: int, orders: _Orders, validate: bool
-    ) -> tuple[int, list[dict[str, float]]]:
+    def chunk(self, step: int, count: int, orders: _Orders, validate: bool) -> tuple[int, list[Row]]:
         """Run the compiled chunk; rows of its steps, and where it validated, those numbers in the last."""
         integers = (np.int32(count), np.int32(step), np.bool_(validate))
         self.carry, buffers, taken, measured = self.call(
@@ -443,7 +442,7 @@ class _PhaseRunner:
         rates = self.phase.learning_rates(step, last).astype(self.settings.dtype)
         return _Orders(indices, pad(rates), rotations)  # pyright: ignore[reportArgumentType]
 
-    def rescue(self, step: int, orders: _Orders) -> dict[str, float]:
+    def rescue(self, step: int, orders: _Orders) -> Row:
         """Take the step at which the chunk stopped without its lost segments; count them."""
         orders = jax.tree.map(lambda x: x[:1], orders)
         self.carry, values = self.call(_rescue, self.carry, self.data, orders, self.constants)

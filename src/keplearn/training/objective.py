@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
@@ -90,11 +90,12 @@ def objective(
 
 def validation(
     problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
-) -> tuple[Scalar, Parts, Scalar]:
+) -> tuple[Scalar, Parts, Int32[Array, ""]]:
     """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
     model = assemble(problem, flat, constants.max_acceleration)
     predicted = solve(problem, model, batch, constants.rtol, constants.atol)
-    finite = jnp.all(jnp.isfinite(predicted), axis=(0, 1))
+    # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
+    finite = jnp.isfinite(jnp.sum(predicted * predicted, axis=(0, 1)))
     truth = batch.states[1:]
     solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)

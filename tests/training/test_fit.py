@@ -1,0 +1,339 @@
+"""The training loop: what a run's numbers depend on, and what they do not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from keplearn import programs
+from keplearn.data.dataset import load_dataset
+from keplearn.data.segments import Segments, Split, split_segments
+from keplearn.data.units import units_for
+from keplearn.errors import KeplearnError
+from keplearn.integrate import Grid
+from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.training import fit as loop
+from keplearn.training.curriculum import Phase, random_rotations
+from keplearn.training.fit import Checkpoint, FitSettings, PhaseResult, Progress, Row, TrainingFailed, fit
+from keplearn.training.objective import (
+    Batch,
+    Constants,
+    Problem,
+    grid_error,
+    objective,
+    validation,
+    without_lost,
+)
+
+SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
+LENGTH = 4
+ADAM = Phase((0.0, 1.0), 0.01, 24, LENGTH)
+# known_law=False: a poisoned segment has no grid error to measure. The stride is then to be given.
+SETTINGS = FitSettings(batch_size=16, validate_every=10, dtype="float64", known_law=False, stride=3)
+
+
+@dataclass
+class Record:
+    """What a fit yielded."""
+
+    rows: list[Row] = field(default_factory=list)
+    results: list[PhaseResult] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+
+    def numbers(self) -> list[np.ndarray]:
+        """Final and best parameters of all phases."""
+        models = [model for result in self.results for model in (result.final, result.best)]
+        return [np.asarray(x) for model in models for x in jax.tree.leaves(model.parameters)]
+
+
+def train(split: Split, *phases: Phase, resume: Checkpoint | None = None, **changes: Any) -> Record:
+    """Train the small model; the caller's precision must be the caller's whenever control returns."""
+    settings = replace(SETTINGS, **changes)
+    before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    record = Record()
+    model = new_model(SMALL, settings.seed, settings.dtype)
+    for event in fit(model, phases, [split] * len(phases), settings, resume):
+        assert jax.config.jax_enable_x64 == before  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(event, Progress):
+            record.rows += event.rows
+            record.checkpoints.append(event.checkpoint())
+        else:
+            record.results.append(event)
+    return record
+
+
+def assert_same(one: Record, other: Record) -> None:
+    """Bitwise the same parameters and metrics."""
+    for a, b in zip(one.numbers(), other.numbers(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.rows == other.rows
+
+
+@pytest.fixture(scope="session")
+def split() -> Split:
+    """44 training and 22 validation segments of 4 samples of three orbits."""
+    dataset = load_dataset("simple_TBP_planar_3_train")
+    return split_segments(dataset, units_for(dataset), (0.0, 0.25), LENGTH, 0.6, "orbits")
+
+
+def poison(split: Split, count: int) -> Split:
+    """The first segments start where no number can follow them."""
+    states = split.train.states.copy()
+    states[0, :, :count] *= 1e200
+    return replace(split, train=replace(split.train, states=states))
+
+
+@pytest.fixture(scope="session")
+def plain(split) -> Record:
+    return train(split, ADAM)
+
+
+def test_training_lowers_the_loss_and_records_every_step(plain, split):
+    assert [row["step"] for row in plain.rows] == list(range(1, 25))
+    assert plain.rows[-1]["loss"] < 0.7 * plain.rows[0]["loss"]
+    for row in plain.rows:
+        assert {"phase", "step", "lr", "lost", "loss", "percent_error", "grad_norm"} <= set(row)
+        assert row["loss"] == row["percent_error"] and row["lost"] == 0 and row["lr"] == 0.01
+    summary = plain.results[0].summary
+    assert summary["segments"] == len(split.train) and summary["batch_size"] == 16
+    assert summary["validation_on"] == "validation" and summary["stride"] == 3
+
+
+def test_validation_comes_at_its_own_steps_and_decides_the_best_model(plain, split):
+    validated = {row["step"]: row["val_loss"] for row in plain.rows if "val_loss" in row}
+    assert list(validated) == [10, 20, 24]
+    best = min(validated, key=lambda step: validated[step])
+    summary = plain.results[0].summary
+    assert (summary["best_step"], summary["best_loss"]) == (best, validated[best])
+    # The best model is the final one of a run that ends there.
+    until = train(split, replace(ADAM, steps=best)).results[0].final
+    for a, b in zip(*(jax.tree.leaves(m.parameters) for m in (plain.results[0].best, until)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_worse_model_later_is_not_the_best(split):
+    """A learning rate that spoils the model after the first validation."""
+    record = train(split, ADAM, replace(ADAM, learning_rate=3.0, steps=30))
+    spoilt = record.results[1]
+    losses = [row["val_loss"] for row in record.rows if "val_loss" in row and row["phase"] == 1]
+    assert spoilt.summary["best_loss"] == min(losses)
+    assert [result.phase for result in record.results] == [0, 1]
+
+
+def test_numbers_do_not_depend_on_what_trained_before_or_on_precisions_beside_them(plain, split, monkeypatch):
+    """Programs and caches are dropped in between: each run is compiled anew after another one."""
+    single = train(split, ADAM, dtype="float32")
+    assert_same(train(split, ADAM), plain)
+    monkeypatch.setenv("KEPLEARN_CACHE_DIR", "")
+    programs._programs.clear()
+    jax.clear_caches()
+    assert_same(train(split, ADAM, dtype="float32"), single)
+    assert_same(train(split, ADAM), plain)
+    assert single.numbers()[0].dtype == np.float32 and plain.numbers()[0].dtype == np.float64
+    assert single.rows[0]["loss"] == pytest.approx(plain.rows[0]["loss"], rel=1e-4)
+
+
+def test_numbers_do_not_depend_on_the_callers_precision(plain, split):
+    with jax.enable_x64(True):
+        assert_same(train(split, ADAM), plain)
+        assert jnp.zeros(1).dtype == np.float64
+    assert jnp.zeros(1).dtype == np.float32
+
+
+def test_the_seed_decides_weights_and_batches(plain, split):
+    other = train(split, ADAM, seed=1)
+    assert other.rows[0]["loss"] != plain.rows[0]["loss"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("SECONDS_PER_CHUNK", 1e-9), ("CHUNK", 5)])
+def test_chunks_do_not_change_numbers(plain, split, monkeypatch, name, value):
+    monkeypatch.setattr(loop, name, value)
+    assert_same(train(split, ADAM), plain)
+
+
+@pytest.fixture(scope="session")
+def mixed(split) -> Record:
+    """Adam and then BFGS, rotated, with two segments that are lost in every step that draws them."""
+    return train(poison(split, 2), *MIXED, augment=True)
+
+
+MIXED = (ADAM, replace(ADAM, steps=14, optimizer="bfgs"), replace(ADAM, steps=6))
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_a_resumed_fit_has_the_numbers_it_would_have_had(mixed, split, phase):
+    middle = [c for c in mixed.checkpoints if c.phase == phase]
+    checkpoint = next(c for c in middle if c.step >= 9)
+    resumed = train(poison(split, 2), *MIXED, resume=checkpoint, augment=True)
+    rows = [r for r in mixed.rows if (r["phase"], r["step"]) > (checkpoint.phase, checkpoint.step)]
+    assert_same(resumed, Record(rows, mixed.results[phase:]))
+    for one, other in zip(resumed.results, mixed.results[phase:], strict=True):
+        for key in ("best_step", "best_loss", "lost_segments"):
+            assert one.summary[key] == other.summary[key]
+
+
+def test_a_checkpoint_is_of_its_own_step_whenever_it_is_taken(split):
+    settings = replace(SETTINGS, validate_every=6)
+    events = [
+        e for e in fit(new_model(SMALL, 0, "float64"), [ADAM], [split], settings) if isinstance(e, Progress)
+    ]
+    late = events[0].checkpoint()
+    assert late.step == events[0].step == 6
+    resumed = train(split, ADAM, resume=late, validate_every=6)
+    assert resumed.rows == [row for e in events[1:] for row in e.rows]
+
+
+def test_bfgs_uses_all_segments_and_its_loss_never_rises(mixed, split):
+    rows = [row for row in mixed.rows if row["phase"] == 1]
+    losses = [row["loss"] for row in rows]
+    assert np.all(np.diff(losses) <= 0) and losses[-1] < losses[0]
+    assert {row["lost"] for row in rows} == {2}
+    summary = mixed.results[1].summary
+    assert summary["batch_size"] == summary["segments"] == len(split.train)
+    assert summary["lost_segments"] == 2
+
+
+def test_lost_segments_are_counted_and_the_run_goes_on(mixed):
+    rows = [row for row in mixed.rows if row["phase"] == 0]
+    assert [row["step"] for row in rows] == list(range(1, 25))
+    lost = [row["lost"] for row in rows]
+    assert set(lost) <= {0, 1, 2} and max(lost) > 0 and min(lost) == 0
+    assert mixed.results[0].summary["lost_segments"] == sum(lost)
+    assert all(np.isfinite(row["loss"]) for row in rows)
+
+
+def test_a_segment_that_is_always_lost_does_not_stop_the_others(split):
+    rows = train(poison(split, 1), replace(ADAM, steps=20), batch_size=-1).rows
+    assert [row["lost"] for row in rows] == [1] * 20
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+
+
+def test_a_run_that_keeps_losing_most_segments_fails_and_says_why(split):
+    bad = poison(split, len(split.train) - 3)
+    with pytest.raises(
+        TrainingFailed, match="over half of the segments were lost 100 steps in a row"
+    ) as error:
+        train(bad, replace(ADAM, steps=300), batch_size=-1)
+    assert error.value.kind == "lost_segments"
+    assert "up to step 100 of phase 0 (41 of 44" in str(error.value)
+
+
+def test_a_full_batch_phase_that_starts_with_most_segments_lost_fails(split):
+    for count in (len(split.train) - 3, len(split.train)):
+        with pytest.raises(TrainingFailed) as error:
+            train(poison(split, count), MIXED[1], augment=True)
+        assert error.value.kind == "lost_segments"
+
+
+def test_steps_over_several_samples_need_equal_spacing(split):
+    squeezed = replace(split.validation, times=split.validation.times**1.1)
+    with pytest.raises(KeplearnError, match="stride 3 needs samples equally spaced"):
+        train(replace(split, validation=squeezed), ADAM)
+
+
+# What a step is made of.
+
+
+@pytest.fixture
+def _x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+def problem(**changes: Any) -> Problem:
+    usual = Problem(SMALL, Grid(LENGTH, 3), "grid", "percent_error", (), "adam", "float64")
+    return replace(usual, **changes)
+
+
+def constants(dtype: str = "float64") -> Constants:
+    one, rtol, atol = (jnp.asarray(x, dtype) for x in (1.0, 1e-6, 1e-8))
+    return Constants(one, {}, rtol, atol)
+
+
+def batch(segments: Segments) -> Batch:
+    return Batch(jnp.asarray(segments.states), jnp.asarray(segments.times), jnp.ones(len(segments)))
+
+
+@pytest.mark.usefixtures("_x64")
+@pytest.mark.parametrize("integrator", ["grid", "adaptive"])
+def test_the_gradient_of_a_batch_with_a_poisoned_segment_is_that_without_it(split, integrator):
+    task = problem(integrator=integrator)
+    flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
+    few = replace(split, train=split.train.take(np.arange(4)))
+    value = jax.jit(lambda x, b: jax.value_and_grad(lambda x: objective(task, x, b, constants())[0])(x))
+    poisoned = batch(few.train)
+    poisoned = poisoned._replace(states=poisoned.states.at[0, 0, 0].set(jnp.nan))
+    assert not np.isfinite(value(flat, poisoned)[1]).all()
+    mended = jax.jit(lambda x, b: without_lost(task, x, b, constants()))(flat, poisoned)
+    np.testing.assert_array_equal(mended.keep, [0, 1, 1, 1])
+    clean = value(flat, batch(few.train))[1], value(flat, mended)
+    # Three of the four: the clean batch's gradient without its first segment's share.
+    alone = value(flat, batch(few.train.take(np.zeros(4, int))))[1]
+    np.testing.assert_allclose(clean[1][1], (4 * clean[0] - alone) / 3, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.usefixtures("_x64")
+def test_validation_that_loses_every_segment_is_no_number(split):
+    flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
+    measure = jax.jit(lambda b: validation(problem(), flat, b, constants()))
+    loss, parts, lost = measure(batch(poison(split, len(split.train)).train))
+    assert np.isnan(loss) and np.isnan(parts["percent_error"]) and lost == len(split.train)
+    loss, _, lost = measure(batch(poison(split, 3).train))
+    assert np.isfinite(loss) and lost == 3
+
+
+@pytest.mark.usefixtures("_x64")
+@pytest.mark.parametrize("planar", [True, False])
+def test_rotated_orbits_obey_the_same_law(split, planar):
+    data = batch(split.train)
+    turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
+    turned = loop._rotate(data, turn)
+    straight, rotated = (grid_error(b, Grid(LENGTH, 1), True) for b in (data, turned))
+    assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
+    assert np.abs(turned.states - data.states).max() > 0.1
+    np.testing.assert_allclose(
+        np.linalg.norm(turned.states[:, :3], axis=1), np.linalg.norm(data.states[:, :3], axis=1), rtol=1e-13
+    )
+    if planar:
+        np.testing.assert_array_equal(np.asarray(turned.states)[:, [2, 5]], 0.0)
+
+
+def test_adaptive_and_grid_training_end_at_the_same_loss(plain, split):
+    adaptive = train(split, replace(ADAM, integrator="adaptive"))
+    assert adaptive.rows[-1]["loss"] == pytest.approx(plain.rows[-1]["loss"], rel=0.2)
+    assert adaptive.rows[0]["loss"] == pytest.approx(plain.rows[0]["loss"], rel=1e-3)
+
+
+def strong_float64(jaxpr) -> Iterator[Any]:
+    """Equations of a jaxpr and all in it that make float64 arrays (weak scalars of Python aside)."""
+    for equation in jaxpr.eqns:
+        for out in equation.outvars:
+            if getattr(out.aval, "dtype", None) == np.float64 and not out.aval.weak_type:
+                yield equation
+        inner = jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")
+        )
+        for parameter in inner:
+            if hasattr(parameter, "eqns") or hasattr(parameter, "jaxpr"):
+                yield from strong_float64(getattr(parameter, "jaxpr", parameter))
+
+
+@pytest.mark.parametrize(
+    ("integrator", "head"), [("grid", "mlp_4D_signed"), ("adaptive", "mlp_4D_signed"), ("grid", "mlp_simple")]
+)
+def test_a_float32_step_has_no_float64_in_it(split, integrator, head):
+    settings = replace(SETTINGS, dtype="float32", augment=True)
+    model = new_model(replace(SMALL, output_layer=head), 0, "float32")
+    runner = loop._PhaseRunner(0, replace(ADAM, integrator=integrator), split, settings, model)
+    with jax.enable_x64(True):
+        carry = runner.begin(ravel_pytree(model.parameters)[0])
+        integers = (np.int32(8), np.int32(0), np.bool_(True))
+        arguments = (carry, runner.data, runner.held, runner.orders(0, 8), *integers, runner.constants)
+        jaxpr = jax.make_jaxpr(loop._chunk, static_argnums=0)(runner.problem, *arguments)
+    found = [str(equation) for equation in strong_float64(jaxpr.jaxpr)]
+    assert found == []
