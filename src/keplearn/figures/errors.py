@@ -26,6 +26,9 @@ QUANTITIES = {
 }
 """What `orbit_errors` can show, and what its axis then says."""
 
+# Longer labels than this do not fit twice below a figure of the house's width.
+_LEGEND_LETTERS = 40
+
 
 @style.styled
 def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
@@ -184,7 +187,9 @@ def orbit_errors(
         span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
         span.set_label("training radii (hollow: the orbit leaves them)")
         handles.append(span)
-    figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(handles) < 3 else 2)
+    widest = max(len(str(handle.get_label())) for handle in handles)
+    columns = 2 if len(handles) > 2 and widest <= _LEGEND_LETTERS else 1
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     if title:
         figure.suptitle(title)
     return figure
