@@ -92,7 +92,7 @@ def test_any_override(value, key):
     runs_or_refusal(lambda: runs_from_dict({"data": {"dataset_name": "simple_TBP_3"}}, [f"{key}={value}"]))
 
 
-@pytest.mark.parametrize("name", ["first", "segment_lengths", "demo"])
+@pytest.mark.parametrize("name", ["first", "segment_lengths", "best_recipe"])
 def test_every_line_of_a_shipped_file_can_go_missing(name):
     lines = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     for number in range(len(lines)):

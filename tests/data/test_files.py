@@ -58,7 +58,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(xarray.Dataset, "to_netcdf", fail)
-    with pytest.raises(KeplearnError, match="cannot write the dataset: disk full"):
+    with pytest.raises(KeplearnError, match="cannot be written: disk full"):
         save_dataset(load_dataset("simple_TBP_2"), saved)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["mine.nc"]
