@@ -53,9 +53,8 @@ def test_the_periapsis_is_where_the_true_acceleration_is_greatest(planar):
 
 def test_where_a_prediction_has_diverged_is_shaded(diverged):
     figure = acceleration(diverged, 2)
-    shades: list[Any] = [
-        patch for axes in figure.axes for patch in axes.patches if patch.get_gid() == "diverged"
-    ]
+    patches: list[Any] = [patch for axes in figure.axes for patch in axes.patches]
+    shades = [patch for patch in patches if patch.get_gid() == "diverged"]
     assert len(shades) == 2
     np.testing.assert_allclose([shades[0].get_x(), shades[0].get_width()], [199, 160])
     assert not [p for axes in acceleration(diverged, 1).axes for p in axes.patches]

