@@ -14,7 +14,9 @@ from keplearn.experiment import train_run
 def short_runs(tmp_path_factory):
     """The three recipes with twenty steps a phase, on one test orbit."""
     runs = tmp_path_factory.mktemp("runs")
-    configs = load_config(keplearn.demo.CONFIG, ["steps_strategy=20", "data.test=[complex_TBP_planar_1_test]"])
+    configs = load_config(
+        keplearn.demo.CONFIG, ["steps_strategy=20", "data.test=[complex_TBP_planar_1_test]"]
+    )
     return [train_run(config, runs) for config in configs]
 
 
@@ -22,7 +24,11 @@ def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_ru
     said = []
     titles, rows = keplearn.demo.demo_table(keplearn.demo.score_demo(short_runs, said.append))
     assert titles == ["", "(a) mean", "(a) field", "(b) mean", "(b) field", "(c) mean", "(c) field"]
-    assert [row[0] for row in rows] == ["complex_TBP_planar_1_test", "satellites", "  the two-body law itself"]
+    assert [row[0] for row in rows] == [
+        "complex_TBP_planar_1_test",
+        "satellites",
+        "  the two-body law itself",
+    ]
     # The law's own distance from real satellites does not depend on the model beside it.
     assert rows[-1][1:3] == rows[-1][3:5] == rows[-1][5:7]
     assert 0.01 < float(rows[-1][2]) < 0.2
