@@ -18,9 +18,10 @@ OrbitElements = Float64[np.ndarray, "orbit 6"]
 
 # JAX, the run's dtype, canonical units.
 State = Float[Array, "6"]
-Vector = Float[Array, "3"]
-Features = Float[Array, "feature"]
+Vector = Float[Array, "3 *batch"]
+Features = Float[Array, "feature *batch"]
 Scalar = Float[Array, ""]
+Scalars = Float[Array, "*batch"]
 
 # Either of the two: for formulas that work on both (the dynamical systems).
 AnyStates = StateArray | Float[Array, "*batch 6"]

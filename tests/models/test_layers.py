@@ -401,3 +401,27 @@ def test_a_seed_means_the_same_network_in_both_precisions():
         assert not np.array_equal(b, c)
         assert np.abs(b).max() <= 1 / np.sqrt(b.shape[1])
     assert single.astype("float64").parameters.weights[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("output_layer", sorted(OUTPUT_LAYERS))
+@pytest.mark.parametrize("feature_layer", ["sph_4D_rinv_vel_harmonics", "fourier", "radial_transverse"])
+def test_a_batch_is_its_states_one_by_one(feature_layer, output_layer):
+    """Layers go along the first axis: what they make of (3, batch) is what ``vmap`` makes of each state."""
+    if OUTPUT_LAYERS[output_layer].position_features_only:
+        feature_layer = "fourier"
+    model = new_model(Architecture(feature_layer, output_layer, 5, 2, "prelu", "tanh", True), 1, "float64")
+    with jax.enable_x64(True):
+        r, v = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 7)))
+        for whole, single in zip(
+            model.derivative(r, v), jax.vmap(model.derivative, in_axes=-1, out_axes=-1)(r, v), strict=True
+        ):
+            np.testing.assert_allclose(whole, single, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted(FEATURE_LAYERS))
+def test_features_of_a_batch_are_those_of_its_states(name):
+    with jax.enable_x64(True):
+        r, v = jnp.asarray(np.random.default_rng(1).standard_normal((2, 3, 7)))
+        function = FEATURE_LAYERS[name].function
+        single = jax.vmap(lambda r, v: function(r, v, LayerSettings()), in_axes=-1, out_axes=-1)(r, v)
+        np.testing.assert_allclose(function(r, v, LayerSettings()), single, rtol=1e-13)

@@ -1,7 +1,8 @@
 """Feature layers: what the network sees of a state. Adding one is adding one function here.
 
-A feature layer maps one position r and velocity v (canonical units; batched by ``vmap``) and the layer
-settings to a vector of features. The decorator's words are facts about it that the acceptance tests check.
+A feature layer maps a position r and velocity v (canonical units) and the layer settings to a vector of features.
+Everything goes along the first axis, so that what is written for one state (3,) takes a batch (3, batch) as it
+stands. The decorator's words are facts about the layer that the acceptance tests check.
 """
 
 from collections.abc import Callable
@@ -48,7 +49,9 @@ def feature_layer(*, uses_velocity: bool, rotation_invariant: bool = False):
 
 
 def _join(*parts: Array) -> Features:
-    return jnp.concatenate([jnp.atleast_1d(part) for part in parts])
+    """Join scalars and at least one vector, of one state or of a batch."""
+    rank = max(part.ndim for part in parts)
+    return jnp.concatenate([part if part.ndim == rank else part[None] for part in parts])
 
 
 @feature_layer(uses_velocity=True)
@@ -105,13 +108,13 @@ def sph_4D_rinv_speed(r: Vector, v: Vector, settings: LayerSettings) -> Features
 @feature_layer(uses_velocity=True, rotation_invariant=True)
 def radial_transverse(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r, v_r = r̂·v, v_t = |r̂×v| (3): no direction, for heads in a local frame."""
-    return _join(jnp.log(norm(r)), *_radial_transverse(r, v))
+    return jnp.stack([jnp.log(norm(r)), *_radial_transverse(r, v)])
 
 
 @feature_layer(uses_velocity=False, rotation_invariant=True)
 def log_radius(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r (1): no direction, for heads in a local frame."""
-    return _join(jnp.log(norm(r)))
+    return jnp.log(norm(r))[None]
 
 
 @feature_layer(uses_velocity=True)
@@ -135,7 +138,7 @@ def fourier(r: Vector, v: Vector, settings: LayerSettings) -> Features:
 def _radial_transverse(r: Vector, v: Vector) -> tuple[Array, Array]:
     """v_r = r̂·v and v_t = |r̂×v|."""
     radial = unit(r)
-    return jnp.sum(radial * v), norm(angular_momentum(radial, v))
+    return jnp.sum(radial * v, axis=0), norm(angular_momentum(radial, v))
 
 
 def spherical_harmonics(u: Vector, degree: int) -> Features:

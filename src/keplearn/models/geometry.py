@@ -1,8 +1,11 @@
-"""Norms, unit vectors and the local orbital frame, finite in value and gradient everywhere."""
+"""Norms, unit vectors and the local orbital frame, finite in value and gradient everywhere.
+
+All along the first axis: one vector (3,), or a batch (3, batch).
+"""
 
 import jax.numpy as jnp
 
-from keplearn.shapes import Scalar, Vector
+from keplearn.shapes import Scalars, Vector
 
 # Below this length (canonical units) a vector's norm is held at it: no orbit comes near, a bad network may.
 SMALL = 1e-6
@@ -10,9 +13,9 @@ SMALL = 1e-6
 EPSILON = 1e-8
 
 
-def norm(x: Vector, floor: float = SMALL) -> Scalar:
+def norm(x: Vector, floor: float = SMALL) -> Scalars:
     """Return max(|x|, floor), with gradient zero where the floor holds."""
-    return jnp.sqrt(jnp.maximum(jnp.sum(x * x), floor * floor))
+    return jnp.sqrt(jnp.maximum(jnp.sum(x * x, axis=0), floor * floor))
 
 
 def unit(x: Vector) -> Vector:
@@ -33,8 +36,8 @@ def angular_momentum(r: Vector, v: Vector) -> Vector:
 def rtn_frame(r: Vector, v: Vector) -> tuple[Vector, Vector, Vector]:
     """Return R̂ = r̂, T̂ = N̂ × R̂ and N̂ = (r × v)/|r × v|, ẑ where r × v vanishes (SPEC 2)."""
     h = angular_momentum(r, v)
-    radial_motion = jnp.sum(h * h) < SMALL**2
-    z_axis = jnp.array([0.0, 0.0, 1.0], r.dtype)
+    radial_motion = jnp.sum(h * h, axis=0) < SMALL**2
+    z_axis = jnp.stack([jnp.zeros_like(r[0]), jnp.zeros_like(r[0]), jnp.ones_like(r[0])])
     normal = jnp.where(radial_motion, z_axis, h / norm(h))
     radial = unit(r)
     return radial, angular_momentum(normal, radial), normal

@@ -74,24 +74,24 @@ class NeuralODE(eqx.Module):
     architecture: Architecture = eqx.field(static=True)
     units: Units | None = eqx.field(static=True, default=None)
 
-    def network(self, r: Vector, v: Vector) -> Float[Array, "output"]:
+    def network(self, r: Vector, v: Vector) -> Float[Array, "output *batch"]:
         """Return the MLP's outputs at a position and velocity."""
         features = self.architecture.features.function(r, v, self.architecture.settings)
         return mlp(self.architecture, self.parameters, features)
 
     def derivative(self, r: Vector, v: Vector) -> tuple[Vector, Vector]:
-        """Return dr/dt and dv/dt (3,) each."""
+        """Return dr/dt and dv/dt, (3,) each, or (3, batch) as given."""
         layer = self.architecture.outputs
         values = HeadValues(self.parameters.log_scale, self.max_acceleration)
         output = layer.function(r, v, self.network, values)
         drift, acceleration = (output[:3], output[3:]) if layer.whole_state else (v, output)
         if self.architecture.planar_constraint:
-            plane = jnp.array([1, 1, 0], acceleration.dtype)
+            plane = jnp.array([1, 1, 0], acceleration.dtype).reshape(3, *[1] * (acceleration.ndim - 1))
             drift, acceleration = drift * plane, acceleration * plane
         return drift, acceleration
 
     def acceleration(self, r: Vector, v: Vector) -> Vector:
-        """Return a_θ (3,)."""
+        """Return a_θ, (3,) or (3, batch) as given."""
         return self.derivative(r, v)[1]
 
     def __call__(self, t: Any, y: State, args: Any = None) -> State:
@@ -109,23 +109,27 @@ class NeuralODE(eqx.Module):
 
 
 def mlp(
-    architecture: Architecture, parameters: Parameters, features: Float[Array, "feature"]
-) -> Float[Array, "output"]:
+    architecture: Architecture, parameters: Parameters, features: Float[Array, "feature *batch"]
+) -> Float[Array, "output *batch"]:
     """Apply the dense layers: activation between them, ``final_activation`` after the last."""
     activation = ACTIVATIONS[architecture.activation]
     x = features
-    layers = zip(parameters.weights[:-1], parameters.biases[:-1], parameters.slopes[:-1], strict=True)
-    for weight, bias, slope in layers:
-        x = activation(_product(weight, x) + bias, slope)
-    x = _product(parameters.weights[-1], x) + parameters.biases[-1]
+    layers = list(zip(parameters.weights, parameters.biases, parameters.slopes, strict=True))
+    for weight, bias, slope in layers[:-1]:
+        x = activation(_dense(weight, bias, x), slope)
+    weight, bias, slope = layers[-1]
+    x = _dense(weight, bias, x)
     if architecture.final_activation is not None:
-        x = ACTIVATIONS[architecture.final_activation](x, parameters.slopes[-1])
+        x = ACTIVATIONS[architecture.final_activation](x, slope)
     return x
 
 
-def _product(weight: Float[Array, "out in"], x: Float[Array, "in"]) -> Float[Array, "out"]:
+def _dense(
+    weight: Float[Array, "out in"], bias: Float[Array, "out"], x: Float[Array, "in *batch"]
+) -> Float[Array, "out *batch"]:
     # A GPU would otherwise round float32 products to 10 bits.
-    return jnp.matmul(weight, x, precision=jax.lax.Precision.HIGHEST)
+    product = jnp.matmul(weight, x, precision=jax.lax.Precision.HIGHEST)
+    return product + (bias if x.ndim == 1 else bias[:, None])
 
 
 def new_model(

@@ -2,7 +2,8 @@
 
 Most take four outputs, m and d, and make M(m) · D(d) from a table of magnitude maps M and direction maps D. A
 head sees what it needs: the state, the network as a function of the state, its own trained parameters and
-constants of the data.
+constants of the data. Everything goes along the first axis, so that what is written for one state (3,) takes a
+batch (3, batch) as it stands.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from keplearn.models.geometry import EPSILON, direction, rtn_frame
-from keplearn.shapes import Scalar, Vector
+from keplearn.shapes import Scalar, Scalars, Vector
 
-Network = Callable[[Vector, Vector], Float[Array, "output"]]
+Network = Callable[[Vector, Vector], Float[Array, "output *batch"]]
 
 
 class HeadValues(NamedTuple):
@@ -26,7 +27,7 @@ class HeadValues(NamedTuple):
     max_acceleration: Scalar
 
 
-Head = Callable[[Vector, Vector, Network, HeadValues], Float[Array, "3_or_6"]]
+Head = Callable[[Vector, Vector, Network, HeadValues], Float[Array, "3_or_6 *batch"]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class OutputLayer:
     rotation_equivariant: bool = False
 
 
-MAGNITUDES: dict[str, Callable[[Scalar, HeadValues], Scalar]] = {
+MAGNITUDES: dict[str, Callable[[Scalars, HeadValues], Scalars]] = {
     "m": lambda m, values: m,
     "|m|": lambda m, values: jnp.abs(m),
     "s|m|": lambda m, values: jnp.exp(values.log_scale) * jnp.abs(m),
@@ -112,7 +113,7 @@ def output_layer(size: int, **facts: bool):
 
 
 @output_layer(size=6, whole_state=True)
-def mlp_simple(r: Vector, v: Vector, network: Network, values: HeadValues) -> Float[Array, "6"]:
+def mlp_simple(r: Vector, v: Vector, network: Network, values: HeadValues) -> Float[Array, "6 *batch"]:
     """Return the whole of dy/dt as the network emits it: its r' need not be v."""
     return network(r, v)
 
@@ -139,7 +140,8 @@ def mlp_rtn_logmag_unit_exp(r: Vector, v: Vector, network: Network, values: Head
 @output_layer(size=1, position_features_only=True, rotation_equivariant=True)
 def potential(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
     """Return -∇U of the network's one output as a function of position: a conservative field."""
-    return -jax.grad(lambda x: network(x, v)[0])(r)
+    # The sum over a batch: a state's output depends on no other.
+    return -jax.grad(lambda x: jnp.sum(network(x, v)[0]))(r)
 
 
 def _from_rtn(r: Vector, v: Vector, components: Vector) -> Vector:

@@ -129,10 +129,11 @@ def _take(problem: Problem, data: Batch, orders: _Orders, i: Array) -> Batch:
     batch = data
     if orders.indices is not None:
         chosen = orders.indices[i]
-        batch = jax.tree.map(lambda x: jnp.take(x, chosen, axis=-1), data)
-    if orders.rotations is None:
-        return batch
-    return _rotate(batch, orders.rotations[i])
+        batch = jax.tree.map(lambda x: jnp.take(x, chosen, axis=-1, mode="clip"), data)
+    if orders.rotations is not None:
+        batch = _rotate(batch, orders.rotations[i])
+    # Without the barrier XLA gathers again wherever the batch is read.
+    return jax.lax.optimization_barrier(batch)
 
 
 def _rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:

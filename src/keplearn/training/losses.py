@@ -127,8 +127,8 @@ def total_loss(
 
 
 def _at_samples(function: Callable) -> Callable:
-    """Batch a function of one position and velocity over arrays (sample, 3, segment)."""
-    return jax.vmap(jax.vmap(function, in_axes=-1, out_axes=-1))
+    """Make a function of positions and velocities (3, segment) take arrays (sample, 3, segment)."""
+    return jax.vmap(function)
 
 
 def _size(x: Float[Array, "sample component segment"]) -> Float[Array, "sample segment"]:

@@ -72,9 +72,13 @@ def solve(
     if problem.architecture.outputs.whole_state:
         fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, problem.grid), in_axes=-1, out_axes=-1)
         return fixed(initial, batch.times)[1:]
-    acceleration = jax.vmap(model.acceleration, in_axes=-1, out_axes=-1)
     return grid_solve(
-        acceleration, initial[:3], initial[3:], batch.times, problem.grid, problem.architecture.uses_velocity
+        model.acceleration,
+        initial[:3],
+        initial[3:],
+        batch.times,
+        problem.grid,
+        problem.architecture.uses_velocity,
     )
 
 
