@@ -19,15 +19,18 @@ def choose_device(device: Device) -> str:
     """
     import jax
 
-    if device != "auto":
-        jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda,rocm"}[device])
+    # JAX takes a GPU where there is one. Told to, it wants every kind of GPU to be there, CUDA and ROCm alike.
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
     try:
         found = jax.devices()[0].platform
     except RuntimeError as error:
         raise KeplearnError(
-            f"--device {device}: JAX finds no such device here ({str(error).splitlines()[0]}). "
-            "For an NVIDIA GPU: pip install 'jax[cuda13]'."
+            f"--device {device}: JAX finds no device that works ({str(error).splitlines()[0]}). "
+            "To compute without a GPU: --device cpu."
         ) from error
     if device == "gpu" and found == "cpu":
-        raise KeplearnError("--device gpu: JAX finds only the CPU here.")
+        raise KeplearnError(
+            "--device gpu: JAX finds only the CPU here. For an NVIDIA GPU: pip install 'jax[cuda13]'."
+        )
     return found
