@@ -24,6 +24,13 @@ def known_names() -> dict[str, tuple[str, ...]]:
     }
 
 
+def needs_position_features(output_layer: str) -> bool:
+    """Say whether an output layer is a function of the position alone."""
+    from keplearn.models.outputs import OUTPUT_LAYERS
+
+    return OUTPUT_LAYERS[output_layer].position_features_only
+
+
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
     from keplearn.models.features import FEATURE_LAYERS

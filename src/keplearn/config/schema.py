@@ -8,7 +8,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from keplearn.config import fields as f
-from keplearn.config.names import uses_velocity
+from keplearn.config.names import needs_position_features, uses_velocity
 from keplearn.errors import KeplearnError
 
 STRATEGIES = ("length_strategy", "lr_strategy", "steps_strategy", "segment_length_strategy")
@@ -118,10 +118,10 @@ class Parameters(BaseModel):
             raise f.Conflict(
                 "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
             )
-        if self.output_layer == "potential" and uses_velocity(self.feature_layer):
+        if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
             raise f.Conflict(
                 "output_layer",
-                "potential is a function of position alone, and feature_layer "
+                f"{self.output_layer} is a function of position alone, and feature_layer "
                 f"{self.feature_layer} uses velocity: choose sph_4D_rinv or sph_4D_logr",
             )
         return self
