@@ -32,6 +32,7 @@ from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import Run, RunWriter, open_run
 from keplearn.training.curriculum import Phase
 from keplearn.training.fit import Checkpoint, FitSettings, PhaseResult, Progress, fit
+from keplearn.training.losses import ADDITIVE_TERMS
 
 # What importing keplearn and its libraries has cost this process.
 IMPORT_SECONDS = round(time.perf_counter() - keplearn.STARTED, 3)
@@ -39,7 +40,7 @@ IMPORT_SECONDS = round(time.perf_counter() - keplearn.STARTED, 3)
 CHECKPOINT_SECONDS = 5.0
 
 _PACKAGES = ("keplearn", "jax", "jaxlib", "equinox", "diffrax", "optax", "optimistix", "numpy")
-_LOSS_WEIGHTS = ("mse_weight", "attraction_weight", "l1", "l2", "energy_drift", "sign_flip")
+_LOSS_WEIGHTS = ("mse_weight", "attraction_weight", *ADDITIVE_TERMS)
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 
