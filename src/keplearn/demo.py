@@ -1,7 +1,7 @@
 """The demo: three recipes trained on ten orbits, scored on unseen ones and on real satellites, and drawn."""
 
 from collections.abc import Callable, Sequence
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,7 @@ def demo_table(scores: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
             if key == "mean" and here[text]["diverged"]:
                 cells[k] += f" ({here[text]['diverged']} diverged)"
         rows.append([name, *cells])
-        if here[recipes[0]].get("floor_mean", nan) == here[recipes[0]].get("floor_mean"):
+        if isfinite(here[recipes[0]].get("floor_mean", nan)):
             rows.append(
                 ["  the two-body law itself", *(_percent(here[t][f"floor_{key}"]) for t, key in keys)]
             )

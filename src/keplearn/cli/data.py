@@ -1,6 +1,7 @@
 """``keplearn data``: look at datasets, make them, import them, and propagate real satellites."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -146,7 +147,7 @@ def _save(dataset: Any, path: Path) -> None:
 
 def _print_summary(content: dict[str, Any]) -> None:
     """The summary of a dataset as two columns."""
-    degrees = 180.0 / 3.141592653589793
+    degrees = math.degrees(1.0)
     rows = [
         ["problem", content["problem"] + (", planar" if content["planar"] else ", three-dimensional")],
         ["orbits", str(content["orbits"])],

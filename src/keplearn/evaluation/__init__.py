@@ -1,1 +1,1 @@
-"""evaluation"""
+"""Evaluation: models propagated along true orbits, errors by sample, summaries and tables of them."""
