@@ -178,4 +178,6 @@ def _lists(value: object) -> object:
         return {key: _lists(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
         return [_lists(v) for v in value]
-    return value.tolist() if hasattr(value, "tolist") else value  # type: ignore[union-attr]
+    # Known by its method: importing NumPy here would cost more than reading a config.
+    to_list = getattr(value, "tolist", None)
+    return value if to_list is None else to_list()

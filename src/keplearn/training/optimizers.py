@@ -76,8 +76,8 @@ class ScaledBFGS(optimistix.AbstractQuasiNewton):
     atol: float = 0.0
     norm: Callable = optimistix.max_norm
     use_inverse: bool = True
-    descent: optimistix.NewtonDescent = optimistix.NewtonDescent(linear_solver=lineax.Cholesky())  # pyright: ignore
-    search: optimistix.BacktrackingArmijo = optimistix.BacktrackingArmijo()  # pyright: ignore
+    descent: optimistix.NewtonDescent = optimistix.NewtonDescent(linear_solver=lineax.Cholesky())  # pyright: ignore[reportIncompatibleVariableOverride]
+    search: optimistix.BacktrackingArmijo = optimistix.BacktrackingArmijo()  # pyright: ignore[reportIncompatibleVariableOverride]
     verbose: Callable = staticmethod(lambda **kwargs: None)
 
     def init_hessian(self, y: Flat, f: Scalar, grad: Flat):
