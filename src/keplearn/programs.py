@@ -15,7 +15,8 @@ import pickle
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -66,12 +67,25 @@ def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) ->
     program = _read(name) if name else None
     source = "disk" if program is not None else "compiled"
     if program is None:
-        program = jax.jit(function, static_argnums=0).lower(static, *arguments).compile()
+        with _own_settings():
+            program = jax.jit(function, static_argnums=0).lower(static, *arguments).compile()
         if name:
             _write(name, program)
     counts[source] += 1
     _programs[key] = program
     return Compiled(program, time.perf_counter() - started, source)
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Compile the same program whatever the process has set JAX to."""
+    with (
+        # A GPU would otherwise round the float32 products of any matrices to 10 bits.
+        jax.default_matmul_precision("highest"),
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
+        yield
 
 
 @cache
