@@ -163,7 +163,7 @@ class RunWriter:
         checkpoint = self.read_checkpoint() if resume else None
         previous = Run(self.path).record if checkpoint else {}
         if checkpoint is None:
-            self._clear()
+            (self.path / "checkpoint.npz").unlink(missing_ok=True)
         self.record = {
             "format": 1,
             "run_id": self.config.run_id,
@@ -181,15 +181,18 @@ class RunWriter:
             "pid": os.getpid(),
             **facts,
         }
+        # Before anything else goes: a finished run whose model is gone would be skipped for ever.
+        self.write()
+        if checkpoint is None:
+            self._clear()
         self._truncate_metrics(checkpoint)
         self._metrics = (self.path / "metrics.jsonl").open("a", buffering=1, encoding="utf-8")
-        self.write()
         return checkpoint
 
     def _clear(self) -> None:
         """Remove what an earlier training of this run left, its scores included; the log is kept."""
         for file in self.path.glob("*"):
-            if file.is_file() and file.name not in ("lock", "log.txt"):
+            if file.is_file() and file.name not in ("lock", "log.txt", "run.json"):
                 file.unlink()
         for file in (self.path / "evaluations").glob("*"):
             file.unlink()
