@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STATES = ("running", "finished", "failed", "interrupted")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
+LOCK_TRIES = 10
 
 
 def directory_name(text: str, what: str) -> str:
@@ -147,12 +148,23 @@ class RunWriter:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take_lock()
         except BlockingIOError:
+            self._lock.close()
             raise KeplearnError(f"{self.path}: another process is training this run.") from None
         except OSError as error:
             raise KeplearnError(f"{self.path}: cannot be written: {error.strerror}") from error
         return self
+
+    def _take_lock(self) -> None:
+        """Take the lock, or raise BlockingIOError if somebody keeps it."""
+        for _ in range(LOCK_TRIES - 1):
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                # A reader that asks whether the run's writer lives holds the lock for an instant.
+                time.sleep(0.02)
+        return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def __exit__(self, *exc: object) -> None:
         """Let the directory go; the lock file stays, since removing it could let two writers in."""
