@@ -95,10 +95,15 @@ def train_run(
     """
     say = say or (lambda text: None)
     writer = RunWriter(Path(runs), config)
-    if not again and (writer.path / "run.json").exists() and Run(writer.path).state == "finished":
-        say(f"{config.group}/{config.run_id} is finished: skipped (--again trains it again)")
+    skipped = f"{config.group}/{config.run_id} is finished: skipped (--again trains it again)"
+    if not again and _is_finished(writer.path):
+        say(skipped)
         return Run(writer.path)
     with writer:
+        # Another process may have finished it since; to start now would remove what it has written.
+        if not again and _is_finished(writer.path):
+            say(skipped)
+            return Run(writer.path)
         checkpoint = writer.start(_machine_facts(), resume=not again)
         if checkpoint is not None:
             say(f"goes on from step {checkpoint.step} of phase {checkpoint.phase}")
@@ -113,6 +118,10 @@ def train_run(
             trained_summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
             writer.end("finished", summary=plan.facts | trained_summary, scores=scores)
     return Run(writer.path)
+
+
+def _is_finished(path: Path) -> bool:
+    return (path / "run.json").exists() and Run(path).state == "finished"
 
 
 @contextmanager
