@@ -221,8 +221,9 @@ def _train(
     try:
         for event in fit(plan.model, plan.phases, plan.splits, plan.settings, resume):
             if isinstance(event, Progress):
-                last = event
+                # The rows first: an interrupt's checkpoint must not be ahead of the metrics.
                 writer.rows(event.rows)
+                last = event
                 done = int(before[event.phase]) + event.step
                 if on_progress is not None:
                     rate = len(event.rows) / max(event.seconds, 1e-9)
