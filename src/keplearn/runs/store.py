@@ -274,7 +274,7 @@ class RunWriter:
                 (self.path / name).unlink(missing_ok=True)
 
 
-def find_runs(runs: Path, group: str | None = None, state: str | None = None) -> list[Run]:
+def find_runs(runs: str | Path, group: str | None = None, state: str | None = None) -> list[Run]:
     """Return the runs of a directory, by group and state, the oldest first; damaged ones raise.
 
     Raises
@@ -282,6 +282,7 @@ def find_runs(runs: Path, group: str | None = None, state: str | None = None) ->
     KeplearnError
         If the group is no plain name, or there is none.
     """
+    runs = Path(runs)
     if state is not None and state not in STATES:
         raise KeplearnError(f"no state {state!r}: {', '.join(STATES)}.{nearest(state, STATES)}")
     groups = [runs / directory_name(group, "group")] if group is not None else sorted(_directories(runs))
@@ -293,7 +294,7 @@ def find_runs(runs: Path, group: str | None = None, state: str | None = None) ->
     return sorted(found, key=lambda run: (run.group, run.record["started"], run.run_id))
 
 
-def open_run(runs: Path, reference: str) -> Run:
+def open_run(runs: str | Path, reference: str) -> Run:
     """Open a run by its id, a unique beginning of it, or ``group/id``.
 
     Raises
@@ -301,6 +302,7 @@ def open_run(runs: Path, reference: str) -> Run:
     KeplearnError
         If there is none, or several, or the reference is not made of plain names.
     """
+    runs = Path(runs)
     group, _, run_id = reference.rpartition("/")
     directory_name(run_id, "run id")
     if group:
