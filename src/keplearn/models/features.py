@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from keplearn.models.geometry import angular_momentum, norm, unit
+from keplearn.models.geometry import cross, norm, unit
 from keplearn.shapes import Features, Vector
 
 
@@ -94,7 +94,7 @@ def sph_4D_logr_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
 def sph_4D_rinv_rtn(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, v_r = r̂·v, v_t = |r̂×v|, h = |r×v| (7)."""
     radial, transverse = _radial_transverse(r, v)
-    return _join(1 / norm(r), unit(r), radial, transverse, norm(angular_momentum(r, v)))
+    return _join(1 / norm(r), unit(r), radial, transverse, norm(cross(r, v)))
 
 
 @feature_layer(uses_velocity=True)
@@ -138,7 +138,7 @@ def fourier(r: Vector, v: Vector, settings: LayerSettings) -> Features:
 def _radial_transverse(r: Vector, v: Vector) -> tuple[Array, Array]:
     """v_r = r̂·v and v_t = |r̂×v|."""
     radial = unit(r)
-    return jnp.sum(radial * v, axis=0), norm(angular_momentum(radial, v))
+    return jnp.sum(radial * v, axis=0), norm(cross(radial, v))
 
 
 def spherical_harmonics(u: Vector, degree: int) -> Features:

@@ -28,16 +28,16 @@ def direction(d: Vector) -> Vector:
     return d / (norm(d, EPSILON) + EPSILON)
 
 
-def angular_momentum(r: Vector, v: Vector) -> Vector:
-    """Return r × v."""
-    return jnp.stack([r[1] * v[2] - r[2] * v[1], r[2] * v[0] - r[0] * v[2], r[0] * v[1] - r[1] * v[0]])
+def cross(a: Vector, b: Vector) -> Vector:
+    """Return a × b."""
+    return jnp.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def rtn_frame(r: Vector, v: Vector) -> tuple[Vector, Vector, Vector]:
     """Return R̂ = r̂, T̂ = N̂ × R̂ and N̂ = (r × v)/|r × v|, ẑ where r × v vanishes (SPEC 2)."""
-    h = angular_momentum(r, v)
+    h = cross(r, v)
     radial_motion = jnp.sum(h * h, axis=0) < SMALL**2
     z_axis = jnp.stack([jnp.zeros_like(r[0]), jnp.zeros_like(r[0]), jnp.ones_like(r[0])])
     normal = jnp.where(radial_motion, z_axis, h / norm(h))
     radial = unit(r)
-    return radial, angular_momentum(normal, radial), normal
+    return radial, cross(normal, radial), normal
