@@ -42,9 +42,14 @@ def save_dataset(dataset: OrbitDataset, path: str | Path) -> Path:
     path = Path(path)
     content = dataset.to_xarray()
     content.attrs = {"format": _MARK, **content.attrs}
+    write_netcdf(content, path)
+    return path
+
+
+def write_netcdf(content: "xarray.Dataset", path: str | Path) -> None:
+    """Write a netCDF-4 file whole or not at all."""
     with replacing(path) as temporary:
         content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
-    return path
 
 
 def open_netcdf(path: Path) -> "xarray.Dataset":
@@ -52,7 +57,7 @@ def open_netcdf(path: Path) -> "xarray.Dataset":
     import xarray
 
     if not path.is_file():
-        raise KeplearnError(f"{path}: no such file. A dataset is a file that ends in .nc, or a name.")
+        raise KeplearnError(f"{path}: no such file.")
     try:
         with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
             return content.load()
@@ -73,6 +78,8 @@ def read_dataset(path: Path) -> OrbitDataset:
         Naming the file and what is wrong with it: truncated, foreign, variables or attributes missing, other
         units or dimensions than ours, values that break the dataset's contract, another content hash.
     """
+    if not path.is_file():
+        raise KeplearnError(f"{path}: no such file. A dataset is a file that ends in .nc, or a name.")
     content = open_netcdf(path)
     if content.attrs.get("format") != _MARK:
         raise KeplearnError(

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.subject import model_hash
-from keplearn.files import replacing
 from keplearn.models.neural_ode import NeuralODE
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def save_evaluation(evaluation: "xarray.Dataset", path: str | Path) -> None:
     KeplearnError
         If the file cannot be written.
     """
-    with replacing(path) as temporary:
-        evaluation.assign_attrs(format=_MARK).to_netcdf(temporary, engine="h5netcdf", format="NETCDF4")
+    write_netcdf(evaluation.assign_attrs(format=_MARK), path)
 
 
 def load_evaluation(path: str | Path) -> "xarray.Dataset":
@@ -37,18 +36,8 @@ def load_evaluation(path: str | Path) -> "xarray.Dataset":
     KeplearnError
         If the file is missing, damaged or none of ours.
     """
-    import xarray
-
     path = Path(path)
-    if not path.is_file():
-        raise KeplearnError(f"{path}: no such file.")
-    try:
-        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as content:
-            evaluation = content.load()
-    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
-        raise KeplearnError(
-            f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
-        ) from error
+    evaluation = open_netcdf(path)
     if evaluation.attrs.pop("format", None) != _MARK:
         raise KeplearnError(f"{path}: not an evaluation of keplearn.")
     return evaluation
