@@ -179,20 +179,27 @@ def orbit_errors(
     panels[-2].set_xlabel("eccentricity")
     panels[-1].set_xlabel("semi-major axis (10³ km)")
     panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    shaded: list[Artist] = []
+    if training_range is not None:
+        span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
+        span.set_label("training radii (hollow: the orbit leaves them)")
+        shaded.append(span)
+    _draw_legend(figure, models, shaded)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _draw_legend(figure: Figure, models: Mapping[str, _Model], others: Sequence[Artist]) -> None:
+    """Draw the models with their medians, and what else is labelled, below the panels."""
     handles: list[Artist] = [
         Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors)}")
         for label, (errors, colour, marker) in models.items()
     ]
-    if training_range is not None:
-        span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
-        span.set_label("training radii (hollow: the orbit leaves them)")
-        handles.append(span)
+    handles += others
     widest = max(len(str(handle.get_label())) for handle in handles)
     columns = 2 if len(handles) > 2 and widest <= _LEGEND_LETTERS else 1
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-    if title:
-        figure.suptitle(title)
-    return figure
 
 
 def _read(evaluation: xarray.Dataset, quantity: str, training_range: tuple[float, float] | None) -> _Errors:
