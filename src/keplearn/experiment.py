@@ -254,7 +254,7 @@ def _keep_phase(
         writer.model("model", result.best)
     kept = dict(result.summary, warnings=[])
     error, limit = kept["grid_error"], writer.config.parameters.grid_rtol
-    if error is not None and error > limit:
+    if error is not None and not error <= limit:  # not a number is no small error
         kept["warnings"].append(
             f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} "
             f"(99th percentile), above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
