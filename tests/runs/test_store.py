@@ -1,6 +1,8 @@
 """A run's directory: names that stay inside it, files that are whole, states that tell the truth."""
 
+import fcntl
 import json
+import threading
 
 import jax
 import numpy as np
@@ -71,6 +73,32 @@ def test_a_run_has_one_writer(written, config):
         RunWriter(written, config),
     ):
         pass
+
+
+def test_a_reader_that_looks_whether_the_writer_lives_does_not_keep_it_out(written, config):
+    with open_run(written, config.run_id).path.joinpath("lock").open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (reader, fcntl.LOCK_UN)).start()
+        with RunWriter(written, config) as writer:
+            assert writer.start({}, resume=True) is not None
+
+
+def test_a_run_killed_while_old_results_are_removed_is_not_finished(written, config, monkeypatch):
+    with RunWriter(written, config) as writer:
+        writer.start({}, resume=True)
+        writer.end("finished")
+    assert open_run(written, config.run_id).state == "finished"
+
+    def killed(path, missing_ok=False):
+        if path.name != "checkpoint.npz":
+            raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit), RunWriter(written, config) as writer:
+        patch.setattr("pathlib.Path.unlink", killed)
+        writer.start({}, resume=False)
+    assert open_run(written, config.run_id).state == "interrupted"
+    with RunWriter(written, config) as writer:
+        assert writer.start({}, resume=True) is None
 
 
 def test_training_again_starts_from_nothing(written, config):
