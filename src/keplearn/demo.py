@@ -28,9 +28,10 @@ def demo_configs() -> list[RunConfig]:
     return load_config(CONFIG)
 
 
-def recipe(letter: str, run: Run) -> str:
-    """Name a run by its letter and layers."""
+def recipe(run: Run) -> str:
+    """Name a run by its letter, that of its place in the demo, and its layers."""
     p = run.config.parameters
+    letter = dict(zip((config.run_id for config in demo_configs()), "abc", strict=True)).get(run.run_id, "-")
     return f"({letter}) {p.feature_layer} + {p.output_layer}"
 
 
@@ -40,9 +41,9 @@ def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame
     dropped = sum(len(names) for names in left_out.values())
     say(f"real satellites: {len(satellites)} orbits from two-line elements ({dropped} entries left out)")
     rows = []
-    for letter, run in zip("abc", runs, strict=False):
+    for run in runs:
         model = run.model()
-        about = {"run_id": run.run_id, "recipe": recipe(letter, run)}
+        about = {"run_id": run.run_id, "recipe": recipe(run)}
         for dataset in (*map(load_dataset, run.config.test), satellites):
             rows.append((about, keep_evaluation(run.path, model, dataset)))
     return score_table(rows)
@@ -75,8 +76,8 @@ def draw_demo(runs: Sequence[Run]) -> list[Path]:
     """Draw each run's losses, one orbit and its errors, and all runs' errors by orbit; return the files."""
     files, evaluations = [], {}
     dataset = load_dataset(DRAWN)
-    for letter, run in zip("abc", runs, strict=False):
-        label = recipe(letter, run)
+    for run in runs:
+        label = recipe(run)
         evaluation = evaluations[label] = keep_evaluation(run.path, run.model(), dataset)
         figures = {
             "loss": loss(run.metrics(), title=label, phases=run.config.parameters.optimizer),

@@ -96,12 +96,12 @@ def train_run(
     say = say or (lambda text: None)
     writer = RunWriter(Path(runs), config)
     skipped = f"{config.group}/{config.run_id} is finished: skipped (--again trains it again)"
-    if not again and _is_finished(writer.path):
+    if not again and _is_finished(writer.path, config):
         say(skipped)
         return Run(writer.path)
     with writer:
         # Another process may have finished it since; to start now would remove what it has written.
-        if not again and _is_finished(writer.path):
+        if not again and _is_finished(writer.path, config):
             say(skipped)
             return Run(writer.path)
         checkpoint = writer.start(_machine_facts(), resume=not again)
@@ -111,17 +111,31 @@ def train_run(
             started = time.perf_counter()
             plan = prepare(config, Path(runs))
             writer.write(summary=plan.facts)
+            if not plan.splits[-1].own_validation:
+                say("validation is on the training set")
             model, trained_summary = _train(writer, plan, checkpoint, on_progress, say)
             trained = time.perf_counter()
             scores = _score(writer, config, model, say)
-            seconds = {"total": trained - started, "evaluate": time.perf_counter() - trained}
+            ended = time.perf_counter()
+            seconds = {"evaluate": ended - trained, "total": ended - started}
             trained_summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
             writer.end("finished", summary=plan.facts | trained_summary, scores=scores)
     return Run(writer.path)
 
 
-def _is_finished(path: Path) -> bool:
-    return (path / "run.json").exists() and Run(path).state == "finished"
+def _is_finished(path: Path, config: RunConfig) -> bool:
+    """Say whether a run is finished, on the data that are there now: a file may have changed since."""
+    if not (path / "run.json").exists() or Run(path).state != "finished":
+        return False
+    if not config.dataset_name.endswith(".nc"):
+        return True
+    dataset = _training_data(config)
+    return Run(path).record["summary"]["dataset_hash"] == dataset.content_hash
+
+
+def _training_data(config: RunConfig) -> OrbitDataset:
+    dataset, wanted = load_dataset(config.dataset_name), config.parameters.num_trajs
+    return dataset if wanted == -1 else dataset.first(wanted)
 
 
 @contextmanager
@@ -149,9 +163,7 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         Where the data do not fit the config, before anything is compiled.
     """
     p = config.parameters
-    dataset = load_dataset(config.dataset_name)
-    if p.num_trajs != -1:
-        dataset = dataset.first(p.num_trajs)
+    dataset = _training_data(config)
     if p.planar_constraint and not dataset.planar:
         raise KeplearnError(
             f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."

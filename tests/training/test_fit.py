@@ -293,7 +293,7 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
     data = batch(split.train)
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
     turned = loop._rotate(data, turn)
-    straight, rotated = (grid_error(b, Grid(LENGTH, 1), True) for b in (data, turned))
+    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b) for b in (data, turned))
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     assert np.abs(turned.states - data.states).max() > 0.1
     np.testing.assert_allclose(

@@ -35,8 +35,8 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     print(
         "Acceleration error in % on unseen orbits: mean along the propagated path, field at the true states."
     )
-    for letter, run in zip("abc", finished, strict=False):
-        print(f"  {recipe(letter, run)}")
+    for run in finished:
+        print(f"  {recipe(run)}")
     print()
     print_table(*demo_table(table))
     print()

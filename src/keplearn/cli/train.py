@@ -75,15 +75,22 @@ def train_all(
     from keplearn.cli.progress import StepsProgress
     from keplearn.experiment import train_run
 
-    trained = []
+    trained, unwritten = [], []
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
         with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress, plain_warnings():
-            run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
+            try:
+                run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
+            except KeplearnError as error:  # its directory is locked, damaged or not to be written
+                progress.say(f"not trained: {error}")
+                unwritten.append(error)
+                continue
         if run.state == "failed":
             progress.say(f"failed: {run.record['reason']}")
         each(run)
         trained.append(run)
+    if unwritten:
+        raise KeplearnError(f"{len(unwritten)} of {len(configs)} runs were not trained: {unwritten[0]}")
     return trained
 
 

@@ -31,6 +31,13 @@ def needs_position_features(output_layer: str) -> bool:
     return OUTPUT_LAYERS[output_layer].position_features_only
 
 
+def has_magnitude(output_layer: str) -> bool:
+    """Say whether an output layer has an m, whose changes of sign can be penalised."""
+    from keplearn.models.outputs import OUTPUT_LAYERS
+
+    return OUTPUT_LAYERS[output_layer].signed_magnitude
+
+
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
     from keplearn.models.features import FEATURE_LAYERS

@@ -8,7 +8,7 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from keplearn.config import fields as f
-from keplearn.config.names import needs_position_features, uses_velocity
+from keplearn.config.names import has_magnitude, needs_position_features, uses_velocity
 from keplearn.errors import KeplearnError
 
 STRATEGIES = ("length_strategy", "lr_strategy", "steps_strategy", "segment_length_strategy")
@@ -117,6 +117,11 @@ class Parameters(BaseModel):
         if "bfgs" in self.optimizer and self.dtype != "float64":
             raise f.Conflict(
                 "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
+            )
+        if self.sign_flip > 0 and not has_magnitude(self.output_layer):
+            raise f.Conflict(
+                "sign_flip",
+                f"output_layer {self.output_layer} has no magnitude m whose sign could flip: set sign_flip: 0",
             )
         if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
             raise f.Conflict(

@@ -197,6 +197,8 @@ class RunWriter:
         self.write()
         if checkpoint is None:
             self._clear()
+        for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            left.unlink()
         self._truncate_metrics(checkpoint)
         self._metrics = (self.path / "metrics.jsonl").open("a", buffering=1, encoding="utf-8")
         return checkpoint
@@ -269,9 +271,10 @@ class RunWriter:
             with replacing(self.path / "metrics.parquet") as temporary:
                 rows.to_parquet(temporary)
         self.write(state=state, finished=_now(), **changes)
-        if state == "finished":
-            for name in ("metrics.jsonl", "checkpoint.npz"):
-                (self.path / name).unlink(missing_ok=True)
+        # A failed run has nothing to go on from: what made it fail lies in its state.
+        done = {"finished": ("metrics.jsonl", "checkpoint.npz"), "failed": ("checkpoint.npz",)}
+        for name in done.get(state, ()):
+            (self.path / name).unlink(missing_ok=True)
 
 
 def find_runs(runs: str | Path, group: str | None = None, state: str | None = None) -> list[Run]:

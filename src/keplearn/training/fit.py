@@ -346,7 +346,7 @@ class _PhaseRunner:
         with jax.enable_x64(True):
             states, times = jnp.asarray(self.split.train.states), jnp.asarray(self.split.train.times)
             true = Batch(states, times, self.data.keep)
-            return grid_error(true, self.problem.grid, self.problem.architecture.uses_velocity)
+            return grid_error(self.problem, true)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
         """Make a model of a flat vector of parameters."""
@@ -399,7 +399,7 @@ class _PhaseRunner:
             return rows
         if self.full_batch:
             self.clear_lost()
-            return rows or self.advance(step, count, validate)
+            return self.advance(step, count, validate)
         rows.append(self.rescue(step + taken, jax.tree.map(lambda x: x[taken:], orders)))
         if validate and taken + 1 == count:
             _, measured = self.chunk(step + count, 0, orders, True)
