@@ -231,7 +231,9 @@ def _rescue(
 
 def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> list[Array]:
     """Return the leaves of the optimiser's state at the start of a phase."""
-    return jax.tree.leaves(_initial_state(problem, parameters, data, constants))
+    return [
+        jnp.asarray(leaf) for leaf in jax.tree.leaves(_initial_state(problem, parameters, data, constants))
+    ]
 
 
 def _initial_state(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
