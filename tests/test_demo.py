@@ -17,7 +17,9 @@ def short_runs(tmp_path_factory):
     configs = load_config(
         keplearn.demo.CONFIG, ["steps_strategy=20", "data.test=[complex_TBP_planar_1_test]"]
     )
-    return [train_run(config, runs) for config in configs]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(keplearn.demo, "demo_configs", lambda: configs)
+        yield [train_run(config, runs) for config in configs]
 
 
 def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_runs):
