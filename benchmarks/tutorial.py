@@ -35,7 +35,7 @@ def _solve(model, times: jax.Array, initial: jax.Array) -> jax.Array:
         t1=times[-1],
         dt0=times[1] - times[0],
         y0=initial,
-        stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-8),
+        stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-6),
         saveat=diffrax.SaveAt(ts=times),
     )
     assert solution.ys is not None

@@ -9,7 +9,7 @@ import pytest
 from jax.test_util import check_grads
 
 from keplearn.errors import KeplearnError
-from keplearn.integrate import NYSTROM5, TSIT5, Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.integrate import NYSTROM5, TSIT5, Grid, _step, adaptive_solve, fixed_solve, grid_solve
 from keplearn.orbits.elements import kepler_states
 
 ECCENTRICITIES = np.array([0.0, 0.1, 0.3])
@@ -76,16 +76,23 @@ def test_steps_converge_to_keplers_orbit_with_order_5(depends_on_velocity):
     np.testing.assert_array_less(measured_order(in_between), 5.4)
 
 
-def test_dense_output_alone_converges_with_order_5():
-    """Within one step of a true orbit, where the error of the ends is of order 6."""
-    for depends_on_velocity in (True, False):
-        errors = []
-        for width in (0.4, 0.2, 0.1):
-            times = np.linspace(0, width, 7)
-            truth = kepler(times)
-            solved = solve(gravity, truth, times, Grid(7, 6), depends_on_velocity)
-            errors.append(np.abs(solved - truth[1:])[:-1].max())
-        np.testing.assert_array_less(4.7, measured_order(errors))
+@pytest.mark.parametrize("depends_on_velocity, order", [(True, 5), (False, 4)], ids=["Tsit5", "Nyström"])
+def test_dense_output_alone_converges(depends_on_velocity, order):
+    """Within one step of a true orbit, where the error of the ends is of order 6.
+
+    Nyström's last stage is the end's acceleration to h³ only, the velocities between the ends to h⁴; at the
+    steps taken in training it is the more accurate of the two all the same.
+    """
+    errors = []
+    for width in (0.4, 0.1, 0.05, 0.025, 0.0125):
+        times = np.linspace(0, width, 7)
+        truth = kepler(times)
+        solved = solve(gravity, truth, times, Grid(7, 6), depends_on_velocity)
+        errors.append(np.abs(solved - truth[1:])[:-1].max())
+    np.testing.assert_array_less(order - 0.2, measured_order(errors[1:]))
+    np.testing.assert_array_less(measured_order(errors[1:]), order + 0.4)
+    assert errors[0] < 1e-3
+    assert errors[1] < 2e-6
 
 
 def test_a_force_with_velocity_converges_with_order_5():
@@ -122,6 +129,17 @@ def test_both_methods_integrate_constant_accelerations_exactly(method):
     np.testing.assert_allclose(method.position_weights.sum(), 1 / 2, atol=1e-14)
     if method is NYSTROM5:  # its stages do too; Tsitouras' satisfy only the first column's assumption
         np.testing.assert_allclose(method.position_stages.sum(axis=1), method.nodes**2 / 2, atol=1e-14)
+
+
+def test_acceleration_at_the_end_of_a_step_is_of_order_four():
+    """So that the quintic between the ends has positions to h⁶ and velocities to h⁵, with drag as without."""
+    start = jnp.asarray(kepler(np.zeros(1))[0])
+    for acceleration in (gravity, damped):
+        errors = []
+        for h in (0.1, 0.05, 0.025):
+            r1, v1, _, a1 = _step(TSIT5, acceleration, start[:3], start[3:], jnp.full(start.shape[-1], h))
+            errors.append(np.abs(np.asarray(a1 - acceleration(r1, v1))).max())
+        np.testing.assert_array_less(3.8, measured_order(errors))
 
 
 def test_steps_may_be_of_unequal_width():
