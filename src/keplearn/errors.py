@@ -1,4 +1,4 @@
-"""The one exception for input that a user can mend: the command line prints it without a traceback."""
+"""The exceptions that a user can mend: the command line prints them without a traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,6 +6,10 @@ from difflib import get_close_matches
 
 class KeplearnError(Exception):
     """Bad input, said in one message: what is wrong, where, and how to mend it (exit code 2)."""
+
+
+class NotWritten(KeplearnError):
+    """A file that could not be written: the disk's fault, not the config's; the work can be taken up again."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

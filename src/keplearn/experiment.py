@@ -9,7 +9,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from keplearn.config import Parameters, RunConfig
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import Units, units_for
-from keplearn.errors import KeplearnError
+from keplearn.errors import KeplearnError, NotWritten
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.models.features import LayerSettings
@@ -95,7 +95,7 @@ def train_run(
     """
     say = say or (lambda text: None)
     writer = RunWriter(Path(runs), config)
-    skipped = f"{config.group}/{config.run_id} is finished: skipped (--again trains it again)"
+    skipped = "is finished: skipped (--again trains it again)"
     if not again and _is_finished(writer.path, config):
         say(skipped)
         return Run(writer.path)
@@ -146,6 +146,10 @@ def _states(writer: RunWriter) -> Iterator[None]:
     except KeyboardInterrupt:
         writer.log("interrupted")
         writer.end("interrupted", reason="interrupted by the user or by a signal")
+        raise
+    except NotWritten as error:  # a full disk is not the config's fault: the run can go on later
+        with suppress(NotWritten):
+            writer.end("interrupted", reason=str(error))
         raise
     except Exception as error:  # whatever it is, it must not end the runs that come after
         expected = isinstance(error, KeplearnError)
@@ -249,9 +253,10 @@ def _train(
                 phases.append(_keep_phase(writer, event, plan, say))
                 writer.write(phases=phases)
                 model = event.best
-    except KeyboardInterrupt:
-        if last is not None:
-            writer.checkpoint(last.checkpoint())
+    except (KeyboardInterrupt, NotWritten):
+        with suppress(NotWritten):
+            if last is not None:
+                writer.checkpoint(last.checkpoint())
         raise
     return model, _summary(phases)
 

@@ -1,12 +1,13 @@
 """Files are written whole or not at all: into a temporary file beside the target, then renamed over it."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keplearn.errors import KeplearnError
+from keplearn.errors import NotWritten
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises
     ------
-    KeplearnError
+    NotWritten
         If the file cannot be written (no such directory, no permission, no space left), naming it.
     """
     path = Path(path)
@@ -34,7 +35,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise KeplearnError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise not_written(path, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -44,6 +45,24 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def append_text(path: str | Path, text: str) -> None:
+    """Append to a text file; what does not fit is not written."""
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def not_written(path: str | Path, error: OSError) -> NotWritten:
+    """Say that a file cannot be written, and why."""
+    # HDF5 puts lines of its own into strerror.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        reason += ". Free some and run the command again: it goes on from what is there."
+    return NotWritten(f"{path}: cannot be written: {reason}")
 
 
 def _umask() -> int:

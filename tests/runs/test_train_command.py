@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -113,6 +114,21 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_last_step(config, undisturbed, 
     assert again.returncode == 0, again.stderr
     assert "goes on from step" in again.stderr
     assert_same_result(Run(run.path), undisturbed)
+
+
+def test_a_run_whose_files_no_longer_fit_can_go_on(config, undisturbed, tmp_path):
+    """The kernel refuses writes beyond 1 MB a file as it would on a full disk: the metrics need more."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))  # noqa: E731
+    full = keplearn("train", config, "--runs", tmp_path, preexec_fn=limit)
+    assert full.returncode == 2
+    assert "Traceback" not in full.stderr
+    assert "metrics.jsonl: cannot be written: File too large" in full.stderr
+    (path,) = tmp_path.glob("kill/*")
+    assert Run(path).state == "interrupted"
+    again = keplearn("train", config, "--runs", tmp_path, "--json")
+    assert again.returncode == 0, again.stderr
+    assert "goes on from step" in again.stderr
+    assert_same_result(Run(path), undisturbed)
 
 
 def test_a_finished_run_is_skipped(config, undisturbed):

@@ -9,12 +9,26 @@ from cyclopts import App
 app = App(
     name="keplearn", help="Neural ODEs that learn orbital dynamics: make orbits, train, measure honestly."
 )
-app.command("keplearn.cli.data:app", name="data")
-app.command("keplearn.cli.config:app", name="config")
-app.command("keplearn.cli.train:train", name="train")
-app.command("keplearn.cli.runs:app", name="runs")
-app.command("keplearn.cli.demo:demo", name="demo")
-app.command("keplearn.cli.evaluate:evaluate", name="evaluate")
+# Their help stands here, since the modules are not imported for the list of commands.
+_COMMANDS = {
+    "data:app": "Datasets of orbits: show, make, import, and real satellites.",
+    "config:app": "Check configs, show their runs, compare them, list all keys.",
+    "train:train": """Train the runs of a config one after another, and score each on its test datasets.
+
+    A finished run is skipped, an interrupted one goes on from its last checkpoint.
+    """,
+    "runs:app": "List runs, and show one.",
+    "evaluate:evaluate": """Score trained runs on datasets.
+
+    Every result is kept in RUN/evaluations and read again next time.
+    """,
+    "demo:demo": """Train three recipes on ten orbits, score them on unseen orbits and satellites, draw them.
+
+    Finished runs are not trained again: a second demo only shows its results.
+    """,
+}
+for _door, _help in _COMMANDS.items():
+    app.command(f"keplearn.cli.{_door}", name=_door.split(":")[0], help=_help)
 
 
 def main() -> None:

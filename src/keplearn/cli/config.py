@@ -16,7 +16,7 @@ from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
 from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
 
-app = App(name="config", help="Check configs, show their runs, compare them, list all keys.")
+app = App(name="config")
 
 Overrides = Annotated[
     list[str] | None,
@@ -71,18 +71,26 @@ def show(
 
 
 @app.command
-def diff(first: Path, second: Path, *, format: Literal["table", "json"] = "table") -> None:
-    """Show only what differs between two configs: config files, run directories or their run.json.
+def diff(
+    first: str,
+    second: str,
+    *,
+    runs: Annotated[Path, Parameter(name="--runs")] = Path("runs"),
+    format: Literal["table", "json"] = "table",
+) -> None:
+    """Show only what differs between two configs: config files, runs, run directories or their run.json.
 
     Parameters
     ----------
     first, second
         Of a config file with several runs, the set of values of each key is compared.
+    runs
+        The directory of all runs, where ids are looked up.
     format
         table or json.
     """
     with plain_warnings():
-        a, b = load_any(first), load_any(second)
+        a, b = _configs(first, runs), _configs(second, runs)
     found = differences(a, b)
     ids_a, ids_b = {run.run_id for run in a}, {run.run_id for run in b}
     counts = {"first": len(ids_a), "second": len(ids_b), "in_both": len(ids_a & ids_b)}
@@ -91,7 +99,7 @@ def diff(first: Path, second: Path, *, format: Literal["table", "json"] = "table
         return
     if found:
         rows = [(d.key, _cells(d.first), _cells(d.second)) for d in found]
-        print_table(["key", str(first), str(second)], rows)
+        print_table(["key", first, second], rows)
     elif ids_a == ids_b:
         print("No difference.")
     else:
@@ -110,6 +118,15 @@ def defaults() -> None:
             default = DERIVED.get(key) or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
     print_table(["key", "default", "meaning"], rows)
+
+
+def _configs(name: str, runs: Path) -> list[RunConfig]:
+    """Return the configs of a file or directory, or of a run by its id."""
+    if Path(name).suffix or Path(name).exists():
+        return load_any(name)
+    from keplearn.runs.store import open_run
+
+    return [open_run(runs, name).config]
 
 
 def _cells(values: Sequence[object], most: int = 8) -> str:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from keplearn.cli.output import print_table
 
-app = App(name="data", help="Datasets of orbits: show, make, import, and real satellites.")
+app = App(name="data")
 
 
 @app.command

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from keplearn.cli.output import number, print_table
 
-app = App(name="runs", help="List runs, and show one.")
+app = App(name="runs")
 
 Runs = Annotated[Path, Parameter(name="--runs")]
 

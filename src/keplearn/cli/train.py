@@ -82,7 +82,7 @@ def train_all(
             try:
                 run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
             except KeplearnError as error:  # its directory is locked, damaged or not to be written
-                progress.say(f"not trained: {error}")
+                progress.say(f"not finished: {error}")
                 unwritten.append(error)
                 continue
         if run.state == "failed":
@@ -90,7 +90,7 @@ def train_all(
         each(run)
         trained.append(run)
     if unwritten:
-        raise KeplearnError(f"{len(unwritten)} of {len(configs)} runs were not trained: {unwritten[0]}")
+        raise KeplearnError(f"{len(unwritten)} of {len(configs)} runs were not finished: {unwritten[0]}")
     return trained
 
 
@@ -147,19 +147,25 @@ def _line(run: "Run") -> dict[str, Any]:
 
 
 def _print_scores(trained: "list[Run]") -> None:
-    """Print a table of the runs with `mean` and `field` on each test dataset."""
+    """Print a table of the runs: what varies among them, and `mean` and `field` on each test dataset."""
     from keplearn.cli.output import number, print_table
+    from keplearn.config.difference import cell, flat, split_common
 
+    entries = [flat(run.config) for run in trained]
+    varying = split_common(entries)[1] if trained else []
     datasets = list(dict.fromkeys(name for run in trained for name in run.record.get("scores", {})))
     titles = [
         "run",
+        *(key.partition(".")[2] for key in varying),
         "state",
         "steps/s",
         *(f"{key} % {name}" for name in datasets for key in ("mean", "field")),
     ]
     rows = []
-    for run in trained:
+    for run, entry in zip(trained, entries, strict=True):
         scores, summary = run.record.get("scores", {}), run.record.get("summary") or {}
+        varied = [cell(entry[key]) for key in varying]
         cells = [number(scores.get(name, {}).get(key)) for name in datasets for key in ("mean", "field")]
-        rows.append([f"{run.group}/{run.run_id}", run.state, number(summary.get("steps_per_second")), *cells])
+        rate = number(summary.get("steps_per_second"))
+        rows.append([f"{run.group}/{run.run_id}", *varied, run.state, rate, *cells])
     print_table(titles, rows)

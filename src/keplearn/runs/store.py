@@ -21,7 +21,7 @@ import numpy as np
 from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
 from keplearn.errors import KeplearnError, nearest
-from keplearn.files import replacing, write_text
+from keplearn.files import append_text, not_written, replacing, write_text
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.fit import Checkpoint
@@ -153,7 +153,7 @@ class RunWriter:
             self._lock.close()
             raise KeplearnError(f"{self.path}: another process is training this run.") from None
         except OSError as error:
-            raise KeplearnError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise not_written(self.path, error) from error
         return self
 
     def _take_lock(self) -> None:
@@ -200,7 +200,6 @@ class RunWriter:
         for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
             left.unlink()
         self._truncate_metrics(checkpoint)
-        self._metrics = (self.path / "metrics.jsonl").open("a", buffering=1, encoding="utf-8")
         return checkpoint
 
     def _clear(self) -> None:
@@ -229,12 +228,11 @@ class RunWriter:
 
     def rows(self, rows: list[dict[str, Any]]) -> None:
         """Append metrics, a line a step."""
-        self._metrics.write("".join(json.dumps(row) + "\n" for row in rows))
+        append_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def log(self, text: str) -> None:
         """Append a line to ``log.txt``."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{_now()} {text}\n")
+        append_text(self.path / "log.txt", f"{_now()} {text}\n")
 
     def model(self, name: str, model: NeuralODE) -> None:
         """Save a model as ``name``.eqx."""
@@ -263,7 +261,6 @@ class RunWriter:
 
     def end(self, state: str, **changes: Any) -> None:
         """Write the run's last state; a finished one's metrics become a table, its checkpoint goes."""
-        self._metrics.close()
         if state == "finished":
             import pandas as pd
 
