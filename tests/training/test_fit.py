@@ -18,6 +18,7 @@ from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.training import fit as loop
+from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, random_rotations
 from keplearn.training.fit import Checkpoint, FitSettings, PhaseResult, Progress, Row, TrainingFailed, fit
 from keplearn.training.objective import (
@@ -292,7 +293,7 @@ def test_validation_that_loses_every_segment_is_no_number(split):
 def test_rotated_orbits_obey_the_same_law(split, planar):
     data = batch(split.train)
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
-    turned = loop._rotate(data, turn)
+    turned = rotate(data, turn)
     straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b) for b in (data, turned))
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     assert np.abs(turned.states - data.states).max() > 0.1
@@ -326,14 +327,24 @@ def strong_float64(jaxpr) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("integrator", "head"), [("grid", "mlp_4D_signed"), ("adaptive", "mlp_4D_signed"), ("grid", "mlp_simple")]
 )
-def test_a_float32_step_has_no_float64_in_it(split, integrator, head):
+def test_a_float32_training_has_no_float64_in_it(split, integrator, head, monkeypatch):
     settings = replace(SETTINGS, dtype="float32", augment=True)
     model = new_model(replace(SMALL, output_layer=head), 0, "float32")
-    runner = loop._PhaseRunner(0, replace(ADAM, integrator=integrator), split, settings, model)
-    with jax.enable_x64(True):
-        carry = runner.begin(ravel_pytree(model.parameters)[0])
-        integers = (np.int32(8), np.int32(0), np.bool_(True))
-        arguments = (carry, runner.data, runner.held, runner.orders(0, 8), *integers, runner.constants)
-        jaxpr = jax.make_jaxpr(loop._chunk, static_argnums=0)(runner.problem, *arguments)
-    found = [str(equation) for equation in strong_float64(jaxpr.jaxpr)]
+    phase = replace(ADAM, integrator=integrator, steps=8)
+    calls = []
+
+    def noted(call):
+        calls.append(call)
+        return answer(call)
+
+    answer = loop._answer
+    monkeypatch.setattr(loop, "_answer", noted)
+    for _ in loop.fit(model, [phase], [split], settings):
+        pass
+    assert [call.function.__name__ for call in calls] == ["start", "draw", "take_steps", "validate"]
+    found = []
+    for call in calls:
+        with jax.enable_x64(True):
+            jaxpr = jax.make_jaxpr(call.function, static_argnums=0)(call.problem, *call.arguments)
+        found += [str(equation) for equation in strong_float64(jaxpr.jaxpr)]
     assert found == []

@@ -6,7 +6,7 @@ stops. Given a `Checkpoint` it goes on from there with the numbers it would have
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,14 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array
 
 from keplearn.data.segments import Segments, Split
 from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.neural_ode import Architecture, NeuralODE
 from keplearn.programs import compiled
-from keplearn.shapes import Scalar
+from keplearn.training.chunk import Carry, draw, rescue, rotate, start, take_steps
+from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
 from keplearn.training.objective import (
@@ -30,9 +31,8 @@ from keplearn.training.objective import (
     Problem,
     assemble,
     grid_error,
-    objective,
+    padded,
     replace_lost,
-    validation,
     without_lost,
 )
 from keplearn.training.optimizers import OPTIMIZERS
@@ -40,6 +40,8 @@ from keplearn.training.optimizers import OPTIMIZERS
 # Steps in one call of a compiled chunk at most; fewer where steps are slow: control returns every second.
 CHUNK = 128
 SECONDS_PER_CHUNK = 1.0
+# What the batches of a chunk may take.
+DRAWN_BYTES = 32_000_000
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
 
@@ -106,144 +108,24 @@ class TrainingFailed(KeplearnError):
         self.kind = kind
 
 
-class _Carry(NamedTuple):
-    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone."""
+class _Call(NamedTuple):
+    """A compiled function that a training waits for, to be called as ``function(problem, *arguments)``."""
 
-    parameters: Float[Array, "parameter"]
-    optimizer: list[Array]
-    best: Float[Array, "parameter"]
-    best_loss: Scalar
-    best_step: Int32[Array, ""]
+    function: Callable[..., Any]
+    problem: Problem
+    arguments: tuple[Any, ...]
 
 
-class _Orders(NamedTuple):
-    """What each step of a chunk takes: batch indices (none for a full batch), learning rate, rotations."""
+class _Answer(NamedTuple):
+    """The result of a `_Call`, and the seconds that compiling and running it took."""
 
-    indices: Int32[Array, "step batch"] | None
-    rates: Float[Array, "step"]
-    rotations: Float[Array, "step 3 3 batch"] | None
-
-
-def _take(problem: Problem, data: Batch, orders: _Orders, i: Array) -> Batch:
-    """Gather and rotate the batch of step i."""
-    batch = data
-    if orders.indices is not None:
-        chosen = orders.indices[i]
-        batch = jax.tree.map(lambda x: jnp.take(x, chosen, axis=-1, mode="clip"), data)
-    if orders.rotations is not None:
-        batch = _rotate(batch, orders.rotations[i])
-    # Without the barrier XLA gathers again wherever the batch is read.
-    return jax.lax.optimization_barrier(batch)
+    result: Any
+    compile_seconds: float
+    seconds: float
 
 
-def _rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:
-    """Rotate each segment: positions and velocities alike."""
-    halves = [jnp.einsum("ijb,sjb->sib", turn, x) for x in (batch.states[:, :3], batch.states[:, 3:])]
-    return batch._replace(states=jnp.concatenate(halves, axis=1))
-
-
-def _chunk(
-    problem: Problem,
-    carry: _Carry,
-    data: Batch,
-    held: Batch,
-    orders: _Orders,
-    count: Array,
-    first: Array,
-    validate: Array,
-    constants: Constants,
-) -> tuple[_Carry, dict[str, Array], Array, dict[str, Array]]:
-    """Take ``count`` steps, then validate if asked: carry, metrics by step, steps taken, validation metrics.
-
-    It stops before a step whose loss or gradient is not finite, and leaves that step to ``_rescue``.
-    """
-    optimizer = OPTIMIZERS[problem.optimizer]
-
-    def step_at(parameters, state, i):
-        batch = _take(problem, data, orders, i)
-        function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-        return optimizer.step(function, parameters, state, orders.rates[i])
-
-    state = _whole_state(problem, carry, data, constants)
-    shapes = jax.eval_shape(step_at, carry.parameters, state, jnp.int32(0))
-    size = orders.rates.shape[0]
-    names = ("loss", *shapes.parts, "grad_norm")
-    buffers = {name: jnp.zeros(size, carry.parameters.dtype) for name in names}
-
-    def body(loop):
-        parameters, state, buffers, i, _ = loop
-        step = step_at(parameters, state, i)
-        values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
-        buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
-        return step.parameters, step.state, buffers, i + step.finite.astype(jnp.int32), step.finite
-
-    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True))
-    parameters, state, buffers, taken, finite = jax.lax.while_loop(
-        lambda loop: (loop[3] < count) & loop[4], body, start
-    )
-    carry = carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state))
-    carry, measured = _validate(problem, carry, held, first + taken, validate & finite, constants)
-    return carry, buffers, taken, measured
-
-
-def _validate(
-    problem: Problem, carry: _Carry, held: Batch, step: Array, wanted: Array, constants: Constants
-) -> tuple[_Carry, dict[str, Array]]:
-    """Validate and keep the best parameters. A model that loses a validation segment is never the best."""
-
-    def measure(parameters):
-        loss, parts, lost = validation(problem, parameters, held, constants)
-        return {"val_loss": loss, **{f"val_{name}": part for name, part in parts.items()}, "val_lost": lost}
-
-    shapes = jax.eval_shape(measure, carry.parameters)
-    nothing = lambda _: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)  # noqa: E731
-    measured = jax.lax.cond(wanted, measure, nothing, carry.parameters)
-    loss = jnp.where(measured["val_lost"] > 0, jnp.inf, measured["val_loss"])
-    better = wanted & (loss < carry.best_loss)
-    return carry._replace(
-        best=jnp.where(better, carry.parameters, carry.best),
-        best_loss=jnp.where(better, loss, carry.best_loss),
-        best_step=jnp.where(better, step, carry.best_step),
-    ), measured
-
-
-def _rescue(
-    problem: Problem, carry: _Carry, data: Batch, orders: _Orders, constants: Constants
-) -> tuple[_Carry, dict[str, Array]]:
-    """Take one step without its lost segments; where all are lost, or nothing finite is left, take none."""
-    optimizer = OPTIMIZERS[problem.optimizer]
-    batch = _take(problem, data, orders, jnp.int32(0))
-    batch = without_lost(problem, carry.parameters, batch, constants)
-    function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-    state = _whole_state(problem, carry, data, constants)
-    step = optimizer.step(function, carry.parameters, state, orders.rates[0])
-    some = jnp.any(batch.keep > 0)
-    moved = jax.tree.map(
-        lambda new, old: jnp.where(some, new, old),
-        (step.parameters, jax.tree.leaves(step.state)),
-        (carry.parameters, carry.optimizer),
-    )
-    lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
-    lost = jnp.where(step.finite, lost, batch.keep.size)
-    values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm, "lost": lost}
-    return carry._replace(parameters=moved[0], optimizer=moved[1]), values
-
-
-def _start(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> list[Array]:
-    """Return the leaves of the optimiser's state at the start of a phase."""
-    return [
-        jnp.asarray(leaf) for leaf in jax.tree.leaves(_initial_state(problem, parameters, data, constants))
-    ]
-
-
-def _initial_state(problem: Problem, parameters: Array, data: Batch, constants: Constants) -> Any:
-    return OPTIMIZERS[problem.optimizer].init(lambda x: objective(problem, x, data, constants), parameters)
-
-
-def _whole_state(problem: Problem, carry: _Carry, data: Batch, constants: Constants) -> Any:
-    """Return the optimiser's state of its leaves."""
-    shape = jax.eval_shape(lambda: _initial_state(problem, carry.parameters, data, constants))
-    return jax.tree.unflatten(jax.tree.structure(shape), carry.optimizer)
+_Steps = Generator[_Call, _Answer, Any]
+"""A part of a training: it yields the calls that it waits for, and returns its result."""
 
 
 def fit(
@@ -271,6 +153,37 @@ def fit(
     TrainingFailed
         ``lost_segments`` when over half the segments are lost 100 steps in a row.
     """
+    training = _training(model, phases, splits, settings, resume)
+    answer = None
+    while True:
+        try:
+            event = training.send(answer)  # pyright: ignore[reportArgumentType]
+        except StopIteration:
+            return
+        if isinstance(event, _Call):
+            answer = _answer(event)
+        else:
+            answer = None
+            yield event
+
+
+def _answer(call: _Call) -> _Answer:
+    """Make a call, in the precision of its own arrays."""
+    with jax.enable_x64(True):
+        program = compiled(call.function, call.problem, *call.arguments)
+        started = time.perf_counter()
+        result = jax.block_until_ready(program.call(*call.arguments))
+    return _Answer(result, program.seconds, time.perf_counter() - started)
+
+
+def _training(
+    model: NeuralODE,
+    phases: Sequence[Phase],
+    splits: Sequence[Split],
+    settings: FitSettings,
+    resume: Checkpoint | None,
+) -> Generator[_Call | Progress | PhaseResult, _Answer, None]:
+    """Train through the phases: yields the calls it waits for, and what `fit` yields."""
     units = model.units
     with jax.enable_x64(True):
         parameters = ravel_pytree(model.parameters)[0]
@@ -278,8 +191,8 @@ def fit(
         if resume is not None and number < resume.phase:
             continue
         runner = _PhaseRunner(number, phase, split, settings, model.without_units())
-        start = resume if resume is not None and number == resume.phase else None
-        yield from runner.run(parameters, start)
+        begun = resume if resume is not None and number == resume.phase else None
+        yield from runner.run(parameters, begun)
         carry = runner.carry
         best = carry.best if np.isfinite(carry.best_loss) else carry.parameters
         best, final = (runner.model(flat, units) for flat in (best, carry.parameters))
@@ -287,42 +200,56 @@ def fit(
         parameters = carry.parameters
 
 
+def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
+    """Return what of a phase is compiled in."""
+    stride = 1 if settings.stride is None and not settings.known_law else settings.stride
+    return Problem(
+        architecture=architecture,
+        grid=Grid.default(phase.segment_length, stride),
+        integrator=phase.integrator,
+        loss=settings.loss,
+        additive=tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0),
+        optimizer=phase.optimizer,
+        dtype=settings.dtype,
+    )
+
+
+def batch_size_of(phase: Phase, settings: FitSettings, n_segments: int) -> int:
+    """Return the segments in each step's batch, of so many training segments."""
+    whole = OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1
+    return n_segments if whole else min(settings.batch_size, n_segments)
+
+
 class _PhaseRunner:
     """One phase under way: its data on the device, its state, and the seconds it has taken."""
 
     def __init__(self, number: int, phase: Phase, split: Split, settings: FitSettings, model: NeuralODE):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
-        stride = 1 if settings.stride is None and not settings.known_law else settings.stride
-        weights = {name: float(w) for name, w in settings.loss_weights.items()}
-        self.problem = Problem(
-            architecture=model.architecture,
-            grid=Grid.default(phase.segment_length, stride),
-            integrator=phase.integrator,
-            loss=settings.loss,
-            additive=tuple(name for name in ADDITIVE_TERMS if weights.get(name, 0.0) != 0.0),
-            optimizer=phase.optimizer,
-            dtype=settings.dtype,
-            augment=settings.augment,
-        )
+        self.problem = problem_of(phase, model.architecture, settings)
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
-        n_segments = len(split.train)
-        whole = self.full_batch or settings.batch_size == -1
-        self.batch_size = n_segments if whole else min(settings.batch_size, n_segments)
+        self.batch_size = batch_size_of(phase, settings, len(split.train))
+        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step.
+        redrawn = settings.augment and not self.full_batch
+        self.drawn = redrawn or self.batch_size < len(split.train)
         self._check()
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
             self.constants = Constants(
                 scalar(model.max_acceleration),
-                {name: scalar(weight) for name, weight in sorted(weights.items())},
+                {name: scalar(weight) for name, weight in sorted(settings.loss_weights.items())},
                 scalar(settings.rtol),
                 scalar(settings.atol),
             )
             self.data = self._batch(split.train)
-            self.held = self._batch(split.validation)
+            if self.drawn:
+                self.data = padded(self.data, keep=1.0)
+            self.held = padded(self._batch(split.validation), keep=0.0)
             if settings.augment and self.full_batch:
                 # An optimiser that compares values needs one function: one rotation a segment for the phase.
-                turn = random_rotations(settings.seed, number, 0, 1, n_segments, settings.planar)[0]
-                self.data = _rotate(self.data, jnp.asarray(turn, settings.dtype))
+                turn = random_rotations(settings.seed, number, 0, 1, self.batch_size, settings.planar)[0]
+                self.data = rotate(self.data, jnp.asarray(turn, settings.dtype))
+        bytes_drawn = sum(leaf.nbytes for leaf in self.data) // self.data.keep.size * self.batch_size
+        self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = 0
         self.grid_error = self._grid_error()
@@ -346,9 +273,9 @@ class _PhaseRunner:
         if self.phase.integrator != "grid" or not self.settings.known_law:
             return None
         with jax.enable_x64(True):
-            states, times = jnp.asarray(self.split.train.states), jnp.asarray(self.split.train.times)
-            true = Batch(states, times, self.data.keep)
-            return grid_error(self.problem, true)
+            train = self.split.train
+            arrays = (train.states, train.times, np.ones(len(train)))
+            return grid_error(self.problem, Batch(*(jnp.asarray(x) for x in arrays)))
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
         """Make a model of a flat vector of parameters."""
@@ -356,100 +283,100 @@ class _PhaseRunner:
             made = assemble(self.problem, jnp.asarray(flat), self.constants.max_acceleration)
         return NeuralODE(made.parameters, made.max_acceleration, made.architecture, units)
 
-    def call(self, function: Callable, *arguments: Any) -> Any:
-        """Run a compiled function in the run's own precision, and count its seconds."""
-        with jax.enable_x64(True):
-            program = compiled(function, self.problem, *arguments)
-            started = time.perf_counter()
-            result = jax.block_until_ready(program.call(*arguments))
-        self.compile_seconds += program.seconds
-        self.train_seconds += time.perf_counter() - started
-        return result
+    def call(self, function: Callable[..., Any], *arguments: Any) -> _Steps:
+        """Wait for a compiled function's result, and count its seconds."""
+        answer = yield _Call(function, self.problem, arguments)
+        self.compile_seconds += answer.compile_seconds
+        self.train_seconds += answer.seconds
+        return answer.result
 
-    def begin(self, parameters: Array) -> _Carry:
+    def begin(self, parameters: Array) -> _Steps:
         """Return the state before the first step."""
-        state = self.call(_start, parameters, self.data, self.constants)
+        state = yield from self.call(
+            start, parameters, self.data if self.full_batch else None, self.constants
+        )
         with jax.enable_x64(True):
             worst = jnp.asarray(np.inf, parameters.dtype)
-            return _Carry(parameters, state, parameters, worst, jnp.asarray(0, jnp.int32))
+            return Carry(parameters, state, parameters, worst, jnp.asarray(0, jnp.int32))
 
-    def run(self, parameters: Array, resume: Checkpoint | None) -> Iterator[Progress]:
+    def run(self, parameters: Array, resume: Checkpoint | None) -> Generator[_Call | Progress, _Answer, None]:
         """Take the phase's steps, from the start or from a checkpoint."""
         step = 0
-        self.carry = self.begin(parameters)
+        self.carry = yield from self.begin(parameters)
         if resume is not None:
             step = resume.step
             self.restore(resume)
-        size = min(8, CHUNK)
+        size = min(8, self.steps_at_once)
         while step < self.phase.steps:
             boundary = min(
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
             )
             count = min(boundary - step, size)
             before = self.train_seconds
-            rows = self.advance(step, count, step + count == boundary)
+            rows = yield from self.advance(step, count, step + count == boundary)
             step += len(rows)
             seconds = self.train_seconds - before
-            size = _next_size(count, seconds)
+            fitting = int(count * SECONDS_PER_CHUNK / max(seconds, 1e-6))
+            size = max(1, min(self.steps_at_once, 4 * size, fitting))
             yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
-    def advance(self, step: int, count: int, validate: bool) -> list[Row]:
+    def advance(self, step: int, count: int, validate: bool) -> _Steps:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
-        orders = self.orders(step, count)
-        taken, rows = self.chunk(step, count, orders, validate)
-        if taken == count:
-            return rows
-        if self.full_batch:
-            self.clear_lost()
-            return self.advance(step, count, validate)
-        rows.append(self.rescue(step + taken, jax.tree.map(lambda x: x[taken:], orders)))
-        if validate and taken + 1 == count:
-            _, measured = self.chunk(step + count, 0, orders, True)
-            rows[-1] |= measured[0]
+        rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
+        batches = (yield from self.draw(step, count)) if self.drawn else self.data
+        rows = yield from self.chunk(step, batches, rates)
+        taken = len(rows)
+        if taken < count and self.full_batch:
+            yield from self.clear_lost()
+            return (yield from self.advance(step, count, validate))
+        if taken < count:
+            batch = jax.tree.map(lambda x: x[taken], batches) if self.drawn else batches
+            rows.append((yield from self.rescue(step + taken, batch, rates[taken, ...])))
+        if validate and len(rows) == count:
+            done = np.int32(step + count)
+            self.carry, measured = yield from self.call(
+                validate_model, self.carry, self.held, done, self.constants
+            )
+            rows[-1] |= {name: float(value) for name, value in measured.items()}
         return rows
 
-    def chunk(self, step: int, count: int, orders: _Orders, validate: bool) -> tuple[int, list[Row]]:
-        """Run the compiled chunk; rows of its steps, and where it validated, those numbers in the last."""
-        integers = (np.int32(count), np.int32(step), np.bool_(validate))
-        self.carry, buffers, taken, measured = self.call(
-            _chunk, self.carry, self.data, self.held, orders, *integers, self.constants
+    def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> _Steps:
+        """Run the compiled chunk, and return the rows of the steps it has taken."""
+        self.carry, buffers, taken = yield from self.call(
+            take_steps, self.carry, batches, self.pad(rates), np.int32(len(rates)), self.constants
         )
         taken = int(taken)
         columns = {name: np.asarray(values)[:taken].tolist() for name, values in buffers.items()}
         lost = int(np.sum(np.asarray(self.data.keep) == 0))
-        rates = np.asarray(orders.rates).tolist()
+        listed = rates.tolist()
         rows = [
-            {"phase": self.number, "step": step + i + 1, "lr": rates[i], "lost": lost}
+            {"phase": self.number, "step": step + i + 1, "lr": listed[i], "lost": lost}
             | {name: values[i] for name, values in columns.items()}
             for i in range(taken)
         ]
-        if validate and taken == count:
-            values = {name: float(value) for name, value in measured.items()}
-            rows = [*rows[:-1], (rows[-1] if rows else {}) | values]
         if taken:
             self.lost_streak = 0
         self.steps_taken += taken
-        return taken, rows
+        return rows
 
-    def orders(self, step: int, count: int) -> _Orders:
-        """Make what the steps from ``step`` on take, in arrays of one length whatever the count."""
+    def draw(self, step: int, count: int) -> _Steps:
+        """Draw the batches of the steps from ``step`` on."""
         seed, last = self.settings.seed, step + count
-        pad = lambda x: np.concatenate([x, np.zeros((CHUNK - count, *x.shape[1:]), x.dtype)])  # noqa: E731
-        indices = rotations = None
-        if not self.full_batch:
-            indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
-            indices = pad(indices)
-        if self.settings.augment and not self.full_batch:
-            rotations = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
-            rotations = pad(rotations.astype(self.settings.dtype))
-        rates = self.phase.learning_rates(step, last).astype(self.settings.dtype)
-        return _Orders(indices, pad(rates), rotations)  # pyright: ignore[reportArgumentType]
+        indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
+        turns = None
+        if self.settings.augment:
+            turns = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
+            turns = self.pad(turns.astype(self.settings.dtype))
+        return (yield from self.call(draw, self.data, self.pad(indices), turns, np.int32(count)))
 
-    def rescue(self, step: int, orders: _Orders) -> Row:
+    def pad(self, x: np.ndarray) -> np.ndarray:
+        """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
+        return np.concatenate([x, np.zeros((self.steps_at_once - len(x), *x.shape[1:]), x.dtype)])
+
+    def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> _Steps:
         """Take the step at which the chunk stopped without its lost segments; count them."""
-        orders = jax.tree.map(lambda x: x[:1], orders)
-        self.carry, values = self.call(_rescue, self.carry, self.data, orders, self.constants)
-        row = {"phase": self.number, "step": step + 1, "lr": float(orders.rates[0])}
+        self.carry, values = yield from self.call(rescue, self.carry, batch, rate, self.constants)
+        row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
         row |= {name: float(value) for name, value in values.items()} | {"lost": int(values["lost"])}
         self.steps_taken += 1
         self.lost_total += row["lost"]
@@ -464,11 +391,11 @@ class _PhaseRunner:
             )
         return row
 
-    def clear_lost(self) -> None:
+    def clear_lost(self) -> _Steps:
         """Replace the segments that are lost where a full-batch phase starts; they stay out for the phase."""
         if np.any(np.asarray(self.data.keep) == 0) or self.steps_taken:
             raise TrainingFailed("non_finite", f"loss or gradient became non-finite in phase {self.number}.")
-        self.data = self.call(without_lost, self.carry.parameters, self.data, self.constants)
+        self.data = yield from self.call(without_lost, self.carry.parameters, self.data, self.constants)
         lost = int(np.sum(np.asarray(self.data.keep) == 0))
         if lost == 0:
             raise TrainingFailed(
@@ -480,9 +407,8 @@ class _PhaseRunner:
                 "lost_segments",
                 f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts.",
             )
-        self.carry = self.carry._replace(
-            optimizer=self.call(_start, self.carry.parameters, self.data, self.constants)
-        )
+        state = yield from self.call(start, self.carry.parameters, self.data, self.constants)
+        self.carry = self.carry._replace(optimizer=state)
 
     def checkpointer(self, step: int) -> Callable[[], Checkpoint]:
         """Return a function that takes down all that is needed to go on from here, whenever it is called."""
@@ -530,6 +456,7 @@ class _PhaseRunner:
         }
 
 
-def _next_size(count: int, seconds: float) -> int:
-    """Steps for the next chunk: as many as fit the time a chunk may take, at most doubling."""
-    return max(1, min(CHUNK, 4 * count, int(count * SECONDS_PER_CHUNK / max(seconds, 1e-6))))
+def _steps_at_once(bytes_drawn: int) -> int:
+    """Steps whose batches are drawn at once: a power of two at most `CHUNK`, within `DRAWN_BYTES`."""
+    fitting = max(1, min(CHUNK, DRAWN_BYTES // bytes_drawn))
+    return CHUNK if fitting == CHUNK else 1 << (fitting.bit_length() - 1)

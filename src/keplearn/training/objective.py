@@ -28,7 +28,6 @@ class Problem:
     additive: tuple[str, ...]
     optimizer: str
     dtype: str
-    augment: bool = False
 
 
 class Batch(NamedTuple):
@@ -105,8 +104,10 @@ def validation(
     solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
     # The mean over no segment is no number, and 0 would look like a perfect fit.
-    loss, parts = jax.tree.map(lambda x: jnp.where(jnp.any(finite), x, jnp.nan), (loss, parts))
-    return loss, parts, jnp.sum(~finite).astype(jnp.int32)
+    counted = batch.keep > 0
+    some = jnp.any(finite & counted)
+    loss, parts = jax.tree.map(lambda x: jnp.where(some, x, jnp.nan), (loss, parts))
+    return loss, parts, jnp.sum(~finite & counted).astype(jnp.int32)
 
 
 def without_lost(
@@ -128,6 +129,16 @@ def without_lost(
     return replace_lost(batch, good)
 
 
+def padded(batch: Batch, keep: float) -> Batch:
+    """Fill up with copies of the last segment to a power of two, so that fewer shapes need a program."""
+    count = batch.keep.shape[0]
+    more = (1 << (count - 1).bit_length()) - count
+    states, times = (
+        jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge") for x in (batch.states, batch.times)
+    )
+    return Batch(states, times, jnp.pad(batch.keep, (0, more), constant_values=keep))
+
+
 def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
     """Put the first good segment in the place of those that are not, with ``keep`` 0."""
     substitute = jnp.argmax(good)
@@ -143,9 +154,10 @@ def grid_error(problem: Problem, batch: Batch) -> float:
     """
     shape = problem.architecture
     steps = LawSteps(problem.grid, shape.uses_velocity, shape.outputs.whole_state)
-    solved = compiled(_law_solve, steps, batch).call(batch)
+    filled = padded(batch, keep=0.0)
+    solved = np.asarray(compiled(_law_solve, steps, filled).call(filled))[..., : batch.keep.shape[0]]
     truth = np.asarray(batch.states[1:])
-    error = np.linalg.norm(np.asarray(solved) - truth, axis=1) / np.linalg.norm(truth, axis=1)
+    error = np.linalg.norm(solved - truth, axis=1) / np.linalg.norm(truth, axis=1)
     return float(np.percentile(error, 99))
 
 

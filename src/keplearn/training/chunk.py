@@ -1,0 +1,158 @@
+"""What a training compiles: draw batches, take a chunk of steps, validate, take a step without lost segments.
+
+Each function's first argument is the static `Problem`; all else are arrays, and phases whose arrays have the
+same shapes share its program.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
+
+from keplearn.shapes import Scalar
+from keplearn.training.objective import Batch, Constants, Problem, objective, validation, without_lost
+from keplearn.training.optimizers import OPTIMIZERS
+
+
+class Carry(NamedTuple):
+    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone."""
+
+    parameters: Float[Array, "parameter"]
+    optimizer: list[Array]
+    best: Float[Array, "parameter"]
+    best_loss: Scalar
+    best_step: Int32[Array, ""]
+
+
+def draw(
+    problem: Problem,
+    data: Batch,
+    indices: Int32[Array, "step batch"],
+    rotations: Float[Array, "step 3 3 batch"] | None,
+    count: Array,
+) -> Batch:
+    """Gather the batches of a chunk's first ``count`` steps along a first axis, and rotate them.
+
+    Apart from the chunk, so that the chunk's program does not depend on how many segments there are.
+    """
+
+    def take(i: Array, batches: Batch) -> Batch:
+        return jax.tree.map(
+            lambda all_steps, x: all_steps.at[i].set(jnp.take(x, indices[i], axis=-1, mode="clip")),
+            batches,
+            data,
+        )
+
+    empty = jax.tree.map(lambda x: jnp.zeros((len(indices), *x.shape[:-1], indices.shape[1]), x.dtype), data)
+    batches = jax.lax.fori_loop(0, count, take, empty)
+    return batches if rotations is None else jax.vmap(rotate)(batches, rotations)
+
+
+def rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:
+    """Rotate each segment: positions and velocities alike."""
+    halves = [jnp.einsum("ijb,sjb->sib", turn, x) for x in (batch.states[:, :3], batch.states[:, 3:])]
+    return batch._replace(states=jnp.concatenate(halves, axis=1))
+
+
+def take_steps(
+    problem: Problem,
+    carry: Carry,
+    batches: Batch,
+    rates: Float[Array, "step"],
+    count: Array,
+    constants: Constants,
+) -> tuple[Carry, dict[str, Array], Array]:
+    """Take ``count`` steps: carry, metrics by step, steps taken.
+
+    ``batches`` holds one batch a step along a first axis, or without that axis the one batch of all steps. It
+    stops before a step whose loss or gradient is not finite, and leaves that step to ``rescue``.
+    """
+    optimizer = OPTIMIZERS[problem.optimizer]
+    one_for_all = batches.keep.ndim == 1
+
+    def step_at(parameters, state, i):
+        batch = batches if one_for_all else jax.tree.map(lambda x: x[i], batches)
+        # Without the barrier XLA takes the batch apart again wherever it is read.
+        batch = jax.lax.optimization_barrier(batch)
+        function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
+        return optimizer.step(function, parameters, state, rates[i])
+
+    state = _whole_state(problem, carry, batches if optimizer.full_batch else None, constants)
+    shapes = jax.eval_shape(step_at, carry.parameters, state, jnp.int32(0))
+    names = ("loss", *shapes.parts, "grad_norm")
+    buffers = {name: jnp.zeros(rates.shape[0], carry.parameters.dtype) for name in names}
+
+    def body(loop):
+        parameters, state, buffers, i, _ = loop
+        step = step_at(parameters, state, i)
+        values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
+        buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
+        return step.parameters, step.state, buffers, i + step.finite.astype(jnp.int32), step.finite
+
+    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True))
+    parameters, state, buffers, taken, _ = jax.lax.while_loop(
+        lambda loop: (loop[3] < count) & loop[4], body, start
+    )
+    return carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state)), buffers, taken
+
+
+def validate(
+    problem: Problem, carry: Carry, held: Batch, step: Array, constants: Constants
+) -> tuple[Carry, dict[str, Array]]:
+    """Validate and keep the best parameters. A model that loses a validation segment is never the best."""
+    loss, parts, lost = validation(problem, carry.parameters, held, constants)
+    comparable = jnp.where(lost > 0, jnp.inf, loss)
+    better = comparable < carry.best_loss
+    carry = carry._replace(
+        best=jnp.where(better, carry.parameters, carry.best),
+        best_loss=jnp.where(better, comparable, carry.best_loss),
+        best_step=jnp.where(better, step, carry.best_step),
+    )
+    return carry, {
+        "val_loss": loss,
+        **{f"val_{name}": part for name, part in parts.items()},
+        "val_lost": lost,
+    }
+
+
+def rescue(
+    problem: Problem, carry: Carry, batch: Batch, rate: Scalar, constants: Constants
+) -> tuple[Carry, dict[str, Array]]:
+    """Take one step without its lost segments; where all are lost, or nothing finite is left, take none."""
+    optimizer = OPTIMIZERS[problem.optimizer]
+    batch = without_lost(problem, carry.parameters, batch, constants)
+    function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
+    state = _whole_state(problem, carry, None, constants)
+    step = optimizer.step(function, carry.parameters, state, rate)
+    some = jnp.any(batch.keep > 0)
+    moved = jax.tree.map(
+        lambda new, old: jnp.where(some, new, old),
+        (step.parameters, jax.tree.leaves(step.state)),
+        (carry.parameters, carry.optimizer),
+    )
+    lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
+    lost = jnp.where(step.finite, lost, batch.keep.size)
+    values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm, "lost": lost}
+    return carry._replace(parameters=moved[0], optimizer=moved[1]), values
+
+
+def start(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> list[Array]:
+    """Return the leaves of the optimiser's state at the start of a phase; data where it takes full batches."""
+    return [
+        jnp.asarray(leaf) for leaf in jax.tree.leaves(_initial_state(problem, parameters, data, constants))
+    ]
+
+
+def _initial_state(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> Any:
+    def function(x):
+        assert data is not None  # an optimiser that takes batches does not evaluate to begin
+        return objective(problem, x, data, constants)
+
+    return OPTIMIZERS[problem.optimizer].init(function, parameters)
+
+
+def _whole_state(problem: Problem, carry: Carry, data: Batch | None, constants: Constants) -> Any:
+    """Return the optimiser's state of its leaves."""
+    shape = jax.eval_shape(lambda: _initial_state(problem, carry.parameters, data, constants))
+    return jax.tree.unflatten(jax.tree.structure(shape), carry.optimizer)
