@@ -1,75 +1,137 @@
-"""``make bench``: keplearn beside the tutorial pattern, on the same core, in one run; a table and a JSON."""
+"""``make bench``: keplearn beside two ways to use Diffrax, on the same cores, in one run; a table and a JSON.
+
+``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step) and
+``study`` (a study of 48 runs end to end) make one part alone.
+"""
 
 import argparse
 import json
+import os
+import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-_WORKER = "--worker"
+from benchmarks.cases import Case
+
+# Their way of training, as the table calls it.
+WAYS = ("tutorial", "expert: StepTo", "expert: loose PID", "keplearn")
+CASES = [
+    *(Case("sph_4D_rinv_vel", n, act) for n in (4, 10, 18) for act in ("leaky_relu", "tanh")),
+    *(Case("sph_4D_rinv", n) for n in (4, 10, 18)),
+]
 
 
-def _measure(way: str, case: dict, steps: int) -> dict[str, float]:
-    """Run one measurement in a process of its own, on one core."""
-    job = json.dumps({"way": way, "case": case, "steps": steps})
-    command = [sys.executable, "-m", "benchmarks", _WORKER, job]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def last_core() -> int:
+    """Return the core that single-core measurements run on."""
+    return sorted(os.sched_getaffinity(0))[-1]
+
+
+def _measure(way: str, case: Case, steps: int) -> dict[str, Any]:
+    """Run one training in a process of its own, on one core, with nothing compiled before."""
+    job = json.dumps({"way": way, "case": asdict(case), "steps": steps})
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "worker", "--job", job],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"KEPLEARN_CACHE_DIR": "", "NPROC": "1"},
+        preexec_fn=lambda: os.sched_setaffinity(0, {last_core()}),
+    )
     if done.returncode != 0:
-        return {"error": done.stderr.strip().splitlines()[-1]}  # pyright: ignore[reportReturnType]
+        return {"error": done.stderr.strip().splitlines()[-1]}
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def _work(job: str) -> None:
-    import os
-
-    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1]})
-    os.environ["NPROC"] = "1"
-    from benchmarks import ours, tutorial
-    from benchmarks.cases import Case
+    """Train as told, in this process."""
+    from benchmarks import expert, ours, tutorial
 
     wanted = json.loads(job)
+    if "study" in wanted:
+        from benchmarks.study import measure_pattern
+
+        print(json.dumps(measure_pattern(wanted["study"])))
+        return
     case, steps = Case(**wanted["case"]), wanted["steps"]
-    if wanted["way"] == "tutorial":
-        print(json.dumps(tutorial.train(case, steps)))
-    else:
-        print(json.dumps(ours.train(case, steps, wanted["way"])))
+    trainings: dict[str, Callable[[], dict[str, float]]] = {
+        "tutorial": lambda: tutorial.train(case, steps),
+        "expert: StepTo": lambda: expert.train(case, steps, "steps"),
+        "expert: loose PID": lambda: expert.train(case, steps, "loose"),
+        "keplearn": lambda: ours.train(case, steps),
+    }
+    print(json.dumps(trainings[wanted["way"]]()))
+
+
+def bench_steps(steps: int) -> list[dict[str, Any]]:
+    """Measure and print every case by every way; the ratio is keplearn's rate over the other's."""
+    print(
+        f"{'features':16}{'segment':>8}  {'activation':12}{'way':18}{'steps/s':>9}{'keplearn is':>12}"
+        f"{'loss %':>9}{'solution %':>12}"
+    )
+    results = []
+    for case in CASES:
+        rows = {way: _measure(way, case, steps) for way in WAYS}
+        ours = rows["keplearn"]
+        for way, row in rows.items():
+            results.append({"case": asdict(case), "way": way, "steps": steps, **row})
+            name = f"{case.feature_layer:16}{case.length:8}  {case.activation:12}{way:18}"
+            if "error" in row:
+                print(f"{name}{row['error']}")
+                continue
+            # A way that does not learn as well is no way to train faster.
+            row["counts"] = bool(row["loss"] <= 1.2 * ours["loss"])
+            results[-1]["counts"] = row["counts"]
+            ratio = f"{ours['steps_per_second'] / row['steps_per_second']:.1f} x" if way != "keplearn" else ""
+            mark = "" if row["counts"] else "  (does not count: loss over 1.2 of ours)"
+            print(
+                f"{name}{row['steps_per_second']:9.1f}{ratio:>12}{row['loss']:9.3f}"
+                f"{row['solution_error']:12.1e}{mark}",
+                flush=True,
+            )
+    return results
+
+
+def bench_start() -> dict[str, Any]:
+    """Measure and print the time to the first step."""
+    from benchmarks import start
+
+    return start.bench()
+
+
+def bench_study() -> dict[str, Any]:
+    """Measure and print a study end to end."""
+    from benchmarks import study
+
+    return study.bench()
 
 
 def main() -> None:
-    """Measure every case by every way and print the table."""
+    """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(_WORKER, metavar="JOB", help=argparse.SUPPRESS)
-    parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
+    parser.add_argument(
+        "part", nargs="?", choices=["steps", "start", "study", "worker"], help="all by default"
+    )
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training (200)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file of the figures")
     given = parser.parse_args()
-    if given.worker:
-        _work(given.worker)
+    if given.part == "worker":
+        _work(given.job)
         return
-    from benchmarks.cases import Case
-
-    cases = [
-        Case("velocity features, segments of 4"),
-        Case("position features, segments of 4", "sph_4D_rinv"),
-    ]
-    results = []
-    print(f"{'case':36}{'way':12}{'steps/s':>10}{'ratio':>8}{'first step s':>14}{'loss %':>9}")
-    for case in cases:
-        baseline = None
-        for way in ("tutorial", "adaptive", "grid"):
-            figures = _measure(way, asdict(case), given.steps)
-            results.append({"case": asdict(case), "way": way, "steps": given.steps, **figures})
-            if "error" in figures:
-                print(f"{case.name:36}{way:12}{figures['error']}")
-                continue
-            baseline = baseline or figures["steps_per_second"]
-            ratio = figures["steps_per_second"] / baseline
-            print(
-                f"{case.name:36}{way:12}{figures['steps_per_second']:10.1f}{ratio:8.1f}"
-                f"{figures['first_step_seconds']:14.1f}{figures['loss']:9.3f}",
-                flush=True,
-            )
-    given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    parts: dict[str, Callable[[], Any]] = {
+        "steps": lambda: bench_steps(given.steps),
+        "start": bench_start,
+        "study": bench_study,
+    }
+    figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    for part in parts if given.part is None else [given.part]:
+        print(f"== {part}")
+        figures[part] = parts[part]()
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(f"figures: {given.json}")
 
 

@@ -8,7 +8,8 @@ import platform
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -22,16 +23,25 @@ import numpy as np
 import keplearn
 from keplearn.config import Parameters, RunConfig
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import Split, split_segments
+from keplearn.data.segments import Split, count_training, split_segments
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError, NotWritten
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.programs import counts
 from keplearn.runs.store import Run, RunWriter, open_run
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import Checkpoint, FitSettings, PhaseResult, Progress, fit
+from keplearn.training.fit import (
+    Checkpoint,
+    FitSettings,
+    PhaseResult,
+    Progress,
+    batch_size_of,
+    fit,
+    problem_of,
+)
 from keplearn.training.losses import ADDITIVE_TERMS
 
 # What importing keplearn and its libraries has cost this process.
@@ -99,6 +109,7 @@ def train_run(
     if not again and _is_finished(writer.path, config):
         say(skipped)
         return Run(writer.path)
+    programs = Counter(counts)
     with writer:
         # Another process may have finished it since; to start now would remove what it has written.
         if not again and _is_finished(writer.path, config):
@@ -119,6 +130,8 @@ def train_run(
             ended = time.perf_counter()
             seconds = {"evaluate": ended - trained, "total": ended - started}
             trained_summary["seconds"] |= {name: round(value, 3) for name, value in seconds.items()}
+            # Hits and misses of the kept programs; what a run before had already loaded is neither.
+            trained_summary["programs"] = {key: counts[key] - programs[key] for key in ("disk", "compiled")}
             writer.end("finished", summary=plan.facts | trained_summary, scores=scores)
     return Run(writer.path)
 
@@ -129,13 +142,14 @@ def _is_finished(path: Path, config: RunConfig) -> bool:
         return False
     if not config.dataset_name.endswith(".nc"):
         return True
-    dataset = _training_data(config)
+    dataset = _training_data(config.dataset_name, config.parameters.num_trajs)
     return Run(path).record["summary"]["dataset_hash"] == dataset.content_hash
 
 
-def _training_data(config: RunConfig) -> OrbitDataset:
-    dataset, wanted = load_dataset(config.dataset_name), config.parameters.num_trajs
-    return dataset if wanted == -1 else dataset.first(wanted)
+def _training_data(name: str, orbits: int) -> OrbitDataset:
+    """Load a dataset, or its first orbits; -1 for all."""
+    dataset = load_dataset(name)
+    return dataset if orbits == -1 else dataset.first(orbits)
 
 
 @contextmanager
@@ -167,7 +181,7 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         Where the data do not fit the config, before anything is compiled.
     """
     p = config.parameters
-    dataset = _training_data(config)
+    dataset = _training_data(config.dataset_name, p.num_trajs)
     if p.planar_constraint and not dataset.planar:
         raise KeplearnError(
             f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
@@ -184,7 +198,13 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
-    settings = FitSettings(
+    settings = _fit_settings(p, dataset)
+    return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
+
+
+def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
+    """Return what holds for all phases of a run."""
+    return FitSettings(
         loss=p.loss_fcn,
         loss_weights={name: getattr(p, name) for name in _LOSS_WEIGHTS},
         batch_size=p.batch_size,
@@ -198,7 +218,28 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         augment=p.augment == "rotation",
         validate_every=p.validate_every,
     )
-    return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
+
+
+def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
+    """Return for each config the training programs that it needs: equal ones are compiled once for all.
+
+    A phase's program is that of its architecture, segment length, loss, optimiser, precision and the number
+    of segments in a step's batch. A phase without a training segment needs none.
+    """
+    data = cache(_training_data)
+    found: list[set[Hashable]] = []
+    for config in configs:
+        p, needed = config.parameters, set[Hashable]()
+        dataset = data(config.dataset_name, p.num_trajs)
+        settings, samples = _fit_settings(p, dataset), dataset.n_samples.tolist()
+        for phase in make_phases(p):
+            cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
+            count = count_training(samples, *cut)
+            if count:
+                problem = problem_of(phase, architecture_of(p), settings)
+                needed.add((problem, batch_size_of(phase, settings, count)))
+        found.append(needed)
+    return found
 
 
 def make_phases(p: Parameters) -> list[Phase]:

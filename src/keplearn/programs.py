@@ -44,7 +44,7 @@ class Compiled(NamedTuple):
 
 _programs: dict[Hashable, Callable[..., Any]] = {}
 counts: Counter[str] = Counter()
-"""How many programs this process has compiled, and read from disk."""
+"""How many programs this process has read from disk (``disk``), and how many it had to make (``compiled``)."""
 
 
 def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) -> Compiled:

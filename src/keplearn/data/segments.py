@@ -1,5 +1,6 @@
 """Segments: the windows of a curriculum phase, cut from orbits and split into training and validation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,6 +111,21 @@ def split_segments(
     if len(validation) == 0:
         return Split(train, train, False, held)
     return Split(train, validation, True, held)
+
+
+def count_training(
+    n_samples: Sequence[int], window: tuple[float, float], length: int, fraction: float, order: str
+) -> int:
+    """Return how many training segments `split_segments` makes of orbits with these numbers of samples."""
+    total = len(n_samples)
+    undivided = total == 1 or fraction >= 1
+    held = total if undivided or order == "segments" else max(1, _round(fraction * total))
+    counts = []
+    for samples in n_samples[:held]:
+        start, end = _window(window, samples)
+        counts.append((end - start) // length)
+    every = sum(counts)
+    return every if undivided or order == "orbits" else max(1, _round(fraction * every))
 
 
 def _window(window: tuple[float, float], count: int) -> tuple[int, int]:

@@ -1,0 +1,89 @@
+"""Baseline (b): Diffrax with the settings that an expert would choose for speed.
+
+``throw=False``, the loop of steps in ``lax.scan`` with the batches drawn beforehand, and either ``StepTo`` on
+the samples or a loose PID controller (rtol 1e-3) whose first step is the whole segment. Model, data, loss and
+units are keplearn's; Adam is Optax's.
+"""
+
+import time
+from functools import partial
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.cases import LEARNING_RATE, Case, by_segment, judge, starting_model, training_segments
+from keplearn.models.neural_ode import NeuralODE
+
+CHUNK = 50
+
+
+def solve(control: str, model: NeuralODE, times: jax.Array, initial: jax.Array) -> jax.Array:
+    """Solve one segment by steps from sample to sample (``steps``), or with loose step control (``loose``)."""
+    steps = control == "steps"
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(model),
+        diffrax.Tsit5(),
+        t0=times[0],
+        t1=times[-1],
+        dt0=None if steps else times[-1] - times[0],
+        y0=initial,
+        stepsize_controller=diffrax.StepTo(ts=times)
+        if steps
+        else diffrax.PIDController(rtol=1e-3, atol=1e-3),
+        saveat=diffrax.SaveAt(steps=True, t0=True) if steps else diffrax.SaveAt(ts=times),
+        max_steps=len(times) - 1 if steps else 64,
+        throw=False,
+    )
+    assert solution.ys is not None
+    return solution.ys
+
+
+def train(case: Case, steps: int, control: str) -> dict[str, float]:
+    """Train for so many steps; the rate is that of the second half."""
+    segments = training_segments(case)
+    times = jnp.asarray(segments.times.T, case.dtype)
+    states = jnp.asarray(np.moveaxis(segments.states, -1, 0), case.dtype)
+    size = min(case.batch, len(segments))
+    draws = np.random.default_rng(0)
+    orders = jnp.asarray([draws.permutation(len(segments))[:size] for _ in range(steps)], jnp.int32)
+    optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps))
+    model = starting_model(case)
+    parameters, fixed = eqx.partition(model, eqx.is_inexact_array)
+    batched = jax.vmap(partial(solve, control), in_axes=(None, 0, 0))
+
+    def loss(parameters, ti, yi):
+        predicted = batched(eqx.combine(parameters, fixed), ti, yi[:, 0])
+        error = jnp.linalg.norm(predicted[:, 1:] - yi[:, 1:], axis=-1)
+        return jnp.mean(100 * error / jnp.linalg.norm(yi[:, 1:], axis=-1))
+
+    def step(carry, chosen):
+        parameters, state = carry
+        value, gradient = jax.value_and_grad(loss)(parameters, times[chosen], states[chosen])
+        # The scale of the acceleration is the data's, not trained.
+        gradient = eqx.tree_at(lambda m: m.max_acceleration, gradient, jnp.zeros_like(model.max_acceleration))
+        updates, state = optimizer.update(gradient, state)
+        return (eqx.apply_updates(parameters, updates), state), value
+
+    @jax.jit
+    def chunk(carry, orders):
+        return jax.lax.scan(step, carry, orders)
+
+    carry = (parameters, optimizer.init(parameters))
+    started = time.perf_counter()
+    first = middle = started
+    for begin in range(0, steps, CHUNK):
+        if begin == steps // 2 // CHUNK * CHUNK:
+            middle = time.perf_counter()
+        carry, _ = jax.block_until_ready(chunk(carry, orders[begin : begin + CHUNK]))
+        first = time.perf_counter() if begin == 0 else first
+    seconds = time.perf_counter() - middle
+    model = eqx.combine(carry[0], fixed)
+    return {
+        "steps_per_second": (steps - steps // 2 // CHUNK * CHUNK) / seconds,
+        "first_step_seconds": first - started,
+        **judge(case, model, by_segment(partial(solve, control), model, segments, case.dtype)),
+    }
