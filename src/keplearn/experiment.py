@@ -38,7 +38,7 @@ from keplearn.training.fit import (
     FitSettings,
     PhaseResult,
     Progress,
-    batch_size_of,
+    batch_sizes,
     fit,
     problem_of,
 )
@@ -224,7 +224,7 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
     """Return for each config the training programs that it needs: equal ones are compiled once for all.
 
     A phase's program is that of its architecture, segment length, loss, optimiser, precision and the number
-    of segments in a step's batch. A phase without a training segment needs none.
+    of segments that a step's batch is filled up to. A phase without a training segment needs none.
     """
     data = cache(_training_data)
     found: list[set[Hashable]] = []
@@ -237,7 +237,7 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
             count = count_training(samples, *cut)
             if count:
                 problem = problem_of(phase, architecture_of(p), settings)
-                needed.add((problem, batch_size_of(phase, settings, count)))
+                needed.add((problem, batch_sizes(phase, settings, count)[1]))
         found.append(needed)
     return found
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import cut, split_segments
+from keplearn.data.segments import NoSegments, count_training, cut, split_segments
 from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
 
@@ -122,3 +124,24 @@ def test_uniform_tells_equal_spacing(orbits):
     segments = split(orbits, length=18).train
     stretched = replace(segments, times=segments.times**1.01)
     assert segments.uniform and not stretched.uniform
+
+
+@given(
+    samples=st.lists(st.integers(20, 360), min_size=4, max_size=4),
+    first=st.integers(1, 5),
+    edges=st.tuples(st.integers(0, 19), st.integers(1, 20)).filter(lambda e: e[0] < e[1]),
+    length=st.integers(2, 40),
+    fraction=st.floats(0.05, 1.0),
+    order=st.sampled_from(["orbits", "segments"]),
+)
+def test_training_segments_are_counted_without_cutting(
+    orbits, samples, first, edges, length, fraction, order
+):
+    dataset = shortened(orbits, [360, *samples]).first(first)
+    window = (edges[0] / 20, edges[1] / 20)
+    count = count_training(dataset.n_samples.tolist(), window, length, fraction, order)
+    try:
+        made = len(split(dataset, fraction, order, length, window).train)
+    except NoSegments:
+        made = 0
+    assert count == made

@@ -151,6 +151,29 @@ def test_the_seed_decides_weights_and_batches(plain, split):
     assert other.rows[0]["loss"] != plain.rows[0]["loss"]
 
 
+@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize("batch_size", [5, 1000])
+def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, batch_size):
+    """Batches of 5 of the segments, and of all of them; both are filled up, or neither."""
+    monkeypatch.setattr(loop, "batch_sizes", lambda phase, settings, n: (min(n, batch_size), 64))
+    filled = train(split, ADAM, augment=augment, batch_size=batch_size)
+    monkeypatch.setattr(loop, "batch_sizes", lambda phase, settings, n: (min(n, batch_size),) * 2)
+    exact = train(split, ADAM, augment=augment, batch_size=batch_size)
+    for one, other in zip(filled.rows, exact.rows, strict=True):
+        assert one["lost"] == other["lost"] == 0
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-9)
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "batch_size, sizes", [(256, (20, 64)), (50, (20, 50)), (16, (16, 16)), (-1, (20, 20))]
+)
+def test_small_batches_are_filled_up_to_few_sizes(batch_size, sizes):
+    assert loop.batch_sizes(ADAM, FitSettings(batch_size=batch_size), 20) == sizes
+    bfgs = replace(ADAM, optimizer="bfgs")
+    assert loop.batch_sizes(bfgs, FitSettings(batch_size=batch_size), 20) == (20, 20)
+
+
 @pytest.mark.parametrize(("name", "value"), [("SECONDS_PER_CHUNK", 1e-9), ("CHUNK", 5)])
 def test_chunks_do_not_change_numbers(plain, split, monkeypatch, name, value):
     monkeypatch.setattr(loop, name, value)

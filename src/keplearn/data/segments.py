@@ -125,7 +125,7 @@ def count_training(
         start, end = _window(window, samples)
         counts.append((end - start) // length)
     every = sum(counts)
-    return every if undivided or order == "orbits" else max(1, _round(fraction * every))
+    return every if undivided or order == "orbits" else min(every, max(1, _round(fraction * every)))
 
 
 def _window(window: tuple[float, float], count: int) -> tuple[int, int]:

@@ -26,26 +26,27 @@ class Carry(NamedTuple):
 
 
 def draw(
-    problem: Problem,
+    _: None,
     data: Batch,
     indices: Int32[Array, "step batch"],
     rotations: Float[Array, "step 3 3 batch"] | None,
+    keep: Float[Array, "batch"],
     count: Array,
 ) -> Batch:
     """Gather the batches of a chunk's first ``count`` steps along a first axis, and rotate them.
 
     Apart from the chunk, so that the chunk's program does not depend on how many segments there are.
+    ``keep`` is that of every batch: 0 where it is only filled up.
     """
 
     def take(i: Array, batches: Batch) -> Batch:
         return jax.tree.map(
-            lambda all_steps, x: all_steps.at[i].set(jnp.take(x, indices[i], axis=-1, mode="clip")),
-            batches,
-            data,
+            lambda steps, x: steps.at[i].set(jnp.take(x, indices[i], axis=-1, mode="clip")), batches, data
         )
 
     empty = jax.tree.map(lambda x: jnp.zeros((len(indices), *x.shape[:-1], indices.shape[1]), x.dtype), data)
     batches = jax.lax.fori_loop(0, count, take, empty)
+    batches = batches._replace(keep=jnp.broadcast_to(keep, batches.keep.shape))
     return batches if rotations is None else jax.vmap(rotate)(batches, rotations)
 
 
@@ -79,8 +80,9 @@ def take_steps(
         return optimizer.step(function, parameters, state, rates[i])
 
     state = _whole_state(problem, carry, batches if optimizer.full_batch else None, constants)
-    shapes = jax.eval_shape(step_at, carry.parameters, state, jnp.int32(0))
-    names = ("loss", *shapes.parts, "grad_norm")
+    one = batches if one_for_all else jax.tree.map(lambda x: x[0], batches)
+    parts = jax.eval_shape(lambda x: objective(problem, x, one, constants)[1], carry.parameters)
+    names = ("loss", *parts, "grad_norm")
     buffers = {name: jnp.zeros(rates.shape[0], carry.parameters.dtype) for name in names}
 
     def body(loop):
@@ -121,6 +123,7 @@ def rescue(
 ) -> tuple[Carry, dict[str, Array]]:
     """Take one step without its lost segments; where all are lost, or nothing finite is left, take none."""
     optimizer = OPTIMIZERS[problem.optimizer]
+    given = jnp.sum(batch.keep)
     batch = without_lost(problem, carry.parameters, batch, constants)
     function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
     state = _whole_state(problem, carry, None, constants)
@@ -131,8 +134,7 @@ def rescue(
         (step.parameters, jax.tree.leaves(step.state)),
         (carry.parameters, carry.optimizer),
     )
-    lost = jnp.sum(batch.keep == 0).astype(jnp.int32)
-    lost = jnp.where(step.finite, lost, batch.keep.size)
+    lost = jnp.where(step.finite, given - jnp.sum(batch.keep), given).astype(jnp.int32)
     values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm, "lost": lost}
     return carry._replace(parameters=moved[0], optimizer=moved[1]), values
 

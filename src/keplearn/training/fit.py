@@ -32,6 +32,7 @@ from keplearn.training.objective import (
     assemble,
     grid_error,
     padded,
+    power_above,
     replace_lost,
     without_lost,
 )
@@ -112,7 +113,7 @@ class _Call(NamedTuple):
     """A compiled function that a training waits for, to be called as ``function(problem, *arguments)``."""
 
     function: Callable[..., Any]
-    problem: Problem
+    problem: Problem | None
     arguments: tuple[Any, ...]
 
 
@@ -214,10 +215,17 @@ def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) 
     )
 
 
-def batch_size_of(phase: Phase, settings: FitSettings, n_segments: int) -> int:
-    """Return the segments in each step's batch, of so many training segments."""
-    whole = OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1
-    return n_segments if whole else min(settings.batch_size, n_segments)
+def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[int, int]:
+    """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
+
+    Batches smaller than wanted are filled up to 64, 128, …, so that runs and phases with a few segments more
+    or less share a program: to make one takes as long as thousands of their steps.
+    """
+    if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
+        return n_segments, n_segments
+    if n_segments >= settings.batch_size:
+        return settings.batch_size, settings.batch_size
+    return n_segments, min(settings.batch_size, power_above(n_segments, least=64))
 
 
 class _PhaseRunner:
@@ -227,7 +235,7 @@ class _PhaseRunner:
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.problem = problem_of(phase, model.architecture, settings)
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
-        self.batch_size = batch_size_of(phase, settings, len(split.train))
+        self.batch_size, filled = batch_sizes(phase, settings, len(split.train))
         # Where a step takes all segments there is nothing to draw, but for rotations anew in every step.
         redrawn = settings.augment and not self.full_batch
         self.drawn = redrawn or self.batch_size < len(split.train)
@@ -242,13 +250,17 @@ class _PhaseRunner:
             )
             self.data = self._batch(split.train)
             if self.drawn:
-                self.data = padded(self.data, keep=1.0)
-            self.held = padded(self._batch(split.validation), keep=0.0)
+                self.data = padded(self.data, power_above(len(split.train)), keep=1.0)
+            else:
+                self.data = padded(self.data, filled, keep=0.0)
+            self.held = self._batch(split.validation)
+            self.held = padded(self.held, power_above(len(split.validation), least=256, base=4), keep=0.0)
+            self.keep = (jnp.arange(filled) < self.batch_size).astype(settings.dtype)
             if settings.augment and self.full_batch:
                 # An optimiser that compares values needs one function: one rotation a segment for the phase.
                 turn = random_rotations(settings.seed, number, 0, 1, self.batch_size, settings.planar)[0]
                 self.data = rotate(self.data, jnp.asarray(turn, settings.dtype))
-        bytes_drawn = sum(leaf.nbytes for leaf in self.data) // self.data.keep.size * self.batch_size
+        bytes_drawn = sum(leaf.nbytes for leaf in self.data) // self.data.keep.size * filled
         self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = 0
@@ -285,7 +297,7 @@ class _PhaseRunner:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> _Steps:
         """Wait for a compiled function's result, and count its seconds."""
-        answer = yield _Call(function, self.problem, arguments)
+        answer = yield _Call(function, None if function is draw else self.problem, arguments)
         self.compile_seconds += answer.compile_seconds
         self.train_seconds += answer.seconds
         return answer.result
@@ -347,7 +359,7 @@ class _PhaseRunner:
         )
         taken = int(taken)
         columns = {name: np.asarray(values)[:taken].tolist() for name, values in buffers.items()}
-        lost = int(np.sum(np.asarray(self.data.keep) == 0))
+        lost = 0 if self.drawn else self.batch_size - int(np.sum(np.asarray(self.data.keep)))
         listed = rates.tolist()
         rows = [
             {"phase": self.number, "step": step + i + 1, "lr": listed[i], "lost": lost}
@@ -366,8 +378,14 @@ class _PhaseRunner:
         turns = None
         if self.settings.augment:
             turns = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
-            turns = self.pad(turns.astype(self.settings.dtype))
-        return (yield from self.call(draw, self.data, self.pad(indices), turns, np.int32(count)))
+            turns = self.pad(self.fill(turns.astype(self.settings.dtype)))
+        indices = self.pad(self.fill(indices))
+        return (yield from self.call(draw, self.data, indices, turns, self.keep, np.int32(count)))
+
+    def fill(self, x: np.ndarray) -> np.ndarray:
+        """Fill up along the segments of a batch with copies of the last."""
+        more = self.keep.size - self.batch_size
+        return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge")
 
     def pad(self, x: np.ndarray) -> np.ndarray:
         """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""

@@ -129,14 +129,21 @@ def without_lost(
     return replace_lost(batch, good)
 
 
-def padded(batch: Batch, keep: float) -> Batch:
-    """Fill up with copies of the last segment to a power of two, so that fewer shapes need a program."""
-    count = batch.keep.shape[0]
-    more = (1 << (count - 1).bit_length()) - count
+def padded(batch: Batch, size: int, keep: float) -> Batch:
+    """Fill up to a size with copies of the last segment, so that fewer shapes need a program."""
+    more = size - batch.keep.shape[0]
     states, times = (
         jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge") for x in (batch.states, batch.times)
     )
     return Batch(states, times, jnp.pad(batch.keep, (0, more), constant_values=keep))
+
+
+def power_above(count: int, least: int = 1, base: int = 2) -> int:
+    """Return ``least`` times the smallest power of ``base`` that makes it no less than ``count``."""
+    size = least
+    while size < count:
+        size *= base
+    return size
 
 
 def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
@@ -154,7 +161,7 @@ def grid_error(problem: Problem, batch: Batch) -> float:
     """
     shape = problem.architecture
     steps = LawSteps(problem.grid, shape.uses_velocity, shape.outputs.whole_state)
-    filled = padded(batch, keep=0.0)
+    filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
     solved = np.asarray(compiled(_law_solve, steps, filled).call(filled))[..., : batch.keep.shape[0]]
     truth = np.asarray(batch.states[1:])
     error = np.linalg.norm(solved - truth, axis=1) / np.linalg.norm(truth, axis=1)
