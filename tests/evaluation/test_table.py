@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
@@ -85,11 +86,18 @@ def test_markdown_and_csv(evaluation):
 def test_an_evaluation_comes_back_from_its_file(evaluation, tmp_path):
     path = tmp_path / "deep" / "law.nc"
     store.save_evaluation(evaluation, path)
-    assert store.load_evaluation(path).identical(evaluation)
+    back = store.load_evaluation(path, DATASET)
+    assert back.attrs == evaluation.attrs
+    xarray.testing.assert_allclose(back, evaluation, rtol=1e-7)
+    for name in back:
+        assert back[name].dims == evaluation[name].dims
+        assert back[name].attrs == evaluation[name].attrs
+    with pytest.raises(KeplearnError, match="not an evaluation on the orbits"):
+        store.load_evaluation(path, DATASET.first(1))
     assert [p.name for p in path.parent.iterdir()] == ["law.nc"]
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(KeplearnError, match=r"law\.nc"):
-        store.load_evaluation(path)
+        store.load_evaluation(path, DATASET)
 
 
 def test_names_of_files_are_plain():

@@ -1,5 +1,6 @@
 """What an evaluation holds: an ``xarray.Dataset`` with dimensions orbit, sample, component."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,18 +46,11 @@ def to_xarray(
     attributes: dict[str, Any],
 ) -> "xarray.Dataset":
     """The evaluation with named dimensions, units and all that a reader must know."""
-    import xarray
-
     method = "Dopri8" if subject.smooth else "Tsit5"
-    truth = dataset.to_xarray()
-    variables = {key: truth[key] for key in VARIABLES}
-    for key, array in values.items():
-        dims, units, meaning = LAYOUT[key]
-        variables[key] = xarray.DataArray(array, dims=dims, attrs={"units": units, "long_name": meaning})
-    return xarray.Dataset(
-        variables,
-        coords={"orbit": list(dataset.orbit_names), "component": list(COMPONENTS)},
-        attrs={
+    return assemble(
+        dataset,
+        values,
+        {
             "dataset": dataset.name,
             "dataset_hash": dataset.content_hash,
             "problem": dataset.problem,
@@ -70,4 +64,24 @@ def to_xarray(
             "solver": f"{method}, rtol {RTOL:g}, atol {ATOL:g}, {MAX_STEPS} steps at most",
             **attributes,
         },
+    )
+
+
+def assemble(
+    dataset: OrbitDataset, values: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> "xarray.Dataset":
+    """Put values by the names in `LAYOUT` beside the true orbits."""
+    import xarray
+
+    truth = dataset.to_xarray()
+    variables = {key: truth[key] for key in VARIABLES}
+    for key, (dims, units, meaning) in LAYOUT.items():
+        if key in values:
+            variables[key] = xarray.DataArray(
+                values[key], dims=dims, attrs={"units": units, "long_name": meaning}
+            )
+    return xarray.Dataset(
+        variables,
+        coords={"orbit": list(dataset.orbit_names), "component": list(COMPONENTS)},
+        attrs=dict(attributes),
     )

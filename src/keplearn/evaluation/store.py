@@ -1,12 +1,20 @@
-"""Evaluations on disk: netCDF-4, written whole or not at all, kept beside the run they belong to."""
+"""Evaluations on disk: netCDF-4, written whole or not at all, kept beside the run they belong to.
+
+A file holds what the propagation gave, in float32 and by quantity in two arrays, ``samples`` (quantity, orbit,
+sample) and ``vectors`` (vector, orbit, sample, component), since writing costs by variable. The true orbits are
+not in it: they are the dataset's, by its content hash.
+"""
 
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.layout import LAYOUT, assemble
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.subject import model_hash
 from keplearn.models.neural_ode import NeuralODE
@@ -14,7 +22,8 @@ from keplearn.models.neural_ode import NeuralODE
 if TYPE_CHECKING:
     import xarray
 
-_MARK = "keplearn evaluation 1"
+_MARK = "keplearn evaluation 2"
+_LARGEST = np.finfo(np.float32).max
 
 
 def save_evaluation(evaluation: "xarray.Dataset", path: str | Path) -> None:
@@ -25,22 +34,39 @@ def save_evaluation(evaluation: "xarray.Dataset", path: str | Path) -> None:
     KeplearnError
         If the file cannot be written.
     """
-    write_netcdf(evaluation.assign_attrs(format=_MARK), path)
+    import xarray
+
+    packed = evaluation[[key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == ("orbit",)]]
+    for name, dims in _PACKED.items():
+        names = [key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == dims]
+        stacked = np.stack([evaluation[key].values for key in names])
+        # Kinked fields throw orbits out to 1e40 km: large, but a number.
+        rounded = np.clip(stacked, -_LARGEST, _LARGEST).astype(np.float32)
+        packed[name] = xarray.DataArray(rounded, dims=(f"of_{name}", *dims), coords={f"of_{name}": names})
+    write_netcdf(packed.assign_attrs(format=_MARK), path)
 
 
-def load_evaluation(path: str | Path) -> "xarray.Dataset":
-    """Read an evaluation that `save_evaluation` wrote.
+_PACKED = {"samples": ("orbit", "sample"), "vectors": ("orbit", "sample", "component")}
+
+
+def load_evaluation(path: str | Path, dataset: OrbitDataset) -> "xarray.Dataset":
+    """Read an evaluation that `save_evaluation` wrote, with the true orbits beside.
 
     Raises
     ------
     KeplearnError
-        If the file is missing, damaged or none of ours.
+        If the file is missing, damaged, none of ours, or of other orbits.
     """
     path = Path(path)
-    evaluation = open_netcdf(path)
-    if evaluation.attrs.pop("format", None) != _MARK:
-        raise KeplearnError(f"{path}: not an evaluation of keplearn.")
-    return evaluation
+    packed = open_netcdf(path)
+    if packed.attrs.pop("format", None) != _MARK:
+        raise KeplearnError(f"{path}: not an evaluation of keplearn, or of an earlier version.")
+    if packed.attrs.get("dataset_hash") != dataset.content_hash:
+        raise KeplearnError(f"{path}: not an evaluation on the orbits of {dataset.name}.")
+    values = {str(key): packed[key].values for key in packed.data_vars if key not in _PACKED}
+    for name in _PACKED:
+        values |= dict(zip(packed[f"of_{name}"].values, packed[name].values.astype(float), strict=True))
+    return assemble(dataset, values, packed.attrs)
 
 
 def evaluation_file(dataset: str, which: str = "best", segments: int | None = None) -> str:
@@ -77,16 +103,11 @@ def keep_evaluation(
     path = run / "evaluations" / evaluation_file(dataset.name, which, segments)
     if path.is_file():
         try:
-            kept = load_evaluation(path)
+            kept = load_evaluation(path, dataset)
         except KeplearnError:
             kept = None  # damaged or foreign: made anew in its place
-        wanted = {
-            "dataset_hash": dataset.content_hash,
-            "model_hash": model_hash(model),
-            "segments": segments or 0,
-        }
+        wanted = {"model_hash": model_hash(model), "segments": segments or 0}
         if kept is not None and all(kept.attrs.get(key) == value for key, value in wanted.items()):
             return kept
-    evaluation = evaluate(model, dataset, segments=segments)
-    save_evaluation(evaluation, path)
-    return evaluation
+    save_evaluation(evaluate(model, dataset, segments=segments), path)
+    return load_evaluation(path, dataset)  # as it will be read the next time
