@@ -9,7 +9,7 @@ import subprocess
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +43,7 @@ from keplearn.training.fit import (
     problem_of,
 )
 from keplearn.training.losses import ADDITIVE_TERMS
+from keplearn.training.stack import Training, fit_stack
 
 # What importing keplearn and its libraries has cost this process.
 IMPORT_SECONDS = round(time.perf_counter() - keplearn.STARTED, 3)
@@ -103,8 +104,77 @@ def train_run(
     KeplearnError
         If the directory cannot be written or is being written.
     """
+    work = _work(config, Path(runs), again, on_progress, say or (lambda text: None))
+    try:
+        events = fit(*next(work))
+        while True:
+            try:
+                event = next(events)
+            except BaseException as error:
+                work.throw(error)  # how a training ends is for its run to record
+            else:
+                work.send(event)
+    except StopIteration as end:
+        return end.value
+
+
+def train_stack(
+    configs: Sequence[RunConfig],
+    runs: str | Path = "runs",
+    *,
+    again: bool = False,
+    on_progress: OnProgress | None = None,
+    say: Callable[[str], None] | None = None,
+    at_once: int | None = None,
+) -> Iterator[Run | KeplearnError]:
+    """Train many runs together, for a GPU: those that share programs go as one (`keplearn.training.stack`).
+
+    Parameters are those of `train_run`; ``at_once`` bounds the rows of a stack.
+
+    Yields
+    ------
+    run
+        Each run as it ends, or why its directory could not be written.
+    """
     say = say or (lambda text: None)
-    writer = RunWriter(Path(runs), config)
+    works, trainings = [], []
+    for config in configs:
+        label = f"{config.group}/{config.run_id}"
+        work = _work(
+            config, Path(runs), again, on_progress, lambda text, label=label: say(f"{label}: {text}")
+        )
+        try:
+            trainings.append(next(work))
+            works.append(work)
+        except StopIteration as end:
+            yield end.value
+        except KeplearnError as error:
+            yield error
+    under_way = set(range(len(works)))
+    try:
+        for number, event in fit_stack(trainings, at_once):
+            if number not in under_way:
+                continue
+            try:
+                if isinstance(event, KeplearnError):
+                    works[number].throw(event)
+                else:
+                    works[number].send(event)
+            except (StopIteration, NotWritten) as end:
+                under_way.remove(number)
+                yield end if isinstance(end, NotWritten) else end.value
+    except BaseException as error:
+        for number in under_way:
+            with suppress(KeyboardInterrupt, StopIteration, NotWritten):
+                works[number].throw(KeyboardInterrupt() if isinstance(error, GeneratorExit) else error)
+        raise
+
+
+def _work(
+    config: RunConfig, runs: Path, again: bool, on_progress: OnProgress | None, say: Callable[[str], None]
+) -> Generator[Training, Progress | PhaseResult, Run]:
+    """One run from first to last, but for the training itself: yields what to train, and is sent its events."""
+    writer = RunWriter(runs, config)
     skipped = "is finished: skipped (--again trains it again)"
     if not again and _is_finished(writer.path, config):
         say(skipped)
@@ -120,11 +190,11 @@ def train_run(
             say(f"goes on from step {checkpoint.step} of phase {checkpoint.phase}")
         with _states(writer):
             started = time.perf_counter()
-            plan = prepare(config, Path(runs))
+            plan = prepare(config, runs)
             writer.write(summary=plan.facts)
             if not plan.splits[-1].own_validation:
                 say("validation is on the training set")
-            model, trained_summary = _train(writer, plan, checkpoint, on_progress, say)
+            model, trained_summary = yield from _keep_training(writer, plan, checkpoint, on_progress, say)
             trained = time.perf_counter()
             scores = _score(writer, config, model, say)
             ended = time.perf_counter()
@@ -262,21 +332,23 @@ def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
     return new_model(architecture_of(p), p.seed, p.dtype, bound, units)
 
 
-def _train(
+def _keep_training(
     writer: RunWriter,
     plan: Plan,
     resume: Checkpoint | None,
     on_progress: OnProgress | None,
     say: Callable[[str], None],
-) -> tuple[NeuralODE, dict[str, Any]]:
-    """Run the fit, write what it yields, and return the run's model and its summary."""
+) -> Generator[Training, Progress | PhaseResult, tuple[NeuralODE, dict[str, Any]]]:
+    """Write what a training yields; return the run's model and its summary once the last phase is there."""
     total = sum(phase.steps for phase in plan.phases)
     before = np.concatenate([[0], np.cumsum([phase.steps for phase in plan.phases])])
     phases: list[dict[str, Any]] = writer.record["phases"]
     last_saved, last = time.monotonic(), None
     model = plan.model
+    training = Training(plan.model, plan.phases, plan.splits, plan.settings, resume)
     try:
-        for event in fit(plan.model, plan.phases, plan.splits, plan.settings, resume):
+        while len(phases) < len(plan.phases):
+            event = yield training
             if isinstance(event, Progress):
                 # The rows first: an interrupt's checkpoint must not be ahead of the metrics.
                 writer.rows(event.rows)
@@ -284,8 +356,8 @@ def _train(
                 done = int(before[event.phase]) + event.step
                 if on_progress is not None:
                     rate = len(event.rows) / max(event.seconds, 1e-9)
-                    state = {"done": done, "total": total, "phase": event.phase, "rate": rate}
-                    on_progress(state | {"loss": event.rows[-1]["loss"]})
+                    state = {"run": writer.config.run_id, "done": done, "total": total, "rate": rate}
+                    on_progress(state | {"phase": event.phase, "loss": event.rows[-1]["loss"]})
                 phase_ends = event.step == plan.phases[event.phase].steps
                 if phase_ends or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                     writer.checkpoint(event.checkpoint())

@@ -37,9 +37,11 @@ def test_show_separates_what_is_given_what_is_default_and_what_varies(keplearn_c
     given, defaults = out.index("In all runs"), out.index("Defaults filled in")
     assert given < out.index("parameters.width") < defaults < out.index("parameters.depth")
     assert "[adam, bfgs]" in out
-    *_, header, first, second = out.splitlines()
+    *_, header, first, second, _, programs = out.splitlines()
     assert header.split() == ["run", "id", "seed"]
     assert [first.split()[1], second.split()[1]] == ["0", "1"]
+    # A seed needs no program of its own, an optimiser does.
+    assert programs == "2 training programs to compile, for 4 phases."
 
 
 def test_show_takes_overrides(keplearn_config, study):

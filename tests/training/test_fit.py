@@ -360,8 +360,8 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head, monkey
         calls.append(call)
         return answer(call)
 
-    answer = loop._answer
-    monkeypatch.setattr(loop, "_answer", noted)
+    answer = loop.answer_call
+    monkeypatch.setattr(loop, "answer_call", noted)
     for _ in loop.fit(model, [phase], [split], settings):
         pass
     assert [call.function.__name__ for call in calls] == ["start", "draw", "take_steps", "validate"]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,7 @@ def train(
     device: Device = "auto",
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
-    """Train the runs of a config one after another, and score each on its test datasets.
+    """Train the runs of a config one after another, on a GPU together, and score each on its test datasets.
 
     A finished run is skipped, an interrupted one goes on from its last checkpoint.
 
@@ -54,9 +54,10 @@ def train(
 
     from keplearn.device import choose_device
 
-    choose_device(device)
+    on_gpu = choose_device(device) == "gpu"
     show = (lambda run: print(json.dumps(_line(run)), flush=True)) if json_ else (lambda run: None)
-    trained = train_all(configs, runs, again=again, each=show)
+    together = train_together if on_gpu and len(configs) > 1 else train_all
+    trained = together(configs, runs, again=again, each=show)
     if not json_:
         _print_scores(trained)
     if any(run.state == "failed" for run in trained):
@@ -89,9 +90,46 @@ def train_all(
             progress.say(f"failed: {run.record['reason']}")
         each(run)
         trained.append(run)
-    if unwritten:
-        raise KeplearnError(f"{len(unwritten)} of {len(configs)} runs were not finished: {unwritten[0]}")
+    _complain(unwritten, len(configs))
     return trained
+
+
+def train_together(
+    configs: "Sequence[RunConfig]",
+    runs: Path,
+    *,
+    again: bool = False,
+    each: "Callable[[Run], object]" = lambda run: None,
+) -> "list[Run]":
+    """Train runs in stacks, for a GPU, with their steps counted together."""
+    from keplearn.cli.output import plain_warnings
+    from keplearn.cli.progress import StepsProgress
+    from keplearn.experiment import train_stack
+
+    trained, unwritten, states = [], [], {}
+    every = sum(sum(config.parameters.steps_strategy) for config in configs)
+    with StepsProgress(f"{len(configs)} runs") as progress, plain_warnings():
+
+        def update(state: "Mapping[str, Any]") -> None:
+            states[state["run"]] = state
+            done, rate = (sum(s[key] for s in states.values()) for key in ("done", "rate"))
+            progress.update({**state, "done": done, "total": every, "rate": rate})
+
+        for run in train_stack(configs, runs, again=again, on_progress=update, say=progress.say):
+            if isinstance(run, KeplearnError):
+                unwritten.append(run)
+                continue
+            if run.state == "failed":
+                progress.say(f"{run.group}/{run.run_id} failed: {run.record['reason']}")
+            each(run)
+            trained.append(run)
+    _complain(unwritten, len(configs))
+    return trained
+
+
+def _complain(unwritten: Sequence[KeplearnError], total: int) -> None:
+    if unwritten:
+        raise KeplearnError(f"{len(unwritten)} of {total} runs were not finished: {unwritten[0]}")
 
 
 def _configs(

@@ -109,7 +109,7 @@ class TrainingFailed(KeplearnError):
         self.kind = kind
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """A compiled function that a training waits for, to be called as ``function(problem, *arguments)``."""
 
     function: Callable[..., Any]
@@ -117,15 +117,15 @@ class _Call(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-class _Answer(NamedTuple):
-    """The result of a `_Call`, and the seconds that compiling and running it took."""
+class Answer(NamedTuple):
+    """The result of a `Call`, and the seconds that compiling and running it took."""
 
     result: Any
     compile_seconds: float
     seconds: float
 
 
-_Steps = Generator[_Call, _Answer, Any]
+Steps = Generator[Call, Answer, Any]
 """A part of a training: it yields the calls that it waits for, and returns its result."""
 
 
@@ -154,36 +154,36 @@ def fit(
     TrainingFailed
         ``lost_segments`` when over half the segments are lost 100 steps in a row.
     """
-    training = _training(model, phases, splits, settings, resume)
+    training = training_steps(model, phases, splits, settings, resume)
     answer = None
     while True:
         try:
             event = training.send(answer)  # pyright: ignore[reportArgumentType]
         except StopIteration:
             return
-        if isinstance(event, _Call):
-            answer = _answer(event)
+        if isinstance(event, Call):
+            answer = answer_call(event)
         else:
             answer = None
             yield event
 
 
-def _answer(call: _Call) -> _Answer:
+def answer_call(call: Call) -> Answer:
     """Make a call, in the precision of its own arrays."""
     with jax.enable_x64(True):
         program = compiled(call.function, call.problem, *call.arguments)
         started = time.perf_counter()
         result = jax.block_until_ready(program.call(*call.arguments))
-    return _Answer(result, program.seconds, time.perf_counter() - started)
+    return Answer(result, program.seconds, time.perf_counter() - started)
 
 
-def _training(
+def training_steps(
     model: NeuralODE,
     phases: Sequence[Phase],
     splits: Sequence[Split],
     settings: FitSettings,
     resume: Checkpoint | None,
-) -> Generator[_Call | Progress | PhaseResult, _Answer, None]:
+) -> Generator[Call | Progress | PhaseResult, Answer, None]:
     """Train through the phases: yields the calls it waits for, and what `fit` yields."""
     units = model.units
     with jax.enable_x64(True):
@@ -195,10 +195,11 @@ def _training(
         begun = resume if resume is not None and number == resume.phase else None
         yield from runner.run(parameters, begun)
         carry = runner.carry
-        best = carry.best if np.isfinite(carry.best_loss) else carry.parameters
-        best, final = (runner.model(flat, units) for flat in (best, carry.parameters))
+        with jax.enable_x64(True):
+            parameters = jnp.asarray(np.asarray(carry.parameters))
+            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_loss)) else parameters
+        best, final = (runner.model(flat, units) for flat in (best, parameters))
         yield PhaseResult(number, best, final, runner.summary())
-        parameters = carry.parameters
 
 
 def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
@@ -295,14 +296,14 @@ class _PhaseRunner:
             made = assemble(self.problem, jnp.asarray(flat), self.constants.max_acceleration)
         return NeuralODE(made.parameters, made.max_acceleration, made.architecture, units)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> _Steps:
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Steps:
         """Wait for a compiled function's result, and count its seconds."""
-        answer = yield _Call(function, None if function is draw else self.problem, arguments)
+        answer = yield Call(function, None if function is draw else self.problem, arguments)
         self.compile_seconds += answer.compile_seconds
         self.train_seconds += answer.seconds
         return answer.result
 
-    def begin(self, parameters: Array) -> _Steps:
+    def begin(self, parameters: Array) -> Steps:
         """Return the state before the first step."""
         state = yield from self.call(
             start, parameters, self.data if self.full_batch else None, self.constants
@@ -311,7 +312,7 @@ class _PhaseRunner:
             worst = jnp.asarray(np.inf, parameters.dtype)
             return Carry(parameters, state, parameters, worst, jnp.asarray(0, jnp.int32))
 
-    def run(self, parameters: Array, resume: Checkpoint | None) -> Generator[_Call | Progress, _Answer, None]:
+    def run(self, parameters: Array, resume: Checkpoint | None) -> Generator[Call | Progress, Answer, None]:
         """Take the phase's steps, from the start or from a checkpoint."""
         step = 0
         self.carry = yield from self.begin(parameters)
@@ -332,7 +333,7 @@ class _PhaseRunner:
             size = max(1, min(self.steps_at_once, 4 * size, fitting))
             yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
-    def advance(self, step: int, count: int, validate: bool) -> _Steps:
+    def advance(self, step: int, count: int, validate: bool) -> Steps:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
         batches = (yield from self.draw(step, count)) if self.drawn else self.data
@@ -352,7 +353,7 @@ class _PhaseRunner:
             rows[-1] |= {name: float(value) for name, value in measured.items()}
         return rows
 
-    def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> _Steps:
+    def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> Steps:
         """Run the compiled chunk, and return the rows of the steps it has taken."""
         self.carry, buffers, taken = yield from self.call(
             take_steps, self.carry, batches, self.pad(rates), np.int32(len(rates)), self.constants
@@ -371,7 +372,7 @@ class _PhaseRunner:
         self.steps_taken += taken
         return rows
 
-    def draw(self, step: int, count: int) -> _Steps:
+    def draw(self, step: int, count: int) -> Steps:
         """Draw the batches of the steps from ``step`` on."""
         seed, last = self.settings.seed, step + count
         indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
@@ -391,7 +392,7 @@ class _PhaseRunner:
         """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
         return np.concatenate([x, np.zeros((self.steps_at_once - len(x), *x.shape[1:]), x.dtype)])
 
-    def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> _Steps:
+    def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> Steps:
         """Take the step at which the chunk stopped without its lost segments; count them."""
         self.carry, values = yield from self.call(rescue, self.carry, batch, rate, self.constants)
         row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
@@ -409,7 +410,7 @@ class _PhaseRunner:
             )
         return row
 
-    def clear_lost(self) -> _Steps:
+    def clear_lost(self) -> Steps:
         """Replace the segments that are lost where a full-batch phase starts; they stay out for the phase."""
         if np.any(np.asarray(self.data.keep) == 0) or self.steps_taken:
             raise TrainingFailed("non_finite", f"loss or gradient became non-finite in phase {self.number}.")
