@@ -116,7 +116,7 @@ def main() -> None:
         "part", nargs="?", choices=["steps", "start", "study", "worker"], help="all by default"
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)
-    parser.add_argument("--steps", type=int, default=200, help="steps of each training (200)")
+    parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file of the figures")
     given = parser.parse_args()
     if given.part == "worker":

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from keplearn.data.dataset import load_dataset
 from keplearn.data.segments import Segments, split_segments
@@ -16,6 +17,20 @@ from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 
 TRAINING = "complex_TBP_planar_10_train"
 LEARNING_RATE = 1e-3
+
+
+def learning_rate(steps: int) -> optax.Schedule:
+    """Return the rate over the steps: constant, and over the last quarter a half cosine to 0.
+
+    Speed is that of the constant rate, as in users' runs; the end takes the noise out of the loss.
+    """
+    begin = steps - steps // 4
+    parts = [
+        optax.constant_schedule(LEARNING_RATE),
+        optax.cosine_decay_schedule(LEARNING_RATE, steps - begin),
+    ]
+    return optax.join_schedules(parts, [begin])
+
 
 # A solve of one segment: model, times (sample,), initial state (6,) to states (sample, 6).
 Solve = Callable[[NeuralODE, jax.Array, jax.Array], jax.Array]

@@ -31,17 +31,22 @@ def train(case: Case, steps: int) -> dict[str, float]:
     split = Split(segments, segments, False, 10)
     started = time.perf_counter()
     first, final, rate = 0.0, None, 0.0
-    for count in (steps, 10 * steps):
-        phase = Phase((0.0, 1.0), LEARNING_RATE, count, case.length, schedule="cosine")
-        settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=count)
-        begun = time.perf_counter()
-        for event in fit(starting_model(case), [phase], [split], settings):
-            first = first or time.perf_counter() - started
-            if isinstance(event, PhaseResult):
-                final, rate = final or event.final, event.summary["steps_per_second"]
-            elif final is not None and time.perf_counter() - begun > 5:
-                rate = event.step / (time.perf_counter() - begun)
-                break
+    window, rates = (0.0, 1.0), LEARNING_RATE
+    constant = Phase(window, rates, steps - steps // 4, case.length)
+    cooling = Phase(window, rates, steps // 4, case.length, schedule="cosine")
+    settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=steps)
+    for event in fit(starting_model(case), [constant, cooling], [split, split], settings):
+        first = first or time.perf_counter() - started
+        if isinstance(event, PhaseResult):
+            final = event.final
+    long = Phase(window, rates, 10 * steps, case.length)
+    begun = time.perf_counter()
+    for event in fit(starting_model(case), [long], [split], settings):
+        if isinstance(event, PhaseResult):
+            rate = event.summary["steps_per_second"]
+        elif time.perf_counter() - begun > 5:
+            rate = event.step / (time.perf_counter() - begun)
+            break
     assert final is not None  # fit ends every phase with its result
     return {
         "steps_per_second": rate,

@@ -237,9 +237,9 @@ class _PhaseRunner:
         self.problem = problem_of(phase, model.architecture, settings)
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
         self.batch_size, filled = batch_sizes(phase, settings, len(split.train))
-        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step.
-        redrawn = settings.augment and not self.full_batch
-        self.drawn = redrawn or self.batch_size < len(split.train)
+        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
+        # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
+        self.drawn = not self.full_batch and (settings.augment or filled == settings.batch_size)
         self._check()
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
