@@ -239,7 +239,8 @@ class _PhaseRunner:
         self.batch_size, filled = batch_sizes(phase, settings, len(split.train))
         # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
         # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
-        self.drawn = not self.full_batch and (settings.augment or filled == settings.batch_size)
+        some = self.batch_size < len(split.train) or filled == settings.batch_size
+        self.drawn = not self.full_batch and (settings.augment or some)
         self._check()
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
