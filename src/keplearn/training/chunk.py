@@ -72,28 +72,26 @@ def take_steps(
     optimizer = OPTIMIZERS[problem.optimizer]
     one_for_all = batches.keep.ndim == 1
 
-    def step_at(parameters, state, i):
-        batch = batches if one_for_all else jax.tree.map(lambda x: x[i], batches)
-        # Without the barrier XLA takes the batch apart again wherever it is read.
-        batch = jax.lax.optimization_barrier(batch)
-        function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-        return optimizer.step(function, parameters, state, rates[i])
+    def batch_at(i):
+        return batches if one_for_all else jax.tree.map(lambda x: x[i], batches)
 
     state = _whole_state(problem, carry, batches if optimizer.full_batch else None, constants)
-    one = batches if one_for_all else jax.tree.map(lambda x: x[0], batches)
-    parts = jax.eval_shape(lambda x: objective(problem, x, one, constants)[1], carry.parameters)
+    parts = jax.eval_shape(lambda x: objective(problem, x, batch_at(0), constants)[1], carry.parameters)
     names = ("loss", *parts, "grad_norm")
     buffers = {name: jnp.zeros(rates.shape[0], carry.parameters.dtype) for name in names}
 
     def body(loop):
-        parameters, state, buffers, i, _ = loop
-        step = step_at(parameters, state, i)
+        parameters, state, buffers, i, _, batch = loop
+        function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
+        step = optimizer.step(function, parameters, state, rates[i])
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
-        return step.parameters, step.state, buffers, i + step.finite.astype(jnp.int32), step.finite
+        i = i + step.finite.astype(jnp.int32)
+        # The next batch goes through the loop: XLA would slice it anew in each of the step's kernels.
+        return step.parameters, step.state, buffers, i, step.finite, batch_at(i)
 
-    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True))
-    parameters, state, buffers, taken, _ = jax.lax.while_loop(
+    start = (carry.parameters, state, buffers, jnp.int32(0), jnp.array(True), batch_at(0))
+    parameters, state, buffers, taken, *_ = jax.lax.while_loop(
         lambda loop: (loop[3] < count) & loop[4], body, start
     )
     return carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state)), buffers, taken
