@@ -31,14 +31,13 @@ WHOLE = (
 STEPS = 60
 
 
-def _parts(count: int) -> list[list[str]]:
-    """Split the study into processes: by depth and feature layer, as evenly as the cores allow."""
-    parts = [
+def _parts() -> list[list[str]]:
+    """Split the study into four processes, by depth and feature layer: no two need the same program."""
+    return [
         [f"parameters.depth={depth}", f"parameters.feature_layer={layer}"]
-        for depth in (2, 3)
+        for depth in (3, 2)
         for layer in ("sph_4D_rinv_vel", "sph_4D_rinv")
     ]
-    return parts[:count] if count >= 4 else parts
 
 
 def _in_parallel(
@@ -78,7 +77,7 @@ def _ours(home: Path, cores: Sequence[int]) -> tuple[float, list[dict[str, Any]]
     commands = [
         [sys.executable, "-m", "keplearn", "train", str(CONFIG), "--json", "--runs", str(home / "runs")]
         + [word for entry in part for word in ("--set", entry)]
-        for part in _parts(4)
+        for part in _parts()
     ]
     started = time.perf_counter()
     printed = _in_parallel(commands, cores, {"KEPLEARN_CACHE_DIR": str(home / "programs"), "NPROC": "1"})
