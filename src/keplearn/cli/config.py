@@ -15,7 +15,6 @@ from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
 from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
-from keplearn.experiment import training_programs
 
 app = App(name="config")
 
@@ -69,6 +68,8 @@ def show(
         for run, record in zip(runs, records, strict=True)
     ]
     print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
+    from keplearn.experiment import training_programs
+
     needed = training_programs(runs)
     phases = sum(len(run.parameters.steps_strategy) for run in runs)
     print(f"\n{len(set().union(*needed))} training programs to compile, for {phases} phases.")

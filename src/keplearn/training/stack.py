@@ -30,7 +30,7 @@ from keplearn.training.fit import (
     answer_call,
     training_steps,
 )
-from keplearn.training.objective import Problem, without_lost
+from keplearn.training.objective import Problem, power_above, without_lost
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
@@ -167,7 +167,7 @@ def _answer_together(stacks: _Stacks, calls: list[Call], at_once: int | None) ->
         (call,) = calls
         return [answer_call(call._replace(arguments=jax.tree.map(_cut_out, call.arguments)))]
     # Few sizes, so that trainings that end one by one do not need a program each time.
-    size = 1 << (len(calls) - 1).bit_length()
+    size = power_above(len(calls))
     if at_once is not None and size > at_once:
         return _in_halves(stacks, calls, at_once)
     filled = calls + [calls[-1]] * (size - len(calls))
