@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keplearn.cli.train import train_together
+from keplearn.cli.train import train_all
 from keplearn.config import runs_from_dict
 from keplearn.experiment import train_run, train_stack
 from keplearn.runs.store import Run
@@ -33,7 +33,7 @@ def configs():
 
 
 def test_each_run_ends_as_it_does_alone(configs, tmp_path, capsys):
-    together = {run.run_id: run for run in train_together(configs, tmp_path / "together")}
+    together = {run.run_id: run for run in train_all(configs, tmp_path / "together", together=True)}
     assert len(together) == 4
     for config in configs:
         alone, stacked = train_run(config, tmp_path / "alone"), together[config.run_id]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,8 +56,7 @@ def train(
 
     on_gpu = choose_device(device) == "gpu"
     show = (lambda run: print(json.dumps(_line(run)), flush=True)) if json_ else (lambda run: None)
-    together = train_together if on_gpu and len(configs) > 1 else train_all
-    trained = together(configs, runs, again=again, each=show)
+    trained = train_all(configs, runs, again=again, together=on_gpu and len(configs) > 1, each=show)
     if not json_:
         _print_scores(trained)
     if any(run.state == "failed" for run in trained):
@@ -69,44 +68,49 @@ def train_all(
     runs: Path,
     *,
     again: bool = False,
+    together: bool = False,
     each: "Callable[[Run], object]" = lambda run: None,
 ) -> "list[Run]":
-    """Train runs one after another with progress on stderr; ``each`` gets every run as it ends."""
+    """Train runs with progress on stderr, one after another or ``together``; ``each`` gets every run as it ends."""
+    ended = _together if together else _one_by_one
+    trained, unwritten = [], []
+    for run in ended(configs, runs, again):
+        if isinstance(run, KeplearnError):  # its directory is locked, damaged or not to be written
+            unwritten.append(run)
+        else:
+            each(run)
+            trained.append(run)
+    if unwritten:
+        raise KeplearnError(f"{len(unwritten)} of {len(configs)} runs were not finished: {unwritten[0]}")
+    return trained
+
+
+def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
+    """Train runs one after another, each with its own progress."""
     from keplearn.cli.output import plain_warnings
     from keplearn.cli.progress import StepsProgress
     from keplearn.experiment import train_run
 
-    trained, unwritten = [], []
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
         with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress, plain_warnings():
             try:
                 run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
-            except KeplearnError as error:  # its directory is locked, damaged or not to be written
+            except KeplearnError as error:
                 progress.say(f"not finished: {error}")
-                unwritten.append(error)
-                continue
-        if run.state == "failed":
+                run = error
+        if not isinstance(run, KeplearnError) and run.state == "failed":
             progress.say(f"failed: {run.record['reason']}")
-        each(run)
-        trained.append(run)
-    _complain(unwritten, len(configs))
-    return trained
+        yield run
 
 
-def train_together(
-    configs: "Sequence[RunConfig]",
-    runs: Path,
-    *,
-    again: bool = False,
-    each: "Callable[[Run], object]" = lambda run: None,
-) -> "list[Run]":
+def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs in stacks, for a GPU, with their steps counted together."""
     from keplearn.cli.output import plain_warnings
     from keplearn.cli.progress import StepsProgress
     from keplearn.experiment import train_stack
 
-    trained, unwritten, states = [], [], {}
+    states = {}
     every = sum(sum(config.parameters.steps_strategy) for config in configs)
     with StepsProgress(f"{len(configs)} runs") as progress, plain_warnings():
 
@@ -116,20 +120,9 @@ def train_together(
             progress.update({**state, "done": done, "total": every, "rate": rate})
 
         for run in train_stack(configs, runs, again=again, on_progress=update, say=progress.say):
-            if isinstance(run, KeplearnError):
-                unwritten.append(run)
-                continue
-            if run.state == "failed":
+            if not isinstance(run, KeplearnError) and run.state == "failed":
                 progress.say(f"{run.group}/{run.run_id} failed: {run.record['reason']}")
-            each(run)
-            trained.append(run)
-    _complain(unwritten, len(configs))
-    return trained
-
-
-def _complain(unwritten: Sequence[KeplearnError], total: int) -> None:
-    if unwritten:
-        raise KeplearnError(f"{len(unwritten)} of {total} runs were not finished: {unwritten[0]}")
+            yield run
 
 
 def _configs(
