@@ -11,7 +11,7 @@ from keplearn.data.segments import Segments, Split
 from keplearn.integrate import Grid, grid_solve
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import FitSettings, PhaseResult, fit
+from keplearn.training.fit import LONG, FitSettings, PhaseResult, fit
 
 
 def _solve(case: Case, model: NeuralODE, segments: Segments) -> np.ndarray:
@@ -23,7 +23,7 @@ def _solve(case: Case, model: NeuralODE, segments: Segments) -> np.ndarray:
 
 
 def train(case: Case, steps: int) -> dict[str, float]:
-    """Train for so many steps and judge the model; the rate is of ten times as many, or of 5 s at the most.
+    """Train for so many steps and judge the model; the rate is that of a long phase's first 5 s.
 
     Rates are what ``fit`` records, with everything between the steps and without compiling.
     """
@@ -39,13 +39,13 @@ def train(case: Case, steps: int) -> dict[str, float]:
         first = first or time.perf_counter() - started
         if isinstance(event, PhaseResult):
             final = event.final
-    long = Phase(window, rates, 10 * steps, case.length)
-    begun = time.perf_counter()
-    for event in fit(starting_model(case), [long], [split], settings):
+    seconds = 0.0
+    for event in fit(starting_model(case), [Phase(window, rates, LONG, case.length)], [split], settings):
         if isinstance(event, PhaseResult):
-            rate = event.summary["steps_per_second"]
-        elif time.perf_counter() - begun > 5:
-            rate = event.step / (time.perf_counter() - begun)
+            break
+        seconds += event.seconds
+        rate = event.step / seconds
+        if seconds > 5:
             break
     assert final is not None  # fit ends every phase with its result
     return {

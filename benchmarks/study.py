@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import tutorial
 from keplearn.config import load_config
-from keplearn.experiment import prepare, training_programs
+from keplearn.plan import prepare, training_programs
 
 CONFIG = Path(__file__).with_name("study.yaml")
 # The whole study: what its config adds to that of the 48 runs.
@@ -32,11 +32,16 @@ STEPS = 60
 
 
 def _parts() -> list[list[str]]:
-    """Split the study into four processes, by depth and feature layer: no two need the same program."""
+    """Split the study into eight processes, the longest first: no two need the same program."""
     return [
-        [f"parameters.depth={depth}", f"parameters.feature_layer={layer}"]
+        [
+            f"parameters.depth={depth}",
+            f"parameters.feature_layer={features}",
+            f"parameters.output_layer={outputs}",
+        ]
+        for features in ("sph_4D_rinv_vel", "sph_4D_rinv")
         for depth in (3, 2)
-        for layer in ("sph_4D_rinv_vel", "sph_4D_rinv")
+        for outputs in ("mlp_4D_signed", "mlp_4D_logmag_unit_exp")
     ]
 
 

@@ -9,62 +9,51 @@ import subprocess
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import keplearn
-from keplearn.config import Parameters, RunConfig
-from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import Split, count_training, split_segments
-from keplearn.data.units import Units, units_for
+from keplearn.config import RunConfig
+from keplearn.data.dataset import load_dataset
 from keplearn.errors import KeplearnError, NotWritten
-from keplearn.evaluation.store import keep_evaluation
+from keplearn.evaluation.propagation import models_at_once
+from keplearn.evaluation.store import keep_evaluation, keep_evaluations
 from keplearn.evaluation.table import summary
-from keplearn.models.features import LayerSettings
-from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.machine import processor
+from keplearn.models.neural_ode import NeuralODE
+from keplearn.plan import Plan, prepare, training_data
 from keplearn.programs import counts
-from keplearn.runs.store import Run, RunWriter, open_run
-from keplearn.training.curriculum import Phase
-from keplearn.training.fit import (
-    Checkpoint,
-    FitSettings,
-    PhaseResult,
-    Progress,
-    batch_sizes,
-    fit,
-    problem_of,
-)
-from keplearn.training.losses import ADDITIVE_TERMS
+from keplearn.runs.store import Run, RunWriter
+from keplearn.training.fit import Checkpoint, PhaseResult, Progress, fit
 from keplearn.training.stack import Training, fit_stack
 
 # What importing keplearn and its libraries has cost this process.
 IMPORT_SECONDS = round(time.perf_counter() - keplearn.STARTED, 3)
-# A kill costs at most the seconds since the last checkpoint.
+# A kill costs at most the seconds since the last checkpoint; a stack takes this long for every hundred runs.
 CHECKPOINT_SECONDS = 5.0
 
 _PACKAGES = ("keplearn", "jax", "jaxlib", "equinox", "diffrax", "optax", "optimistix", "numpy")
-_LOSS_WEIGHTS = ("mse_weight", "attraction_weight", *ADDITIVE_TERMS)
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A run made ready to train: model, phases, data."""
+class Scoring(NamedTuple):
+    """What a trained run is about to do: score its model on datasets; results kept by then are used."""
 
+    run: Path
     model: NeuralODE
-    phases: list[Phase]
-    splits: list[Split]
-    settings: FitSettings
-    facts: dict[str, Any]
+    datasets: Sequence[str]
+
+
+Events = Generator[Training | Scoring, Progress | PhaseResult | None, Run]
+"""One run from first to last: it asks for its training until it has all its events, and says when it scores."""
 
 
 def train_run(
@@ -105,15 +94,20 @@ def train_run(
         If the directory cannot be written or is being written.
     """
     work = _work(config, Path(runs), again, on_progress, say or (lambda text: None))
+    events: Iterator[Progress | PhaseResult] | None = None
     try:
-        events = fit(*next(work))
+        wanted = next(work)
         while True:
+            if isinstance(wanted, Scoring):
+                wanted = next(work)
+                continue
+            events = events or fit(*wanted)
             try:
                 event = next(events)
             except BaseException as error:
-                work.throw(error)  # how a training ends is for its run to record
+                wanted = work.throw(error)  # how a training ends is for its run to record
             else:
-                work.send(event)
+                wanted = work.send(event)
     except StopIteration as end:
         return end.value
 
@@ -137,42 +131,63 @@ def train_stack(
         Each run as it ends, or why its directory could not be written.
     """
     say = say or (lambda text: None)
-    works, trainings = [], []
-    for config in configs:
-        label = f"{config.group}/{config.run_id}"
-        work = _work(
-            config, Path(runs), again, on_progress, lambda text, label=label: say(f"{label}: {text}")
-        )
+    every = CHECKPOINT_SECONDS * max(1.0, len(configs) / 100)
+    works: dict[int, Events] = {}
+    trainings: dict[int, Training] = {}
+    scorings: dict[int, Scoring] = {}
+
+    def go_on(number: int, step: Callable[[], Training | Scoring]) -> Iterator[Run | KeplearnError]:
         try:
-            trainings.append(next(work))
-            works.append(work)
-        except StopIteration as end:
-            yield end.value
-        except KeplearnError as error:
-            yield error
-    under_way = set(range(len(works)))
+            wanted = step()
+            if isinstance(wanted, Scoring):
+                scorings[number] = wanted
+            else:
+                trainings[number] = wanted
+        except (StopIteration, KeplearnError) as end:
+            del works[number]
+            yield end.value if isinstance(end, StopIteration) else end
+
     try:
-        for number, event in fit_stack(trainings, at_once):
-            if number not in under_way:
-                continue
-            try:
-                if isinstance(event, KeplearnError):
-                    works[number].throw(event)
-                else:
-                    works[number].send(event)
-            except (StopIteration, NotWritten) as end:
-                under_way.remove(number)
-                yield end if isinstance(end, NotWritten) else end.value
+        for number, config in enumerate(configs):
+            label = f"{config.group}/{config.run_id}"
+            tell = lambda text, label=label: say(f"{label}: {text}")  # noqa: E731
+            works[number] = _work(config, Path(runs), again, on_progress, tell, every)
+            yield from go_on(number, partial(next, works[number]))
+        numbers = list(trainings)
+        for row, event in fit_stack(list(trainings.values()), at_once):
+            number = numbers[row]
+            if number in works and number not in scorings:
+                work = works[number]
+                answer = work.throw if isinstance(event, KeplearnError) else work.send
+                yield from go_on(number, partial(answer, event))
+        while scorings:
+            some = [scorings.popitem() for _ in range(min(len(scorings), models_at_once()))]
+            _score_together([scoring for _, scoring in some])
+            for number, _ in some:
+                yield from go_on(number, partial(next, works[number]))
     except BaseException as error:
-        for number in under_way:
+        for work in works.values():
             with suppress(KeyboardInterrupt, StopIteration, NotWritten):
-                works[number].throw(KeyboardInterrupt() if isinstance(error, GeneratorExit) else error)
+                work.throw(KeyboardInterrupt() if isinstance(error, GeneratorExit) else error)
         raise
 
 
+def _score_together(scorings: Sequence[Scoring]) -> None:
+    """Make what the runs are about to need; what cannot be made, each run meets itself."""
+    for name in dict.fromkeys(name for scoring in scorings for name in scoring.datasets):
+        having = [(x.run, x.model) for x in scorings if name in x.datasets]
+        with suppress(Exception):
+            keep_evaluations(having, load_dataset(name))
+
+
 def _work(
-    config: RunConfig, runs: Path, again: bool, on_progress: OnProgress | None, say: Callable[[str], None]
-) -> Generator[Training, Progress | PhaseResult, Run]:
+    config: RunConfig,
+    runs: Path,
+    again: bool,
+    on_progress: OnProgress | None,
+    say: Callable[[str], None],
+    every: float = CHECKPOINT_SECONDS,
+) -> Events:
     """One run from first to last, but for the training itself: yields what to train, and is sent its events."""
     writer = RunWriter(runs, config)
     skipped = "is finished: skipped (--again trains it again)"
@@ -194,8 +209,11 @@ def _work(
             writer.write(summary=plan.facts)
             if not plan.splits[-1].own_validation:
                 say("validation is on the training set")
-            model, trained_summary = yield from _keep_training(writer, plan, checkpoint, on_progress, say)
+            model, trained_summary = yield from _keep_training(
+                writer, plan, checkpoint, on_progress, say, every
+            )
             trained = time.perf_counter()
+            yield Scoring(writer.path, model, config.test)
             scores = _score(writer, config, model, say)
             ended = time.perf_counter()
             seconds = {"evaluate": ended - trained, "total": ended - started}
@@ -212,14 +230,8 @@ def _is_finished(path: Path, config: RunConfig) -> bool:
         return False
     if not config.dataset_name.endswith(".nc"):
         return True
-    dataset = _training_data(config.dataset_name, config.parameters.num_trajs)
+    dataset = training_data(config.dataset_name, config.parameters.num_trajs)
     return Run(path).record["summary"]["dataset_hash"] == dataset.content_hash
-
-
-def _training_data(name: str, orbits: int) -> OrbitDataset:
-    """Load a dataset, or its first orbits; -1 for all."""
-    dataset = load_dataset(name)
-    return dataset if orbits == -1 else dataset.first(orbits)
 
 
 @contextmanager
@@ -242,103 +254,14 @@ def _states(writer: RunWriter) -> Iterator[None]:
         writer.end("failed", kind=kind, reason=str(error) or type(error).__name__)
 
 
-def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
-    """Make the data, the phases and the untrained model of a config.
-
-    Raises
-    ------
-    KeplearnError
-        Where the data do not fit the config, before anything is compiled.
-    """
-    p = config.parameters
-    dataset = _training_data(config.dataset_name, p.num_trajs)
-    if p.planar_constraint and not dataset.planar:
-        raise KeplearnError(
-            f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
-        )
-    origin = open_run(runs, config.from_run).model() if config.from_run else None
-    units = (
-        origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
-    )
-    phases = make_phases(p)
-    splits = [
-        split_segments(dataset, units, phase.window, phase.segment_length, p.train_val_split, p.split_order)
-        for phase in phases
-    ]
-    model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
-    if model.architecture != architecture_of(p):
-        raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
-    settings = _fit_settings(p, dataset)
-    return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
-
-
-def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
-    """Return what holds for all phases of a run."""
-    return FitSettings(
-        loss=p.loss_fcn,
-        loss_weights={name: getattr(p, name) for name in _LOSS_WEIGHTS},
-        batch_size=p.batch_size,
-        seed=p.seed,
-        dtype=p.dtype,
-        rtol=p.rtol,
-        atol=p.atol,
-        stride=p.stride,
-        known_law=dataset.acceleration_source == "law",
-        planar=dataset.planar,
-        augment=p.augment == "rotation",
-        validate_every=p.validate_every,
-    )
-
-
-def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
-    """Return for each config the training programs that it needs: equal ones are compiled once for all.
-
-    A phase's program is that of its architecture, segment length, loss, optimiser, precision and the number
-    of segments that a step's batch is filled up to. A phase without a training segment needs none.
-    """
-    data = cache(_training_data)
-    found: list[set[Hashable]] = []
-    for config in configs:
-        p, needed = config.parameters, set[Hashable]()
-        dataset = data(config.dataset_name, p.num_trajs)
-        settings, samples = _fit_settings(p, dataset), dataset.n_samples.tolist()
-        for phase in make_phases(p):
-            cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
-            count = count_training(samples, *cut)
-            if count:
-                problem = problem_of(phase, architecture_of(p), settings)
-                needed.add((problem, batch_sizes(phase, settings, count)[1]))
-        found.append(needed)
-    return found
-
-
-def make_phases(p: Parameters) -> list[Phase]:
-    """Make the phases of a run's strategies, which have one entry a phase each."""
-    strategies = (p.length_strategy, p.lr_strategy, p.steps_strategy, p.segment_length_strategy)
-    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, strict=True)
-    return [Phase(*row) for row in rows]
-
-
-def architecture_of(p: Parameters) -> Architecture:
-    """Return what of the parameters shapes the model."""
-    settings = LayerSettings(p.harmonics_degree, p.fourier_count, p.fourier_scale)
-    names = (p.feature_layer, p.output_layer, p.width, p.depth, p.activation, p.final_activation)
-    return Architecture(*names, p.planar_constraint, settings)
-
-
-def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
-    largest = units.to_canonical_accelerations(dataset.accelerations)
-    bound = float(np.nanmax(np.linalg.norm(largest, axis=-1)))
-    return new_model(architecture_of(p), p.seed, p.dtype, bound, units)
-
-
 def _keep_training(
     writer: RunWriter,
     plan: Plan,
     resume: Checkpoint | None,
     on_progress: OnProgress | None,
     say: Callable[[str], None],
-) -> Generator[Training, Progress | PhaseResult, tuple[NeuralODE, dict[str, Any]]]:
+    every: float,
+) -> Generator[Training, Progress | PhaseResult | None, tuple[NeuralODE, dict[str, Any]]]:
     """Write what a training yields; return the run's model and its summary once the last phase is there."""
     total = sum(phase.steps for phase in plan.phases)
     before = np.concatenate([[0], np.cumsum([phase.steps for phase in plan.phases])])
@@ -359,10 +282,10 @@ def _keep_training(
                     state = {"run": writer.config.run_id, "done": done, "total": total, "rate": rate}
                     on_progress(state | {"phase": event.phase, "loss": event.rows[-1]["loss"]})
                 phase_ends = event.step == plan.phases[event.phase].steps
-                if phase_ends or time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                if phase_ends or time.monotonic() - last_saved > every:
                     writer.checkpoint(event.checkpoint())
                     last_saved = time.monotonic()
-            else:
+            elif event is not None:
                 phases.append(_keep_phase(writer, event, plan, say))
                 writer.write(phases=phases)
                 model = event.best
@@ -415,19 +338,6 @@ def _summary(phases: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split) -> dict[str, Any]:
-    """Facts of the data that are recorded with the run (SPEC 3)."""
-    return {
-        "num_total_orbits": len(dataset),
-        "num_train_orbits": last.num_train_orbits,
-        "segment_ratio": p.segment_length_strategy[-1] / int(dataset.n_samples.max()),
-        "length_unit_km": units.length_km,
-        "mu": units.mu,
-        "dataset_hash": dataset.content_hash,
-        "acceleration_source": dataset.acceleration_source,
-    }
-
-
 @cache
 def _machine_facts() -> dict[str, Any]:
     """Machine, package versions and git commit, recorded with every run."""
@@ -435,21 +345,13 @@ def _machine_facts() -> dict[str, Any]:
     return {
         "machine": {
             "platform": platform.platform(),
-            "processor": _processor(),
+            "processor": processor("model name"),
             "python": platform.python_version(),
             "device": device.device_kind if device.platform != "cpu" else "cpu",
         },
         "versions": {name: version(name) for name in _PACKAGES},
         "git_commit": _git_commit(),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def _git_commit() -> str | None:

@@ -12,7 +12,6 @@ set to an empty string it turns the disk off.
 import hashlib
 import os
 import pickle
-import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
@@ -27,6 +26,7 @@ import numpy as np
 from jax.experimental import serialize_executable
 
 from keplearn.files import replacing
+from keplearn.machine import processor
 
 MAX_BYTES = 1_000_000_000
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "optimistix", "optax", "lineax", "numpy")
@@ -76,6 +76,17 @@ def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) ->
     return Compiled(program, time.perf_counter() - started, source)
 
 
+def power_above(count: int, least: int = 1, base: int = 2) -> int:
+    """Return ``least`` times the smallest power of ``base`` that makes it no less than ``count``.
+
+    Shapes filled up to few sizes need few programs.
+    """
+    size = least
+    while size < count:
+        size *= base
+    return size
+
+
 @contextmanager
 def _own_settings() -> Iterator[None]:
     """Compile the same program whatever the process has set JAX to."""
@@ -97,18 +108,8 @@ def _surroundings() -> tuple[object, ...]:
     device = jax.devices()[0]
     packages = tuple(version(name) for name in _PACKAGES)
     flags = (*(os.environ.get(name, "") for name in _VARIABLES), len(os.sched_getaffinity(0)))
-    return (source.hexdigest(), packages, device.platform, device.device_kind, _processor(), flags)
-
-
-def _processor() -> str:
-    """Return the processor's model and feature flags."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    wanted = ("model name", "flags", "Features")
-    first = lines[: lines.index("")] if "" in lines else lines
-    return "; ".join(line for line in first if line.startswith(wanted))
+    cpu = processor("model name", "flags", "Features")
+    return (source.hexdigest(), packages, device.platform, device.device_kind, cpu, flags)
 
 
 def directory() -> Path | None:

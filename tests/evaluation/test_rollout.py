@@ -11,7 +11,7 @@ from known_fields import kepler, kepler_dataset, one_percent_more, padded
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.rollout import evaluate, evaluate_law
+from keplearn.evaluation.rollout import evaluate, evaluate_law, evaluate_together
 from keplearn.evaluation.table import orbit_table, summary
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.constants import MU_EARTH
@@ -154,3 +154,23 @@ def test_a_model_without_units_is_refused():
     model = new_model(Architecture("sph_4D_rinv", "mlp_4D", 4, 1), 0)
     with pytest.raises(KeplearnError, match="units"):
         evaluate(model, PLANAR)
+
+
+def test_models_evaluated_together_are_as_evaluated_alone():
+    """Two that share a program, one of another architecture, and one in other units."""
+    shape = Architecture("sph_4D_rinv", "mlp_4D_signed", 5, 1, "tanh", planar_constraint=True)
+    other = Architecture("sph_4D_rinv", "mlp_4D_signed", 4, 1, "tanh", planar_constraint=True)
+    orbits, units = PLANAR.first(3), units_for(PLANAR)
+    models = [
+        new_model(shape, 0, units=units),
+        new_model(other, 1, units=units),
+        new_model(shape, 2, units=units),
+        new_model(shape, 3, units=Units(2 * units.length_km, MU_EARTH)),
+    ]
+    together = evaluate_together(models, orbits, at_once=2)
+    for model, found in zip(models, together, strict=True):
+        alone = evaluate(model, orbits)
+        assert found.attrs == alone.attrs
+        for key in ("mean", "field", "predicted_position", "position_error"):
+            np.testing.assert_allclose(found[key], alone[key], rtol=1e-6, err_msg=key)
+        assert (found["diverged"] == alone["diverged"]).all()

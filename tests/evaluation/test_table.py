@@ -11,7 +11,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import store, table
-from keplearn.evaluation.rollout import evaluate, evaluate_law
+from keplearn.evaluation.rollout import evaluate_law, evaluate_together
 from keplearn.evaluation.statistics import KEYS
 from keplearn.models.neural_ode import Architecture, new_model
 
@@ -108,11 +108,11 @@ def test_names_of_files_are_plain():
 def test_a_kept_evaluation_is_read_again_only_for_the_same_model_and_orbits(tmp_path, monkeypatch):
     calls = []
 
-    def counted(model, dataset, *, segments=None):
-        calls.append(dataset.name)
-        return evaluate(model, dataset, segments=segments)
+    def counted(models, dataset, *, segments=None):
+        calls.extend(dataset.name for _ in models)
+        return evaluate_together(models, dataset, segments=segments)
 
-    monkeypatch.setattr(store, "evaluate", counted)
+    monkeypatch.setattr(store, "evaluate_together", counted)
     shape = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
     one, other = (new_model(shape, seed, units=units_for(DATASET)) for seed in (0, 1))
     first = store.keep_evaluation(tmp_path, one, DATASET)

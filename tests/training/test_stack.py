@@ -99,13 +99,12 @@ def test_stacks_are_split_to_what_fits(split, monkeypatch):  # noqa: F811
     """Where there is memory for two rows only, programs of more are never run."""
     sizes = []
 
-    def noted(call):
-        if call.function is stack._call_stacked:
-            sizes.append(jax.tree.leaves(call.arguments)[0].shape[0])
-        return answer(call)
+    def noted(program, arguments):
+        sizes.append(jax.tree.leaves(arguments)[0].shape[0])
+        return run(program, arguments)
 
-    answer = stack.answer_call
-    monkeypatch.setattr(stack, "answer_call", noted)
+    run = stack.run_program
+    monkeypatch.setattr(stack, "run_program", noted)
     trainings = [training(split, replace(ADAM, steps=8), seed=seed) for seed in range(3)]
     whole, _ = train_stack(trainings)
     assert set(sizes) == {4}  # filled up to a power of two

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +14,6 @@ from keplearn.errors import KeplearnError, nearest
 if TYPE_CHECKING:
     import xarray
 
-    from keplearn.data.orbit_dataset import OrbitDataset
     from keplearn.runs.store import Run
 
 
@@ -123,19 +123,28 @@ def _score(
     from rich.progress import track
 
     from keplearn.data.dataset import load_dataset
-    from keplearn.evaluation.store import keep_evaluation
+    from keplearn.evaluation.propagation import models_at_once
+    from keplearn.evaluation.store import keep_evaluations
 
-    datasets: dict[str, OrbitDataset] = {}
+    data = cache(load_dataset)
+    size = models_at_once()
+    blocks = [runs[k : k + size] for k in range(0, len(runs), size)]
     options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
-    for run, about in track(runs, "scoring", disable=not sys.stderr.isatty(), **options):
-        try:
-            model = run.model(which)
-        except KeplearnError as error:
-            if not skip:
-                raise
-            print(f"skipped: {error}", file=sys.stderr)
-            continue
-        for name in on or run.config.test:
-            if name not in datasets:
-                datasets[name] = load_dataset(name)
-            yield about, keep_evaluation(run.path, model, datasets[name], which=which, segments=segments)
+    for block in track(blocks, "scoring", disable=not sys.stderr.isatty(), **options):
+        models = {}
+        for run, _ in block:
+            try:
+                models[run.path] = run.model(which)
+            except KeplearnError as error:
+                if not skip:
+                    raise
+                print(f"skipped: {error}", file=sys.stderr)
+        wanted = {run.path: on or run.config.test for run, _ in block if run.path in models}
+        found = {}
+        for name in dict.fromkeys(name for names in wanted.values() for name in names):
+            having = [(path, models[path]) for path, names in wanted.items() if name in names]
+            kept = keep_evaluations(having, data(name), which=which, segments=segments)
+            found |= {(path, name): x for (path, _), x in zip(having, kept, strict=True)}
+        for run, about in block:
+            for name in wanted.get(run.path, ()):
+                yield about, found[run.path, name]

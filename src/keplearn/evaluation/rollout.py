@@ -1,19 +1,20 @@
-"""Scoring a model on the orbits of a dataset: propagate, and compare with the truth sample by sample.
+"""Scoring models on the orbits of a dataset: propagate, and compare with the truth sample by sample.
 
 The result is an ``xarray.Dataset`` (`keplearn.evaluation.layout`). `keplearn.evaluation.table` makes
 summaries and tables of it, `keplearn.evaluation.store` files; the figures draw from it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.units import units_for
+from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import metrics
 from keplearn.evaluation.layout import to_xarray
-from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_back
+from keplearn.evaluation.planes import Rotations, into_planes, osculating_planes, rotate_back
 from keplearn.evaluation.propagation import Propagated, propagate
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject, model_hash
@@ -56,18 +57,36 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     KeplearnError
         If the model has no units, or ``segments`` is below 2.
     """
-    subject = Subject.model(model)
-    values = _score(subject, dataset, segments)
-    attributes: dict[str, Any] = {
-        "model_hash": model_hash(model),
-        "feature_layer": model.architecture.feature_layer,
-        "output_layer": model.architecture.output_layer,
-    }
-    if dataset.acceleration_source == "differences":
-        floors = floor(dataset, planar=subject.planar, segments=segments)
-        values |= {f"floor_{key}": np.array([finite_mean(orbit) for orbit in x]) for key, x in floors.items()}
-        attributes |= {f"floor_{key}": finite_mean(x) for key, x in floors.items()}
-    return to_xarray(subject, dataset, segments, values, attributes)
+    return evaluate_together([model], dataset, segments=segments)[0]
+
+
+def evaluate_together(
+    models: Sequence[NeuralODE],
+    dataset: OrbitDataset,
+    *,
+    segments: int | None = None,
+    at_once: int | None = None,
+) -> "list[xarray.Dataset]":
+    """`evaluate` for many models: those that share a program are propagated in one call where that is faster.
+
+    ``at_once`` is how many models a call may hold; by default one on a CPU, many on a GPU.
+    """
+    subjects = [Subject.model(model) for model in models]
+    evaluations = []
+    for model, subject, values in zip(
+        models, subjects, _score(subjects, dataset, segments, at_once), strict=True
+    ):
+        attributes: dict[str, Any] = {
+            "model_hash": model_hash(model),
+            "feature_layer": model.architecture.feature_layer,
+            "output_layer": model.architecture.output_layer,
+        }
+        if dataset.acceleration_source == "differences":
+            floors = floor(dataset, planar=subject.planar, segments=segments)
+            values |= {f"floor_{key}": np.array([finite_mean(row) for row in x]) for key, x in floors.items()}
+            attributes |= {f"floor_{key}": finite_mean(x) for key, x in floors.items()}
+        evaluations.append(to_xarray(subject, dataset, segments, values, attributes))
+    return evaluations
 
 
 def evaluate_law(
@@ -75,9 +94,8 @@ def evaluate_law(
 ) -> "xarray.Dataset":
     """Score the two-body law itself by the same code, and as a planar model is if ``planar``."""
     subject = Subject.law(dataset.mu, units_for(dataset), planar)
-    return to_xarray(
-        subject, dataset, segments, _score(subject, dataset, segments), {"output_layer": "two-body law"}
-    )
+    (values,) = _score([subject], dataset, segments)
+    return to_xarray(subject, dataset, segments, values, {"output_layer": "two-body law"})
 
 
 def floor(
@@ -89,25 +107,37 @@ def floor(
     """
     key = (dataset.content_hash, planar, segments)
     if key not in _floors:
-        values = _score(Subject.law(dataset.mu, units_for(dataset), planar), dataset, segments)
+        (values,) = _score([Subject.law(dataset.mu, units_for(dataset), planar)], dataset, segments)
         _floors[key] = {name: values[name] for name in ("mean", "field")}
     return _floors[key]
 
 
-def _score(subject: Subject, dataset: OrbitDataset, segments: int | None) -> dict[str, np.ndarray]:
-    """The variables of an evaluation, floors and truth apart."""
+def _score(
+    subjects: Sequence[Subject], dataset: OrbitDataset, segments: int | None, at_once: int | None = None
+) -> list[dict[str, np.ndarray]]:
+    """The variables of each subject's evaluation, floors and truth apart."""
     if segments is not None and segments < 2:
         raise KeplearnError(f"segments is {segments}; a propagation needs at least 2 samples.")
-    planes = osculating_planes(dataset.states[:, 0]) if subject.planar else None
-    states = dataset.states if planes is None else into_planes(planes, dataset.states)
-    units = subject.units
+    planes = osculating_planes(dataset.states[:, 0]) if any(x.planar for x in subjects) else None
+    in_planes = dataset.states if planes is None else into_planes(planes, dataset.states)
     found = propagate(
-        subject,
-        units.to_canonical_states(states),
-        units.to_canonical_times(dataset.times),
+        subjects,
+        [x.units.to_canonical_states(in_planes if x.planar else dataset.states) for x in subjects],
+        [x.units.to_canonical_times(dataset.times) for x in subjects],
         dataset.n_samples,
         segments,
+        at_once,
     )
+    return [
+        _values(x.units, planes if x.planar else None, one, dataset, segments)
+        for x, one in zip(subjects, found, strict=True)
+    ]
+
+
+def _values(
+    units: Units, planes: Rotations | None, found: Propagated, dataset: OrbitDataset, segments: int | None
+) -> dict[str, np.ndarray]:
+    """The variables of one subject's evaluation, in the dataset's units and frame."""
 
     def back(vectors: OrbitVectors) -> OrbitVectors:
         return vectors if planes is None else rotate_back(planes, vectors)

@@ -6,6 +6,7 @@ not in it: they are the dataset's, by its content hash.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.layout import LAYOUT, assemble
-from keplearn.evaluation.rollout import evaluate
+from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import model_hash
 from keplearn.models.neural_ode import NeuralODE
 
@@ -100,14 +101,36 @@ def keep_evaluation(
     which
         ``best``, ``final`` or ``phase:P``; names the file.
     """
-    path = run / "evaluations" / evaluation_file(dataset.name, which, segments)
-    if path.is_file():
-        try:
-            kept = load_evaluation(path, dataset)
-        except KeplearnError:
-            kept = None  # damaged or foreign: made anew in its place
-        wanted = {"model_hash": model_hash(model), "segments": segments or 0}
-        if kept is not None and all(kept.attrs.get(key) == value for key, value in wanted.items()):
-            return kept
-    save_evaluation(evaluate(model, dataset, segments=segments), path)
-    return load_evaluation(path, dataset)  # as it will be read the next time
+    return keep_evaluations([(run, model)], dataset, which=which, segments=segments)[0]
+
+
+def keep_evaluations(
+    runs: Sequence[tuple[Path, NeuralODE]],
+    dataset: OrbitDataset,
+    *,
+    which: str = "best",
+    segments: int | None = None,
+) -> "list[xarray.Dataset]":
+    """`keep_evaluation` for many runs: what is not there yet is evaluated together."""
+    name = Path("evaluations") / evaluation_file(dataset.name, which, segments)
+    kept = [_kept(run / name, model, dataset, segments) for run, model in runs]
+    missing = [i for i, found in enumerate(kept) if found is None]
+    made = evaluate_together([runs[i][1] for i in missing], dataset, segments=segments)
+    for i, evaluation in zip(missing, made, strict=True):
+        save_evaluation(evaluation, runs[i][0] / name)
+        kept[i] = load_evaluation(runs[i][0] / name, dataset)  # as it will be read the next time
+    return [found for found in kept if found is not None]
+
+
+def _kept(
+    path: Path, model: NeuralODE, dataset: OrbitDataset, segments: int | None
+) -> "xarray.Dataset | None":
+    """Read a kept evaluation of this model; None where there is none, damaged or foreign: it is made anew."""
+    if not path.is_file():
+        return None
+    try:
+        kept = load_evaluation(path, dataset)
+    except KeplearnError:
+        return None
+    wanted = {"model_hash": model_hash(model), "segments": segments or 0}
+    return kept if all(kept.attrs.get(key) == value for key, value in wanted.items()) else None

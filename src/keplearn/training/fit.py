@@ -20,7 +20,7 @@ from keplearn.data.segments import Segments, Split
 from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, NeuralODE
-from keplearn.programs import compiled
+from keplearn.programs import Compiled, compiled, power_above
 from keplearn.training.chunk import Carry, draw, rescue, rotate, start, take_steps
 from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
@@ -32,7 +32,6 @@ from keplearn.training.objective import (
     assemble,
     grid_error,
     padded,
-    power_above,
     replace_lost,
     without_lost,
 )
@@ -43,6 +42,8 @@ CHUNK = 128
 SECONDS_PER_CHUNK = 1.0
 # What the batches of a chunk may take.
 DRAWN_BYTES = 32_000_000
+# Steps of a phase that has its own batch size: filling up would cost it as much time as a program of its own.
+LONG = 10_000
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
 
@@ -171,9 +172,13 @@ def fit(
 def answer_call(call: Call) -> Answer:
     """Make a call, in the precision of its own arrays."""
     with jax.enable_x64(True):
-        program = compiled(call.function, call.problem, *call.arguments)
-        started = time.perf_counter()
-        result = jax.block_until_ready(program.call(*call.arguments))
+        return run_program(compiled(call.function, call.problem, *call.arguments), call.arguments)
+
+
+def run_program(program: Compiled, arguments: Sequence[Any]) -> Answer:
+    """Run a program to its end. Call it inside ``jax.enable_x64(True)``."""
+    started = time.perf_counter()
+    result = jax.block_until_ready(program.call(*arguments))
     return Answer(result, program.seconds, time.perf_counter() - started)
 
 
@@ -220,9 +225,11 @@ def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[i
     """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
 
     Batches smaller than wanted are filled up to 64, 128, …, so that runs and phases with a few segments more
-    or less share a program: to make one takes as long as thousands of their steps.
+    or less share a program: to make one takes as long as thousands of their steps. A long phase has its own.
     """
     if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
+        return n_segments, n_segments
+    if n_segments < settings.batch_size and phase.steps >= LONG:
         return n_segments, n_segments
     if n_segments >= settings.batch_size:
         return settings.batch_size, settings.batch_size

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
-from keplearn.programs import compiled
+from keplearn.programs import compiled, power_above
 from keplearn.shapes import Scalar
 from keplearn.training.losses import Parts, Solved, Weights, total_loss
 
@@ -136,14 +136,6 @@ def padded(batch: Batch, size: int, keep: float) -> Batch:
         jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge") for x in (batch.states, batch.times)
     )
     return Batch(states, times, jnp.pad(batch.keep, (0, more), constant_values=keep))
-
-
-def power_above(count: int, least: int = 1, base: int = 2) -> int:
-    """Return ``least`` times the smallest power of ``base`` that makes it no less than ``count``."""
-    size = least
-    while size < count:
-        size *= base
-    return size
 
 
 def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from keplearn.data.segments import Split
 from keplearn.errors import KeplearnError
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.programs import compiled
+from keplearn.programs import compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.curriculum import Phase
 from keplearn.training.fit import (
@@ -28,9 +28,10 @@ from keplearn.training.fit import (
     PhaseResult,
     Progress,
     answer_call,
+    run_program,
     training_steps,
 )
-from keplearn.training.objective import Problem, power_above, without_lost
+from keplearn.training.objective import Problem, without_lost
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
@@ -177,9 +178,10 @@ def _answer_together(stacks: _Stacks, calls: list[Call], at_once: int | None) ->
         program = compiled(_call_stacked, static, *arguments)
     if not _fits(program.call):
         return _in_halves(stacks, calls, at_once)
-    done = answer_call(Call(_call_stacked, static, arguments))  # pyright: ignore[reportArgumentType]
+    with jax.enable_x64(True):
+        done = run_program(program, arguments)
     wholes = jax.tree.map(_Whole, done.result)
-    shares = (program.seconds / len(calls), done.seconds / len(calls))
+    shares = (done.compile_seconds / len(calls), done.seconds / len(calls))
     return [
         Answer(jax.tree.map(lambda whole, i=i: Row(whole, i), wholes), *shares) for i in range(len(calls))
     ]

@@ -1,0 +1,143 @@
+"""From a config to a run made ready to train: its data, its phases, its untrained model."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keplearn.config import Parameters, RunConfig
+from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.data.segments import Split, count_training, split_segments
+from keplearn.data.units import Units, units_for
+from keplearn.errors import KeplearnError
+from keplearn.models.features import LayerSettings
+from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.runs.store import open_run
+from keplearn.training.curriculum import Phase
+from keplearn.training.fit import FitSettings, batch_sizes, problem_of
+from keplearn.training.losses import ADDITIVE_TERMS
+
+_LOSS_WEIGHTS = ("mse_weight", "attraction_weight", *ADDITIVE_TERMS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run made ready to train: model, phases, data."""
+
+    model: NeuralODE
+    phases: list[Phase]
+    splits: list[Split]
+    settings: FitSettings
+    facts: dict[str, Any]
+
+
+def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
+    """Make the data, the phases and the untrained model of a config.
+
+    Raises
+    ------
+    KeplearnError
+        Where the data do not fit the config, before anything is compiled.
+    """
+    p = config.parameters
+    dataset = training_data(config.dataset_name, p.num_trajs)
+    if p.planar_constraint and not dataset.planar:
+        raise KeplearnError(
+            f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
+        )
+    origin = open_run(runs, config.from_run).model() if config.from_run else None
+    units = (
+        origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
+    )
+    phases = make_phases(p)
+    splits = [
+        split_segments(dataset, units, phase.window, phase.segment_length, p.train_val_split, p.split_order)
+        for phase in phases
+    ]
+    model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
+    if model.architecture != architecture_of(p):
+        raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
+    settings = _fit_settings(p, dataset)
+    return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
+
+
+def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
+    """Return what holds for all phases of a run."""
+    return FitSettings(
+        loss=p.loss_fcn,
+        loss_weights={name: getattr(p, name) for name in _LOSS_WEIGHTS},
+        batch_size=p.batch_size,
+        seed=p.seed,
+        dtype=p.dtype,
+        rtol=p.rtol,
+        atol=p.atol,
+        stride=p.stride,
+        known_law=dataset.acceleration_source == "law",
+        planar=dataset.planar,
+        augment=p.augment == "rotation",
+        validate_every=p.validate_every,
+    )
+
+
+def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
+    """Return for each config the training programs that it needs: equal ones are compiled once for all.
+
+    A phase's program is that of its architecture, segment length, loss, optimiser, precision and the number
+    of segments that a step's batch is filled up to. A phase without a training segment needs none.
+    """
+    data = cache(training_data)
+    found: list[set[Hashable]] = []
+    for config in configs:
+        p, needed = config.parameters, set[Hashable]()
+        dataset = data(config.dataset_name, p.num_trajs)
+        settings, samples = _fit_settings(p, dataset), dataset.n_samples.tolist()
+        for phase in make_phases(p):
+            cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
+            count = count_training(samples, *cut)
+            if count:
+                problem = problem_of(phase, architecture_of(p), settings)
+                needed.add((problem, batch_sizes(phase, settings, count)[1]))
+        found.append(needed)
+    return found
+
+
+def make_phases(p: Parameters) -> list[Phase]:
+    """Make the phases of a run's strategies, which have one entry a phase each."""
+    strategies = (p.length_strategy, p.lr_strategy, p.steps_strategy, p.segment_length_strategy)
+    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, strict=True)
+    return [Phase(*row) for row in rows]
+
+
+def architecture_of(p: Parameters) -> Architecture:
+    """Return what of the parameters shapes the model."""
+    settings = LayerSettings(p.harmonics_degree, p.fourier_count, p.fourier_scale)
+    names = (p.feature_layer, p.output_layer, p.width, p.depth, p.activation, p.final_activation)
+    return Architecture(*names, p.planar_constraint, settings)
+
+
+def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
+    largest = units.to_canonical_accelerations(dataset.accelerations)
+    bound = float(np.nanmax(np.linalg.norm(largest, axis=-1)))
+    return new_model(architecture_of(p), p.seed, p.dtype, bound, units)
+
+
+def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split) -> dict[str, Any]:
+    """Facts of the data that are recorded with the run (SPEC 3)."""
+    return {
+        "num_total_orbits": len(dataset),
+        "num_train_orbits": last.num_train_orbits,
+        "segment_ratio": p.segment_length_strategy[-1] / int(dataset.n_samples.max()),
+        "length_unit_km": units.length_km,
+        "mu": units.mu,
+        "dataset_hash": dataset.content_hash,
+        "acceleration_source": dataset.acceleration_source,
+    }
+
+
+def training_data(name: str, orbits: int) -> OrbitDataset:
+    """Load a dataset, or its first orbits; -1 for all."""
+    dataset = load_dataset(name)
+    return dataset if orbits == -1 else dataset.first(orbits)
