@@ -224,16 +224,16 @@ def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) 
 def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[int, int]:
     """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
 
-    Batches smaller than wanted are filled up to 64, 128, …, so that runs and phases with a few segments more
+    Batches smaller than wanted are filled up to 64, 256, 1024 …, so that runs and phases with a few segments more
     or less share a program: to make one takes as long as thousands of their steps. A long phase has its own.
     """
     if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
         return n_segments, n_segments
-    if n_segments < settings.batch_size and phase.steps >= LONG:
-        return n_segments, n_segments
     if n_segments >= settings.batch_size:
         return settings.batch_size, settings.batch_size
-    return n_segments, min(settings.batch_size, power_above(n_segments, least=64))
+    if phase.steps >= LONG:
+        return n_segments, n_segments
+    return n_segments, min(settings.batch_size, power_above(n_segments, least=64, base=4))
 
 
 class _PhaseRunner:
