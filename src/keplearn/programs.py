@@ -26,7 +26,7 @@ import numpy as np
 from jax.experimental import serialize_executable
 
 from keplearn.files import replacing
-from keplearn.machine import processor
+from keplearn.machine import cache_directory, processor
 
 MAX_BYTES = 1_000_000_000
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "optimistix", "optax", "lineax", "numpy")
@@ -112,18 +112,9 @@ def _surroundings() -> tuple[object, ...]:
     return (source.hexdigest(), packages, device.platform, device.device_kind, cpu, flags)
 
 
-def directory() -> Path | None:
-    """Return the directory of kept programs; None where the disk is off."""
-    given = os.environ.get("KEPLEARN_CACHE_DIR")
-    if given is not None:
-        return Path(given) if given else None
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keplearn" / "programs"
-
-
 def _read(name: str) -> Callable[..., Any] | None:
     """Return a kept program, or None if there is none that is whole."""
-    home = directory()
+    home = cache_directory()
     if home is None:
         return None
     file = home / name
@@ -141,7 +132,7 @@ def _read(name: str) -> Callable[..., Any] | None:
 
 def _write(name: str, program: Any) -> None:
     """Keep a program; a disk that is full or read-only only costs the keeping."""
-    home = directory()
+    home = cache_directory()
     if home is None:
         return
     try:

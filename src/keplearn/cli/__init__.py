@@ -17,6 +17,10 @@ _COMMANDS = {
 
     A finished run is skipped, an interrupted one goes on from its last checkpoint.
     """,
+    "sweep:app": """Train all runs of a config by workers that may die; watch it, end it.
+
+    Finished runs are left as they are, interrupted ones go on from their checkpoints.
+    """,
     "runs:app": "List runs, and show one.",
     "evaluate:evaluate": """Score trained runs on datasets.
 

@@ -1,48 +1,76 @@
 """What the config looks up elsewhere: the tables of layers and losses, and the facts of a dataset."""
 
+import hashlib
+import json
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from keplearn.files import write_text
+from keplearn.machine import cache_directory
 
 
 @cache
-def known_names() -> dict[str, tuple[str, ...]]:
-    """Return the valid names of layers, activations, losses, optimisers, by the key that chooses one."""
-    # Imported here because the tables bring JAX with them, which a mistake in a key should not wait for.
+def _tables() -> dict[str, dict[str, dict[str, Any]]]:
+    """Names of layers, losses, optimisers by the key that chooses one, with what a config must know of each.
+
+    The tables bring JAX with them, and a check of a config must not wait seconds for that: what is in them is
+    kept on disk under a hash of their source.
+    """
+    home, source = Path(__file__).parents[1], hashlib.sha256()
+    for file in sorted((*home.glob("models/*.py"), *home.glob("training/*.py"), Path(__file__))):
+        source.update(file.read_bytes())
+    directory = cache_directory()
+    kept = directory / f"names-{source.hexdigest()[:40]}.json" if directory else None
+    if kept is not None:
+        with suppress(OSError, ValueError):
+            return json.loads(kept.read_text(encoding="utf-8"))
+    tables = _read_tables()
+    if kept is not None:
+        with suppress(Exception):  # a full or read-only disk costs only time
+            write_text(kept, json.dumps(tables))
+    return tables
+
+
+def _read_tables() -> dict[str, dict[str, dict[str, Any]]]:
     from keplearn.models.activations import ACTIVATIONS
     from keplearn.models.features import FEATURE_LAYERS
     from keplearn.models.outputs import OUTPUT_LAYERS
     from keplearn.training.losses import LOSSES
     from keplearn.training.optimizers import OPTIMIZERS
 
-    return {
-        "feature_layer": tuple(FEATURE_LAYERS),
-        "output_layer": tuple(OUTPUT_LAYERS),
-        "activation": tuple(ACTIVATIONS),
-        "loss_fcn": tuple(LOSSES),
-        "optimizer": tuple(OPTIMIZERS),
+    features = {name: {"uses_velocity": layer.uses_velocity} for name, layer in FEATURE_LAYERS.items()}
+    outputs = {
+        name: {
+            "signed_magnitude": head.signed_magnitude,
+            "position_features_only": head.position_features_only,
+        }
+        for name, head in OUTPUT_LAYERS.items()
     }
+    others = {"activation": ACTIVATIONS, "loss_fcn": LOSSES, "optimizer": OPTIMIZERS}
+    plain = {key: {name: {} for name in table} for key, table in others.items()}
+    return {"feature_layer": features, "output_layer": outputs, **plain}
+
+
+def known_names() -> dict[str, tuple[str, ...]]:
+    """Return the valid names of layers, activations, losses, optimisers, by the key that chooses one."""
+    return {key: tuple(table) for key, table in _tables().items()}
 
 
 def needs_position_features(output_layer: str) -> bool:
     """Say whether an output layer is a function of the position alone."""
-    from keplearn.models.outputs import OUTPUT_LAYERS
-
-    return OUTPUT_LAYERS[output_layer].position_features_only
+    return _tables()["output_layer"][output_layer]["position_features_only"]
 
 
 def has_magnitude(output_layer: str) -> bool:
     """Say whether an output layer has an m, whose changes of sign can be penalised."""
-    from keplearn.models.outputs import OUTPUT_LAYERS
-
-    return OUTPUT_LAYERS[output_layer].signed_magnitude
+    return _tables()["output_layer"][output_layer]["signed_magnitude"]
 
 
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
-    from keplearn.models.features import FEATURE_LAYERS
-
-    return FEATURE_LAYERS[feature_layer].uses_velocity
+    return _tables()["feature_layer"][feature_layer]["uses_velocity"]
 
 
 class DatasetFacts(NamedTuple):

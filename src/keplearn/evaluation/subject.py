@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from keplearn.data.units import Units
 from keplearn.errors import KeplearnError
+from keplearn.jax_shapes import State, Vector
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.shapes import State, Vector
 
 # On smooth fields Dopri8 takes half of Tsit5's time and is ten times more accurate; on fields with kinks,
 # where steps are rejected whatever the order, it takes three times as long. An activation not listed gets

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from keplearn.jax_shapes import Features, Vector
 from keplearn.models.geometry import cross, norm, unit
-from keplearn.shapes import Features, Vector
 
 
 @dataclass(frozen=True)

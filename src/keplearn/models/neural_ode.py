@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from keplearn.data.units import Units
+from keplearn.jax_shapes import State, Vector
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
 from keplearn.models.features import FEATURE_LAYERS, FeatureLayer, LayerSettings
 from keplearn.models.outputs import OUTPUT_LAYERS, HeadValues, OutputLayer
-from keplearn.shapes import State, Vector
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from keplearn.jax_shapes import Scalar, Scalars, Vector
 from keplearn.models.geometry import EPSILON, direction, rtn_frame
-from keplearn.shapes import Scalar, Scalars, Vector
 
 Network = Callable[[Vector, Vector], Float[Array, "output *batch"]]
 

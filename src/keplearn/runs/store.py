@@ -22,12 +22,13 @@ from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
 from keplearn.errors import KeplearnError, nearest
 from keplearn.files import append_text, not_written, replacing, write_text
-from keplearn.models.files import load_model, save_model
-from keplearn.models.neural_ode import NeuralODE
-from keplearn.training.fit import Checkpoint
 
+# Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
     import pandas as pd
+
+    from keplearn.models.neural_ode import NeuralODE
+    from keplearn.training.fit import Checkpoint
 
 STATES = ("running", "finished", "failed", "interrupted")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
@@ -98,7 +99,7 @@ class Run:
         """The config that it was trained with."""
         return RunConfig.from_dict(self.record["config"])
 
-    def model(self, which: str = "best") -> NeuralODE:
+    def model(self, which: str = "best") -> "NeuralODE":
         """Load a model: ``best`` (of the last phase), ``final``, or ``phase:P`` (best of phase P, from 0).
 
         Raises
@@ -117,6 +118,8 @@ class Run:
         file = self.path / files[which]
         if not file.exists():
             raise KeplearnError(f"run {self.run_id} ({self.state}) has no model {which!r} yet.")
+        from keplearn.models.files import load_model
+
         return load_model(file)
 
     def metrics(self) -> "pd.DataFrame":
@@ -170,27 +173,17 @@ class RunWriter:
         """Let the directory go; the lock file stays, since removing it could let two writers in."""
         self._lock.close()
 
-    def start(self, facts: Mapping[str, Any], resume: bool) -> Checkpoint | None:
+    def start(self, facts: Mapping[str, Any], resume: bool) -> "Checkpoint | None":
         """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any."""
         checkpoint = self.read_checkpoint() if resume else None
         previous = Run(self.path).record if checkpoint else {}
         if checkpoint is None:
             (self.path / "checkpoint.npz").unlink(missing_ok=True)
-        self.record = {
-            "format": 1,
-            "run_id": self.config.run_id,
-            "group": self.config.group,
-            "state": "running",
-            "kind": None,
-            "reason": None,
-            "config": self.config.to_dict(),
+        phases = previous.get("phases", []) if checkpoint else []
+        self.record = self._head() | {
             "started": previous.get("started", _now()),
             "resumed": previous.get("resumed", 0) + (checkpoint is not None),
-            "phases": [phase for phase in previous.get("phases", []) if phase["phase"] < checkpoint.phase]
-            if checkpoint
-            else [],
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
+            "phases": [phase for phase in phases if checkpoint and phase["phase"] < checkpoint.phase],
             **facts,
         }
         # Before anything else goes: a finished run whose model is gone would be skipped for ever.
@@ -210,7 +203,7 @@ class RunWriter:
         for file in (self.path / "evaluations").glob("*"):
             file.unlink()
 
-    def _truncate_metrics(self, checkpoint: Checkpoint | None) -> None:
+    def _truncate_metrics(self, checkpoint: "Checkpoint | None") -> None:
         """Drop the rows that were written after the checkpoint: they will come again."""
         file = self.path / "metrics.jsonl"
         if checkpoint is None or not file.exists():
@@ -234,22 +227,26 @@ class RunWriter:
         """Append a line to ``log.txt``."""
         append_text(self.path / "log.txt", f"{_now()} {text}\n")
 
-    def model(self, name: str, model: NeuralODE) -> None:
+    def model(self, name: str, model: "NeuralODE") -> None:
         """Save a model as ``name``.eqx."""
+        from keplearn.models.files import save_model
+
         save_model(model, self.path / f"{name}.eqx")
 
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
+    def checkpoint(self, checkpoint: "Checkpoint") -> None:
         """Save a checkpoint in the place of the one before."""
         with replacing(self.path / "checkpoint.npz") as temporary, temporary.open("wb") as file:
             where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
             np.savez(file, allow_pickle=False, **where, **checkpoint.arrays)
         self.write()
 
-    def read_checkpoint(self) -> Checkpoint | None:
+    def read_checkpoint(self) -> "Checkpoint | None":
         """Return the checkpoint, if there is one."""
         file = self.path / "checkpoint.npz"
         if not file.exists():
             return None
+        from keplearn.training.fit import Checkpoint
+
         try:
             with np.load(file, allow_pickle=False) as content:
                 arrays = {name: content[name] for name in content.files}
@@ -272,6 +269,31 @@ class RunWriter:
         done = {"finished": ("metrics.jsonl", "checkpoint.npz"), "failed": ("checkpoint.npz",)}
         for name in done.get(state, ()):
             (self.path / name).unlink(missing_ok=True)
+
+    def fail(self, kind: str, reason: str, said: str, **facts: Any) -> None:
+        """Record the failure of a run whose process is dead, and the last it said; its checkpoint stays."""
+        try:
+            before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = {}
+        self.record = self._head() | {"started": _now()} | before
+        self.log("\n".join(filter(None, (f"failed: {reason}", said))))
+        self.write(state="failed", kind=kind, reason=reason, finished=_now(), **facts)
+
+    def _head(self) -> dict[str, Any]:
+        """What a record says of the run and of its writer."""
+        return {
+            "format": 1,
+            "run_id": self.config.run_id,
+            "group": self.config.group,
+            "state": "running",
+            "kind": None,
+            "reason": None,
+            "config": self.config.to_dict(),
+            "phases": [],
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
 
 
 def find_runs(runs: str | Path, group: str | None = None, state: str | None = None) -> list[Run]:

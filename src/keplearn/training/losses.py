@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from keplearn.jax_shapes import Scalar
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.shapes import Scalar
 
 Weights = Mapping[str, Scalar]
 Parts = dict[str, Scalar]

@@ -11,9 +11,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.jax_shapes import Scalar
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.programs import compiled, power_above
-from keplearn.shapes import Scalar
 from keplearn.training.losses import Parts, Solved, Weights, total_loss
 
 

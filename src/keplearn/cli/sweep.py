@@ -1,0 +1,407 @@
+"""``keplearn sweep``: train all runs of a config by workers that may die, watch it, end it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from keplearn.errors import KeplearnError
+
+if TYPE_CHECKING:
+    from keplearn.sweeps.pool import Outcome
+    from keplearn.sweeps.study import Standing, Study
+
+app = App(name="sweep")
+
+Runs = Annotated[Path, Parameter(name="--runs")]
+Flag = Annotated[bool, Parameter(negative="")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="")]
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@app.default
+def sweep(
+    file: Path,
+    *,
+    overrides: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    engine: Literal["local", "ray", "slurm"] = "local",
+    workers: int | None = None,
+    runs: Runs = Path("runs"),
+    retry_failed: Flag = False,
+    retries: int = 0,
+    time_limit: str | None = None,
+    memory: str | None = None,
+    min_free: str = "500M",
+    address: str | None = None,
+    machine: Path | None = None,
+    detach: Flag = False,
+    dry_run: Flag = False,
+    json_: AsJson = False,
+) -> None:
+    """Train all runs of a config, each on a core of its own; whatever happens to one, the others go on.
+
+    Finished runs are left as they are, interrupted ones go on from their checkpoints. Ctrl-C, a kill, a lost
+    machine: the same command trains what is missing.
+
+    Parameters
+    ----------
+    file
+        A config file (YAML); its group names the sweep.
+    overrides
+        key=value: replaces an entry of the config; may be repeated.
+    engine
+        local: this machine; ray: a Ray cluster, or Ray here; slurm: a job array.
+    workers
+        Runs at a time; by default one for each core that is really available.
+    runs
+        The directory of all runs.
+    retry_failed
+        Train failed runs again.
+    retries
+        How often a run is tried again after an accident that is not its config's: killed, crashed.
+    time_limit
+        What a run may take, e.g. 90s, 30m, 2h; by default there is no limit.
+    memory
+        Resident memory that a worker may take, e.g. 2G; by default its share of what is free now.
+    min_free
+        Free disk below which no run is started, e.g. 500M.
+    address
+        ray: the cluster's address (auto: the one that this machine is part of); by default Ray is started here.
+    machine
+        slurm: a YAML file with partition, account, time, cpus, memory, modules; see docs/clusters.md.
+    detach
+        Go on in the background, also when this terminal is closed.
+    dry_run
+        Show what would be trained, and stop.
+    json_
+        Print the result as JSON.
+    """
+    from keplearn.cli.output import plain_warnings
+    from keplearn.config import load_config
+    from keplearn.sweeps.study import Standing, Study
+
+    seconds = None if time_limit is None else _amount("--time-limit", time_limit, _UNITS)
+    bytes_free = int(_amount("--min-free", min_free, _SIZES))
+    bytes_used = None if memory is None else int(_amount("--memory", memory, _SIZES))
+    if workers is not None and workers < 1:
+        raise KeplearnError(f"--workers {workers}: at least one is needed.")
+    if retries < 0:
+        raise KeplearnError(f"--retries {retries}: none, or some.")
+    with plain_warnings():
+        configs = load_config(file, overrides or ())
+    study = Study.of(configs, runs)
+    standing = Standing(study).read()
+    pending = standing.having("missing", "interrupted", *(("failed",) if retry_failed else ()))
+    # The orbits in a file may have changed since: the training itself compares them.
+    files = [i for i in standing.having("finished") if study.configs[i].dataset_name.endswith(".nc")]
+    if dry_run:
+        _print_plan(study, standing, pending, json_)
+        return
+    if detach:
+        _detach(study)
+        return
+
+    from keplearn.sweeps.driver import driving
+    from keplearn.sweeps.pool import Limits
+
+    limits = Limits(seconds, bytes_used, bytes_free, retries)
+    if engine == "slurm":
+        raise KeplearnError("--engine slurm is not built yet.")
+    before = standing.counts
+    started = time.time()
+    try:
+        with driving(study, engine=engine) as scratch, _Progress(study, standing, started) as progress:
+            outcome = _train(engine, study, pending + files, scratch, limits, workers, address, progress.look)
+    except KeyboardInterrupt:
+        standing.read()
+        print(_last_line(study, standing, before["finished"] - len(files), started), file=sys.stderr)
+        raise
+    standing.read()
+    _print_result(study, standing, outcome, before["finished"] - len(files), started, json_)
+
+
+def _train(
+    engine: str,
+    study: "Study",
+    run_ids: list[str],
+    scratch: Path,
+    limits: Any,
+    workers: int | None,
+    address: str | None,
+    on_look: Callable[[], None],
+) -> "Outcome":
+    """Train runs by an engine."""
+    from dataclasses import replace
+
+    from keplearn.sweeps.local import memory_per_worker, sweep_here
+
+    if engine == "ray":
+        from keplearn.sweeps.on_ray import sweep_on_ray
+
+        return sweep_on_ray(study, run_ids, scratch, limits, workers, address, on_look=on_look)
+    if limits.memory is None:
+        limits = replace(limits, memory=memory_per_worker(workers))
+    return sweep_here(study, run_ids, scratch, limits, workers, on_look=on_look)
+
+
+@app.command
+def status(
+    group: str,
+    *,
+    runs: Runs = Path("runs"),
+    watch: Flag = False,
+    json_: AsJson = False,
+) -> None:
+    """Show how far a sweep is: runs in each state, rate, time left, the best so far, why runs failed.
+
+    Parameters
+    ----------
+    group
+        The sweep's group.
+    runs
+        The directory of all runs.
+    watch
+        Show it again every two seconds until the sweep ends.
+    json_
+        Print it as JSON.
+    """
+    from keplearn.sweeps.driver import driver
+    from keplearn.sweeps.study import Standing, Study
+
+    study = Study.read(runs, group)
+    standing = Standing(study)
+    while True:
+        about = driver(study)
+        standing.read()
+        if json_:
+            print(json.dumps(_facts(study, standing, about)), flush=True)
+        else:
+            _print_status(study, standing, about)
+        if not watch or about is None:
+            return
+        time.sleep(2.0)
+        if sys.stdout.isatty():
+            print("\x1b[2J\x1b[H", end="")
+
+
+@app.command
+def stop(group: str, *, runs: Runs = Path("runs")) -> None:
+    """End a sweep: runs under way write checkpoints, and the same sweep goes on from there another time.
+
+    Parameters
+    ----------
+    group
+        The sweep's group.
+    runs
+        The directory of all runs.
+    """
+    from keplearn.sweeps.driver import stop as end_driver
+    from keplearn.sweeps.study import Standing, Study
+
+    study = Study.read(runs, group)
+    end_driver(study)
+    print(f"sweep {group} has ended: {_counts(Standing(study).read())}")
+
+
+def _amount(flag: str, text: str, units: dict[str, float]) -> float:
+    """Read a number with a unit."""
+    number = text.rstrip("".join(units) + "".join(units).lower())
+    unit = text[len(number) :]
+    for name, factor in units.items():
+        if unit.upper() == name.upper():
+            try:
+                value = float(number) * factor
+            except ValueError:
+                break
+            if 0 <= value < 1e18:
+                return value
+    shown = ", ".join(
+        f"{number}{unit}" for number, unit in zip((90, 30, 2, 1), filter(None, units), strict=False)
+    )
+    raise KeplearnError(f"{flag} {text}: give a number with its unit, such as {shown}.")
+
+
+def _detach(study: "Study") -> None:
+    """Start the same command without --detach in a session of its own, with its lines in a file."""
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    log = study.path / "sweep.log"
+    study.path.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "keplearn", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=os.environ,
+        )
+    print(f"sweep {study.group} goes on as process {process.pid}; what it says is in {log}")
+    print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")
+
+
+class _Progress:
+    """Shows how far a sweep is, on a terminal in one line, elsewhere in a line now and then."""
+
+    def __init__(self, study: "Study", standing: "Standing", started: float):
+        from rich.console import Console
+
+        self.study, self.standing, self.started = study, standing, started
+        self.console = Console(stderr=True)
+        self.looked = self.printed = time.monotonic()
+        self.status = self.console.status(f"{study.group}: starting workers")
+
+    def __enter__(self) -> "_Progress":
+        if self.console.is_terminal:
+            self.status.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.status.stop()
+
+    def look(self) -> None:
+        """Read how far the runs are, at most every second, less often where reading takes long."""
+        now = time.monotonic()
+        if now < self.looked:
+            return
+        failed = set(self.standing.having("failed"))
+        self.standing.read()
+        self.looked = now + max(1.0, 20 * (time.monotonic() - now))
+        for run_id in self.standing.having("failed"):
+            record = self.standing.records[run_id]
+            if run_id not in failed:
+                text = f"{self.study.group}/{run_id} failed: {record['kind']}: {record['reason']}"
+                self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        line = _progress_line(self.study, self.standing, self.started)
+        if self.console.is_terminal:
+            self.status.update(line)
+        elif now - self.printed > 10.0:
+            self.printed = now
+            print(line, file=sys.stderr, flush=True)
+
+
+def _progress_line(study: "Study", standing: "Standing", started: float) -> str:
+    """Runs done and failed, their rate, time left, the best so far."""
+    counts = standing.counts
+    done = counts["finished"] + counts["failed"]
+    parts = [f"{study.group}: {done}/{len(study.configs)} runs done, {counts['failed']} failed"]
+    ended = standing.ended_since(started)
+    if ended:
+        parts.append(f"{60 * ended / (time.time() - started):.3g} runs/min")
+    if (left := standing.time_left(started)) is not None:
+        parts.append(f"{_duration(left)} left")
+    if (best := standing.best()) is not None:
+        parts.append(f"best mean {best[0]:.4g} % on {study.first_test} ({best[1]})")
+    return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _print_plan(study: "Study", standing: "Standing", pending: list[str], as_json: bool) -> None:
+    from keplearn.cli.output import print_table
+    from keplearn.config.difference import cell, flat, split_common
+
+    if as_json:
+        for run_id, config in study.configs.items():
+            line = {"run_id": run_id, "state": standing.states[run_id], "pending": run_id in pending}
+            print(json.dumps(line | {"config": config.to_dict()}))
+        return
+    entries = [flat(config) for config in study.configs.values()]
+    varying = split_common(entries)[1]
+    titles = ["run id", "state", *(key.partition(".")[2] for key in varying)]
+    rows = [
+        [run_id, standing.states[run_id], *(cell(entry[key]) for key in varying)]
+        for run_id, entry in zip(study.configs, entries, strict=True)
+    ]
+    print_table(titles, rows)
+    print(f"\n{study.group}: {len(study.configs)} runs, {len(pending)} to train")
+
+
+def _counts(standing: "Standing") -> str:
+    words = {"missing": "not started"}
+    return ", ".join(f"{n} {words.get(state, state)}" for state, n in sorted(standing.counts.items()) if n)
+
+
+def _facts(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> dict[str, Any]:
+    best = standing.best()
+    since = about["since"] if about else None
+    return {
+        "group": study.group,
+        "runs": len(study.configs),
+        "states": dict(standing.counts),
+        "driver": about,
+        "seconds_left": standing.time_left(since) if since else None,
+        "best": {"run_id": best[1], "mean": best[0], "test": study.first_test} if best else None,
+        "failures": [
+            {
+                "run_id": run_id,
+                **{key: standing.records[run_id].get(key) for key in ("kind", "reason", "exit_code")},
+            }
+            for run_id in standing.having("failed")
+        ],
+    }
+
+
+def _print_status(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> None:
+    print(f"{study.group}: {len(study.configs)} runs: {_counts(standing)}")
+    if about is None:
+        waiting = len(standing.having("missing", "interrupted"))
+        print(
+            "no sweep is under way" + (f"; {waiting} runs are left: run its command again" if waiting else "")
+        )
+    else:
+        print(f"under way: {about['engine']}, process {about['pid']} on {about['host']}")
+        print(_progress_line(study, standing, about["since"]))
+    if about is None and (best := standing.best()) is not None:
+        print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
+    for run_id in standing.having("running"):
+        phases = len(standing.records[run_id]["phases"])
+        print(f"  running {run_id}: phase {phases} of {len(study.configs[run_id].parameters.steps_strategy)}")
+    kinds: dict[str, list[str]] = {}
+    for run_id in standing.having("failed"):
+        kinds.setdefault(str(standing.records[run_id]["kind"]), []).append(run_id)
+    for kind, failed in kinds.items():
+        reason = standing.records[failed[0]]["reason"]
+        print(f"  failed, {kind}: {len(failed)}, e.g. {failed[0]}: {reason}")
+
+
+def _last_line(study: "Study", standing: "Standing", skipped: int, started: float) -> str:
+    counts = standing.counts
+    left = sum(counts[state] for state in ("missing", "interrupted", "running"))
+    return (
+        f"sweep {study.group}: {counts['finished'] - skipped} finished, {counts['failed']} failed, {skipped} skipped "
+        f"(finished before), {left} left; {_duration(time.time() - started)}"
+    )
+
+
+def _print_result(
+    study: "Study", standing: "Standing", outcome: "Outcome", skipped: int, started: float, as_json: bool
+) -> None:
+    """Say what became of the sweep, and end with an exit code that says it too."""
+    if as_json:
+        facts = _facts(study, standing, None) | {"skipped": skipped, "left": outcome.left}
+        print(json.dumps(facts | {"seconds": round(time.time() - started, 1)}))
+    else:
+        if (best := standing.best()) is not None:
+            print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
+        if standing.counts["failed"]:
+            print(f"why runs failed: keplearn runs --group {study.group} --state failed")
+        print(_last_line(study, standing, skipped, started))
+    if outcome.stopped:
+        raise KeplearnError(outcome.stopped)
+    if outcome.left:
+        run_id, why = next(iter(outcome.left.items()))
+        raise KeplearnError(f"{len(outcome.left)} runs were not trained; {run_id}: {why}")
+    if standing.counts["failed"]:
+        sys.exit(1)

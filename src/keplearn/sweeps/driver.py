@@ -1,0 +1,106 @@
+"""The one process that drives a group's sweep: its lock, its scratch directory, and how to reach it.
+
+All that is temporary lies in ``runs/GROUP/.sweep``: it goes when the sweep ends, or, after a crash, when the next
+one starts.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from keplearn.errors import KeplearnError
+from keplearn.files import not_written, write_text
+from keplearn.sweeps.study import Study
+
+SCRATCH = ".sweep"
+
+
+@contextmanager
+def driving(study: Study, **facts: Any) -> Iterator[Path]:
+    """Be the driver of a study: yields its scratch directory, which is empty, and gone at the end.
+
+    Raises
+    ------
+    KeplearnError
+        If another process drives a sweep of this group, or nothing can be written there.
+    """
+    file = study.path / ".lock"
+    lock = _take(file, study)
+    scratch = study.path / SCRATCH
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)  # of a driver that was killed
+        for left in study.path.glob(".*.tmp"):
+            left.unlink()
+        study.write()
+        about = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()} | facts
+        write_text(scratch / "driver.json", json.dumps(about) + "\n")
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _take(file: Path, study: Study) -> int:
+    """Take the lock of a group, or say who has it."""
+    while True:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise not_written(file, error) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_ino == file.stat().st_ino:
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            about = driver(study) or {}
+            raise KeplearnError(
+                f"{study.path}: a sweep of this group is under way (process {about.get('pid', '?')} on "
+                f"{about.get('host', '?')}). See how far it is: keplearn sweep status {study.group}. "
+                f"End it: keplearn sweep stop {study.group}."
+            ) from None
+        except FileNotFoundError:
+            pass
+        os.close(lock)  # the driver before removed it while this one opened it
+
+
+def driver(study: Study) -> dict[str, Any] | None:
+    """Return what is known of the process that drives a study now; None where there is none."""
+    try:
+        about = json.loads((study.path / SCRATCH / "driver.json").read_text(encoding="utf-8"))
+        if about["host"] == socket.gethostname():
+            os.kill(about["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return about
+
+
+def stop(study: Study, patience: float = 60.0) -> None:
+    """End a study's sweep: its workers write checkpoints, and the next sweep goes on from there.
+
+    Raises
+    ------
+    KeplearnError
+        If none is under way, it runs on another machine, or it does not end.
+    """
+    about = driver(study)
+    if about is None:
+        raise KeplearnError(f"no sweep of {study.group} is under way.")
+    if about["host"] != socket.gethostname():
+        raise KeplearnError(f"the sweep of {study.group} runs on {about['host']}: stop it there.")
+    os.kill(about["pid"], signal.SIGTERM)
+    until = time.monotonic() + patience
+    while driver(study) is not None:
+        if time.monotonic() > until:
+            raise KeplearnError(f"process {about['pid']} was told to end and did not in {patience:g} s.")
+        time.sleep(0.1)

@@ -1,0 +1,182 @@
+"""The set of runs of a sweep, written to ``runs/GROUP/sweep.json`` before the first is trained, and how far it is.
+
+What is known of a run's course is in its own directory; a study keeps no state of its own that could disagree.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from keplearn.config import RunConfig
+from keplearn.config.difference import split_common
+from keplearn.errors import KeplearnError, nearest
+from keplearn.files import write_text
+from keplearn.runs.store import Run, directory_name
+
+FORMAT = 1
+# What of the parameters is an argument of a compiled program, not a part of it.
+_ARGUMENTS = frozenset(
+    (
+        "seed",
+        "lr_strategy",
+        "steps_strategy",
+        "length_strategy",
+        "train_val_split",
+        "split_order",
+        "num_trajs",
+    )
+) | frozenset(
+    ("rtol", "atol", "mse_weight", "attraction_weight", "grid_rtol", "validate_every", "length_unit")
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs of one group that a sweep is to train."""
+
+    runs: Path
+    group: str
+    configs: dict[str, RunConfig]
+
+    @classmethod
+    def of(cls, configs: Sequence[RunConfig], runs: Path) -> "Study":
+        """The study of the configs of a file, which share their group."""
+        return cls(runs.absolute(), configs[0].group, {config.run_id: config for config in configs})
+
+    @classmethod
+    def read(cls, runs: Path, group: str) -> "Study":
+        """Read the study that was swept last under a group's name.
+
+        Raises
+        ------
+        KeplearnError
+            If there is none, or its file is damaged.
+        """
+        file = runs / directory_name(group, "group") / "sweep.json"
+        try:
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if record["format"] != FORMAT:
+                raise KeplearnError(f"{file}: of another version of keplearn; run the sweep's command again.")
+            configs = {}
+            for entry in record["runs"]:
+                config = RunConfig.from_dict(_nested(record["common"] | entry["config"]))
+                if config.run_id != entry["run_id"]:
+                    raise ValueError(f"the config of run {entry['run_id']} was changed")
+                configs[config.run_id] = config
+        except FileNotFoundError:
+            known = [p.parent.name for p in runs.glob("*/sweep.json")]
+            raise KeplearnError(f"no sweep {group!r} in {runs}.{nearest(group, known)}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise KeplearnError(f"{file}: damaged: {error}. Run the sweep's command again.") from error
+        return cls(runs.absolute(), group, configs)
+
+    def write(self) -> None:
+        """Write ``sweep.json``: what all runs share once, and of each its id and the rest."""
+        flat = [_flat(config) for config in self.configs.values()]
+        common, varying = split_common(flat)
+        entries = [
+            {"run_id": run_id, "config": {key: entry[key] for key in varying}}
+            for run_id, entry in zip(self.configs, flat, strict=True)
+        ]
+        record = {"format": FORMAT, "group": self.group, "common": common}
+        head = json.dumps(record, indent=1)[:-2]
+        lines = ",\n".join(json.dumps(entry) for entry in entries)
+        write_text(self.path / "sweep.json", f'{head},\n "runs": [\n{lines}\n]}}\n')
+
+    @cached_property
+    def path(self) -> Path:
+        """The group's directory."""
+        return self.runs / self.group
+
+    @property
+    def first_test(self) -> str | None:
+        """The test dataset by whose ``mean`` runs are compared: the first of the first run."""
+        config = next(iter(self.configs.values()), None)
+        return config.test[0] if config is not None and config.test else None
+
+    def by_program(self, run_ids: Iterable[str]) -> list[list[str]]:
+        """Group runs that share their compiled programs, the largest groups first."""
+        groups: dict[object, list[str]] = {}
+        for run_id in run_ids:
+            parameters = self.configs[run_id].parameters
+            key = tuple(value for name, value in parameters if name not in _ARGUMENTS)
+            groups.setdefault(key, []).append(run_id)
+        return sorted(groups.values(), key=len, reverse=True)
+
+
+def _flat(config: RunConfig) -> dict[str, object]:
+    return {f"{table}.{key}": v for table, content in config.to_dict().items() for key, v in content.items()}
+
+
+def _nested(entries: dict[str, object]) -> dict[str, dict[str, object]]:
+    tables: dict[str, dict[str, object]] = {}
+    for dotted, value in entries.items():
+        table, _, key = dotted.partition(".")
+        tables.setdefault(table, {})[key] = value
+    return tables
+
+
+@dataclass
+class Standing:
+    """How far a study is: the state of each run, read again only where its record has changed."""
+
+    study: Study
+    states: dict[str, str] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _seen: dict[str, int] = field(default_factory=dict)
+
+    def read(self) -> "Standing":
+        """Look at every run's directory; a run without a record is ``missing``, a damaged one ``interrupted``."""
+        for run_id in self.study.configs:
+            path = self.study.path / run_id
+            try:
+                changed = (path / "run.json").stat().st_mtime_ns
+            except OSError:
+                self.states[run_id] = "missing"
+                self.records.pop(run_id, None)
+                continue
+            if self._seen.get(run_id) == changed and self.states[run_id] != "running":
+                continue
+            try:
+                record = Run(path).record
+            except KeplearnError:
+                record = {"state": "interrupted", "kind": None, "reason": "its run.json is damaged"}
+            self._seen[run_id], self.states[run_id] = changed, record["state"]
+            self.records[run_id] = record
+        return self
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many runs are in each state."""
+        return Counter(self.states.values())
+
+    def having(self, *states: str) -> list[str]:
+        """Return the runs in these states, in the study's order."""
+        return [run_id for run_id in self.study.configs if self.states[run_id] in states]
+
+    def best(self) -> tuple[float, str] | None:
+        """Return the smallest ``mean`` on the first test dataset so far, and its run."""
+        test = self.study.first_test
+        scores = (
+            (record["scores"][test]["mean"], run_id)
+            for run_id, record in self.records.items()
+            if record["state"] == "finished" and test in record.get("scores", {})
+        )
+        return min((s for s in scores if s[0] is not None), default=None)
+
+    def ended_since(self, seconds: float) -> int:
+        """Count the runs that finished or failed since a time (seconds since the epoch)."""
+        ends = (r.get("finished") for r in self.records.values() if r["state"] in ("finished", "failed"))
+        return sum(datetime.fromisoformat(end).timestamp() >= int(seconds) for end in ends if end)
+
+    def time_left(self, since: float) -> float | None:
+        """Seconds until all are done at the rate since a time; None before the first has ended."""
+        ended, counts = self.ended_since(since), self.counts
+        waiting = sum(counts[state] for state in ("missing", "interrupted", "running"))
+        return waiting * (time.time() - since) / ended if ended and waiting else None

@@ -1,0 +1,69 @@
+"""The process that trains: takes run ids on stdin, one a line, trains each, and says on a pipe what became of it.
+
+It may die of anything at any moment; whoever started it (`keplearn.sweeps.pool`) finds out how and goes on. What
+Python can catch is recorded in the run's directory by the training itself.
+"""
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+
+
+def main(arguments: list[str]) -> None:
+    """Run ``worker RUNS GROUP REPORTS PARENT CORE``: a directory, a group, a pipe's number, a process id, a core.
+
+    A core of -1 leaves the process where it is.
+    """
+    runs, group, reports, parent, core = Path(arguments[0]), arguments[1], *map(int, arguments[2:5])
+    # A killed driver must leave nobody behind; it may have died before this was asked for.
+    ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+    faulthandler.enable()  # where a segmentation fault was, in the log
+    if core >= 0:
+        os.sched_setaffinity(0, {core})  # before JAX starts its threads, of which there would be one a core
+    with os.fdopen(reports, "w", buffering=1) as pipe:
+
+        def report(**event: Any) -> None:
+            pipe.write(json.dumps(event) + "\n")
+
+        try:
+            attend(runs, group, report)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def attend(runs: Path, group: str, report: Any) -> None:
+    """Train the runs whose ids come on stdin, until it is closed."""
+    from keplearn.sweeps.study import Study
+
+    study = Study.read(runs, group)
+    from keplearn.errors import KeplearnError, NotWritten
+    from keplearn.experiment import train_run
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    report(event="ready")
+    for line in sys.stdin:
+        run_id = line.strip()
+        try:
+            train_run(study.configs[run_id], runs)
+        except KeplearnError as error:
+            report(event="left", run=run_id, why=str(error), full=isinstance(error, NotWritten))
+        else:
+            report(event="ended", run=run_id)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """A polite kill leaves a checkpoint, as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
