@@ -310,19 +310,18 @@ def _duration(seconds: float) -> str:
 
 def _print_plan(study: "Study", standing: "Standing", pending: list[str], as_json: bool) -> None:
     from keplearn.cli.output import print_table
-    from keplearn.config.difference import cell, flat, split_common
+    from keplearn.config.difference import cell, varying
 
     if as_json:
         for run_id, config in study.configs.items():
             line = {"run_id": run_id, "state": standing.states[run_id], "pending": run_id in pending}
             print(json.dumps(line | {"config": config.to_dict()}))
         return
-    entries = [flat(config) for config in study.configs.values()]
-    varying = split_common(entries)[1]
-    titles = ["run id", "state", *(key.partition(".")[2] for key in varying)]
+    entries = varying(list(study.configs.values()))
+    titles = ["run id", "state", *(key.partition(".")[2] for key in entries)]
     rows = [
-        [run_id, standing.states[run_id], *(cell(entry[key]) for key in varying)]
-        for run_id, entry in zip(study.configs, entries, strict=True)
+        [run_id, standing.states[run_id], *(cell(values[i]) for values in entries.values())]
+        for i, run_id in enumerate(study.configs)
     ]
     print_table(titles, rows)
     print(f"\n{study.group}: {len(study.configs)} runs, {len(pending)} to train")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keplearn.config.expand import load_config
-from keplearn.config.schema import PHASED, RunConfig
+from keplearn.config.schema import PHASED, TABLES, RunConfig, listed
 from keplearn.errors import KeplearnError
 
 
@@ -56,6 +56,19 @@ def flat(run: RunConfig) -> dict[str, object]:
         for key, value in content.items():
             entries[f"{table}.{key}"] = _phases(key, value) if key in PHASED else value
     return entries
+
+
+def varying(runs: Sequence[RunConfig]) -> dict[str, list[object]]:
+    """Return the keys that vary among runs, with each run's value as in `flat`; thousands in no time."""
+    found = {}
+    for table, keys in TABLES.items():
+        sources = [run.parameters if table == "parameters" else run for run in runs]
+        for key in keys:
+            values = [getattr(source, key) for source in sources]
+            if any(value != values[0] for value in values):
+                plain = [[listed(v)] if key in PHASED else listed(v) for v in values]
+                found[f"{table}.{key}"] = [_phases(key, v) if key in PHASED else v for v in plain]
+    return found
 
 
 def _phases(key: str, value: object) -> object:

@@ -103,7 +103,7 @@ class Parameters(BaseModel):
         if not set(lengths.values()) <= {1, phases}:
             key = next(key for key in PHASED if lengths[key] not in (1, phases))
             shown = [key for key in PHASED if key in STRATEGIES or lengths[key] > 1]
-            listing = ", ".join(f"{key} has {lengths[key]} {_plain(given[key])}" for key in shown)
+            listing = ", ".join(f"{key} has {lengths[key]} {listed(given[key])}" for key in shown)
             raise f.Conflict(
                 key,
                 f"the strategies disagree on the number of phases: {listing}. "
@@ -171,9 +171,9 @@ class RunConfig(BaseModel):
     def to_dict(self) -> dict[str, dict[str, object]]:
         """Return the config as the tables of a config file of this one run, ready for JSON or YAML."""
         record: dict[str, dict[str, object]] = {
-            table: {key: _plain(getattr(self, key)) for key in TABLES[table]} for table in ("wandb", "data")
+            table: {key: listed(getattr(self, key)) for key in TABLES[table]} for table in ("wandb", "data")
         }
-        values = {key: _plain(value) for key, value in self.parameters}
+        values = {key: listed(value) for key, value in self.parameters}
         # In the file form the outermost list is the list of values: here there is one.
         record["parameters"] = {k: [v] if k in PHASED else v for k, v in values.items()}
         return record
@@ -222,9 +222,9 @@ DERIVED = {
 }
 
 
-def _plain(value: object) -> object:
+def listed(value: object) -> object:
     """Return tuples as lists, as JSON and YAML have them."""
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+    return [listed(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _tuples(value: object) -> object:

@@ -313,7 +313,8 @@ def _cause_of_death(code: int) -> tuple[str, str]:
         return "killed", "the worker was told to end (SIGTERM)"
     if code >= 0:
         return "exited", f"the worker ended with exit code {code} in the middle of the run"
-    name = signal.Signals(-code).name if -code in signal.Signals else f"signal {-code}"
+    names = {int(s): s.name for s in signal.Signals}
+    name = names.get(-code, f"signal {-code}")
     if name == "SIGSEGV":
         return "segmentation_fault", "the worker died of a segmentation fault (SIGSEGV)"
     if name == "SIGKILL":

@@ -1,0 +1,34 @@
+"""The study of 40 runs, and the numbers of those that can succeed when run alone."""
+
+import pytest
+from forty_runs import TABLES
+
+from keplearn.config import runs_from_dict
+from keplearn.experiment import train_run
+from keplearn.sweeps.study import Study
+
+
+@pytest.fixture(scope="session")
+def forty():
+    """38 runs that differ by seed, one whose loss is soon no number, one without a segment."""
+    configs = runs_from_dict(TABLES, [])
+    # It takes a hundred steps in a row without a number to call a training lost.
+    configs += runs_from_dict(
+        TABLES, ["parameters.seed=100", "parameters.lr_strategy=1e300", "parameters.steps_strategy=[[200]]"]
+    )
+    configs += runs_from_dict(TABLES, ["parameters.seed=101", "parameters.segment_length_strategy=1000"])
+    assert len({config.run_id for config in configs}) == 40
+    return configs
+
+
+@pytest.fixture(scope="session")
+def alone(forty, tmp_path_factory):
+    """What the 33 runs that can succeed score when each is trained alone, in this process."""
+    runs = tmp_path_factory.mktemp("alone")
+    return {c.run_id: train_run(c, runs).record["scores"] for c in forty[5:38]}
+
+
+@pytest.fixture
+def study(forty, tmp_path):
+    """The forty, swept nowhere yet."""
+    return Study.of(forty, tmp_path)

@@ -1,0 +1,55 @@
+"""A study of 40 small runs of which seven cannot succeed, and what must have become of them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+SABOTEUR = (sys.executable, str(Path(__file__).with_name("saboteur.py")))
+TABLES = {
+    "wandb": {"group": "forty"},
+    "data": {"dataset_name": "complex_TBP_planar_2_train", "test": ["complex_TBP_planar_1_test"]},
+    "parameters": {
+        "steps_strategy": [[30]],
+        "segment_length_strategy": 10,
+        "seed": list(range(38)),
+        "feature_layer": "sph_4D_logr",
+        "activation": "tanh",
+        "width": 6,
+        "depth": 1,
+        "dtype": "float64",
+    },
+}
+
+
+def failures(standing):
+    """Kind and reason of the failed runs, by seed."""
+    return {
+        standing.study.configs[run_id].parameters.seed: (
+            standing.records[run_id]["kind"],
+            standing.records[run_id]["reason"],
+        )
+        for run_id in standing.having("failed")
+    }
+
+
+def assert_forty_ended(standing, alone):
+    """33 finished with the numbers of runs alone, and each of the seven says why it failed."""
+    assert standing.counts == {"finished": 33, "failed": 7}
+    for run_id, scores in alone.items():
+        found = standing.records[run_id]["scores"]
+        for test, values in scores.items():
+            assert found[test] == pytest.approx(values, rel=1e-6, nan_ok=True), run_id
+    found = failures(standing)
+    assert {seed: kind for seed, (kind, _) in found.items()} == {
+        0: "RuntimeError",
+        1: "segmentation_fault",
+        2: "killed",
+        3: "memory",
+        4: "time_limit",
+        100: "lost_segments",
+        101: "no_segments",
+    }
+    words = {0: "nobody foresaw", 1: "SIGSEGV", 2: "SIGKILL", 3: "1500 MB", 4: "40 s"}
+    for seed, word in words.items():
+        assert word in found[seed][1]

@@ -1,0 +1,159 @@
+"""A sweep on this machine outlives what happens to its runs, its workers and its driver."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from forty_runs import SABOTEUR, TABLES, assert_forty_ended
+from ruamel.yaml import YAML
+
+from keplearn.sweeps.driver import driving
+from keplearn.sweeps.local import sweep_here
+from keplearn.sweeps.pool import Limits
+from keplearn.sweeps.study import Standing, Study
+
+LIMITS = Limits(seconds=40.0, memory=1_500_000_000)
+CLI = (sys.executable, "-m", "keplearn")
+
+
+def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
+    with driving(study) as scratch:
+        outcome = sweep_here(study, list(study.configs), scratch, LIMITS, worker=SABOTEUR)
+    assert (outcome.ended, outcome.left, outcome.stopped) == (40, {}, None)
+    standing = Standing(study).read()
+    assert_forty_ended(standing, alone)
+    by_seed = {config.parameters.seed: run_id for run_id, config in study.configs.items()}
+    assert standing.records[by_seed[1]]["exit_code"] == -signal.SIGSEGV
+    assert "saboteur.py" in (study.path / by_seed[1] / "log.txt").read_text()  # where it crashed
+    assert "RuntimeError" in (study.path / by_seed[0] / "log.txt").read_text()
+    left = {path.name for path in study.path.iterdir()}
+    assert left == {"sweep.json", *study.configs}
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The study's 33 runs that succeed, as a file."""
+    file = tmp_path / "forty.yaml"
+    tables = TABLES | {"parameters": TABLES["parameters"] | {"seed": list(range(5, 38))}}
+    YAML().dump(tables, file)
+    return file
+
+
+def workers_of(runs: Path) -> list[int]:
+    """The worker processes of a directory of runs."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (OSError, IndexError):
+            continue
+        if str(runs).encode() in words and b"keplearn.sweeps.worker" in words and not zombie:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds=120.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):
+    runs = tmp_path / "runs"
+    command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE)
+    wait_for(lambda: (runs / "forty" / "sweep.json").exists())
+    study = Study.read(runs, "forty")
+    wait_for(lambda: Standing(study).read().counts["finished"] >= 8)
+    assert workers_of(runs)
+    driver.kill()
+    driver.communicate()
+    wait_for(lambda: not workers_of(runs), seconds=10.0)
+    before = Standing(study).read()
+    assert before.counts["finished"] < 33
+    assert (study.path / ".sweep").is_dir()
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert (
+        f"{33 - before.counts['finished']} finished, 0 failed, {before.counts['finished']} skipped"
+        in again.stdout
+    )
+    after = Standing(study).read()
+    for run_id in before.having("finished"):
+        assert after.records[run_id] == before.records[run_id]  # not touched
+    for run_id, scores in alone.items():
+        for test, values in scores.items():
+            assert after.records[run_id]["scores"][test] == pytest.approx(values, rel=1e-6, nan_ok=True)
+    assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
+
+
+def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):
+    """Stopped in the middle, runs under way keep checkpoints; detached, it ends without its terminal."""
+    runs = tmp_path / "runs"
+    long = ["--set", "parameters.steps_strategy=[[1000000]]", "--set", "parameters.seed=[5,6]"]
+    command = [*CLI, "sweep", str(file), "--runs", str(runs), *long]
+    detached = subprocess.run([*command, "--detach"], capture_output=True, text=True, timeout=60)
+    assert detached.returncode == 0, detached.stderr
+    wait_for(lambda: (runs / "forty" / "sweep.json").exists())
+    study = Study.read(runs, "forty")
+    wait_for(lambda: len(list(study.path.glob("*/metrics.jsonl"))) == 2)
+    wait_for(lambda: all(p.stat().st_size for p in study.path.glob("*/metrics.jsonl")))
+
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 2
+    assert "a sweep of this group is under way" in second.stderr
+    status = [*CLI, "sweep", "status", "forty", "--runs", str(runs), "--json"]
+    facts = json.loads(subprocess.run(status, capture_output=True, text=True).stdout)
+    assert facts["states"] == {"running": 2}
+    assert facts["driver"]["pid"] != os.getpid()
+
+    stopped = subprocess.run(
+        [*CLI, "sweep", "stop", "forty", "--runs", str(runs)], capture_output=True, text=True
+    )
+    assert stopped.returncode == 0, stopped.stderr
+    assert "2 interrupted" in stopped.stdout
+    assert len(list(study.path.glob("*/checkpoint.npz"))) == 2
+    assert not workers_of(runs)
+
+
+def test_a_worker_that_is_killed_once_is_replaced_and_its_run_tried_again(study, tmp_path):
+    """With --retries, a run whose worker somebody killed goes on; the config is not to blame."""
+    victims = list(study.configs)[5:7]
+    killed = []
+
+    def kill_one():
+        found = [w for w in workers_of(study.runs) if (study.path / victims[0] / "run.json").exists()]
+        if found and not killed and Standing(study).read().states[victims[0]] == "running":
+            killed.append(found[0])
+            os.kill(found[0], signal.SIGKILL)
+
+    with driving(study) as scratch:
+        outcome = sweep_here(study, victims, scratch, Limits(retries=1), workers=1, on_look=kill_one)
+    assert outcome.ended == 2
+    assert Standing(study).read().counts["finished"] == 2
+
+
+def test_no_run_is_started_on_a_full_disk(study):
+    with driving(study) as scratch:
+        outcome = sweep_here(study, list(study.configs), scratch, Limits(free_disk=10**18), workers=1)
+    assert outcome.ended == 0
+    assert len(outcome.left) == 40
+    assert outcome.stopped is not None
+    assert "--min-free" in outcome.stopped
+
+
+def test_a_directory_that_cannot_be_written_is_named(file):
+    command = [*CLI, "sweep", str(file), "--runs", "/proc/keplearn"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert "/proc/keplearn" in refused.stderr
+    assert "cannot be written" in refused.stderr
+    assert "Traceback" not in refused.stderr
