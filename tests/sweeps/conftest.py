@@ -13,9 +13,13 @@ def forty():
     """38 runs that differ by seed, one whose loss is soon no number, one without a segment."""
     configs = runs_from_dict(TABLES, [])
     # It takes a hundred steps in a row without a number to call a training lost.
-    configs += runs_from_dict(
-        TABLES, ["parameters.seed=100", "parameters.lr_strategy=1e300", "parameters.steps_strategy=[[200]]"]
-    )
+    lost = [
+        "lr_strategy=1e200",
+        "steps_strategy=[[200]]",
+        "activation=leaky_relu",
+        "output_layer=mlp_4D_signed",
+    ]
+    configs += runs_from_dict(TABLES, ["parameters.seed=100", *(f"parameters.{entry}" for entry in lost)])
     configs += runs_from_dict(TABLES, ["parameters.seed=101", "parameters.segment_length_strategy=1000"])
     assert len({config.run_id for config in configs}) == 40
     return configs

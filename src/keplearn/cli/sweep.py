@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -114,7 +115,8 @@ def sweep(
 
     limits = Limits(seconds, bytes_used, bytes_free, retries)
     if engine == "slurm":
-        raise KeplearnError("--engine slurm is not built yet.")
+        _submit(study, pending + files, limits, machine)
+        return
     before = standing.counts
     started = time.time()
     try:
@@ -152,6 +154,31 @@ def _train(
     return sweep_here(study, run_ids, scratch, limits, workers, on_look=on_look)
 
 
+def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path | None) -> None:
+    """Submit the runs that are in no job yet."""
+    from keplearn.sweeps import slurm
+    from keplearn.sweeps.driver import driving
+
+    machine = slurm.Machine.read(machine_file)
+    queued = {run: s.job for s in slurm.submissions(study) for run in s.runs_in_queue()}
+    if strangers := queued.keys() - study.configs.keys():
+        run = sorted(strangers)[0]
+        raise KeplearnError(
+            f"job {queued[run]} will train runs that are not in this config, such as {run}: end it first "
+            f"(keplearn sweep stop {study.group}), or give the config another group."
+        )
+    wanted = [run for run in run_ids if run not in queued]
+    with driving(study, engine="slurm"):
+        if not wanted:
+            print(
+                f"{study.group}: nothing to submit: {len(queued)} runs are in the queue, the others are done."
+            )
+            return
+        submission = slurm.submit(study, wanted, machine, limits)
+    print(f"submitted job {submission.job}: {len(wanted)} runs in {len(submission.chunks)} tasks")
+    print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")
+
+
 @app.command
 def status(
     group: str,
@@ -179,7 +206,7 @@ def status(
     study = Study.read(runs, group)
     standing = Standing(study)
     while True:
-        about = driver(study)
+        about = driver(study) or _jobs(study)
         standing.read()
         if json_:
             print(json.dumps(_facts(study, standing, about)), flush=True)
@@ -207,8 +234,35 @@ def stop(group: str, *, runs: Runs = Path("runs")) -> None:
     from keplearn.sweeps.study import Standing, Study
 
     study = Study.read(runs, group)
-    end_driver(study)
+    if not _cancelled(study):
+        end_driver(study)
     print(f"sweep {group} has ended: {_counts(Standing(study).read())}")
+
+
+def _jobs(study: "Study") -> dict[str, Any] | None:
+    """Return what is known of a study's jobs in SLURM's queue, as `keplearn.sweeps.driver.driver` does."""
+    from keplearn.sweeps import slurm
+
+    found = slurm.submissions(study)
+    if not found:
+        return None
+    states = Counter(state.lower() for submission in found for state in submission.tasks().values())
+    since = min((submission.path / "job.json").stat().st_mtime for submission in found)
+    jobs = ", ".join(submission.job for submission in found)
+    tasks = ", ".join(f"{n} tasks {state}" for state, n in sorted(states.items()))
+    return {"engine": "slurm", "jobs": jobs, "tasks": tasks, "since": since}
+
+
+def _cancelled(study: "Study") -> bool:
+    """Cancel a study's jobs, and wait until they are gone; say whether there were any."""
+    from keplearn.sweeps import slurm
+
+    found = slurm.submissions(study)
+    for submission in found:
+        slurm.cancel(submission)
+    while any(submission.tasks() for submission in found):
+        time.sleep(1.0)
+    return bool(found)
 
 
 def _amount(flag: str, text: str, units: dict[str, float]) -> float:
@@ -360,7 +414,12 @@ def _print_status(study: "Study", standing: "Standing", about: dict[str, Any] | 
             "no sweep is under way" + (f"; {waiting} runs are left: run its command again" if waiting else "")
         )
     else:
-        print(f"under way: {about['engine']}, process {about['pid']} on {about['host']}")
+        where = (
+            f"jobs {about['jobs']}: {about['tasks']}"
+            if "jobs" in about
+            else f"process {about['pid']} on {about['host']}"
+        )
+        print(f"under way: {about['engine']}, {where}")
         print(_progress_line(study, standing, about["since"]))
     if about is None and (best := standing.best()) is not None:
         print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")

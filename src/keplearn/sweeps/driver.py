@@ -36,7 +36,7 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
     lock = _take(file, study)
     scratch = study.path / SCRATCH
     try:
-        shutil.rmtree(scratch, ignore_errors=True)  # of a driver that was killed
+        _clear(scratch)  # of a driver that was killed
         for left in study.path.glob(".*.tmp"):
             left.unlink()
         study.write()
@@ -44,9 +44,17 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
         write_text(scratch / "driver.json", json.dumps(about) + "\n")
         yield scratch
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _clear(scratch)
         file.unlink(missing_ok=True)
         os.close(lock)
+
+
+def _clear(scratch: Path) -> None:
+    """Remove a scratch directory, and what lies elsewhere and is linked from there."""
+    for link in scratch.glob("*"):
+        if link.is_symlink():
+            shutil.rmtree(link.resolve(), ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _take(file: Path, study: Study) -> int:

@@ -1,0 +1,167 @@
+"""The engine ``ray``: chunks of runs as Ray tasks, on this machine or a cluster.
+
+Each task is the work unit of all engines (`keplearn.sweeps.pool`) with one worker, so that what happens to a run
+never reaches Ray. What passes through Ray are ids; all results lie in the runs' directories, which all machines
+must see under the same path.
+"""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from keplearn.errors import KeplearnError
+from keplearn.machine import cores
+from keplearn.runs.store import RunWriter
+from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
+from keplearn.sweeps.study import Standing, Study
+
+# A task starts a worker, which takes some seconds: enough runs for that not to matter, few enough to share out.
+MOST_RUNS = 50
+TASKS_PER_WORKER = 4
+# Ray's object store holds ids alone; this is about the least it takes.
+STORE_BYTES = 100_000_000
+# Seconds that interrupted tasks have to write checkpoints.
+PATIENCE = 40.0
+
+
+def sweep_on_ray(
+    study: Study,
+    run_ids: Sequence[str],
+    scratch: Path,
+    limits: Limits,
+    workers: int | None = None,
+    address: str | None = None,
+    worker: Sequence[str] = WORKER,
+    on_look: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Train runs as Ray tasks, one core each.
+
+    Parameters
+    ----------
+    study, run_ids, scratch, limits, worker, on_look
+        As for `keplearn.sweeps.pool.train_runs`.
+    workers
+        Tasks at a time; by default as many as the cluster has cores.
+    address
+        The cluster's; ``auto`` for the one that this machine is part of. None starts Ray here, for this sweep.
+
+    Raises
+    ------
+    KeplearnError
+        If Ray is not installed, or there is no cluster at the address.
+    """
+    with _session(scratch, workers or len(cores()), address) as ray:
+        at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        # Nothing is tried again behind our back; memory running out would be, for ever.
+        task = ray.remote(num_cpus=1, max_retries=0)(_train_chunk)
+
+        def submit(chunk: list[str]) -> Any:
+            return task.remote(str(study.runs), study.group, chunk, str(scratch), limits, list(worker))
+
+        outcome, tries = Outcome(), Counter[str]()
+        waiting, under_way = _chunks(study, run_ids, at_once), {}
+        try:
+            while under_way or (waiting and not outcome.stopped):
+                while waiting and len(under_way) < at_once and not outcome.stopped:
+                    chunk = waiting.pop(0)
+                    under_way[submit(chunk)] = chunk
+                done, _ = ray.wait(list(under_way), timeout=0.5)
+                for ended in done:
+                    chunk = under_way.pop(ended)
+                    try:
+                        _add(outcome, ray.get(ended))
+                    except Exception as error:  # Ray's own worker, its machine, or the cluster's memory
+                        if again := _after_a_loss(study, chunk, error, tries, limits, outcome):
+                            waiting.append(again)
+                on_look()
+        except BaseException:
+            for ref in under_way:
+                with suppress(Exception):
+                    ray.cancel(ref)  # a KeyboardInterrupt there
+            with suppress(Exception):
+                ray.wait(list(under_way), num_returns=len(under_way), timeout=PATIENCE)
+            raise
+        outcome.left |= {run: outcome.stopped or "" for chunk in waiting for run in chunk}
+        return outcome
+
+
+def _train_chunk(
+    runs: str, group: str, run_ids: list[str], scratch: str, limits: Limits, worker: list[str]
+) -> Outcome:
+    """Train some runs on whatever machine this is."""
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="ray-") as own:
+        command = [sys.executable, *worker[1:]]  # Python may lie elsewhere on this machine
+        study = Study.read(Path(runs), group)
+        return train_runs(study, run_ids, cores=[-1], scratch=Path(own), limits=limits, worker=command)
+
+
+def _chunks(study: Study, run_ids: Sequence[str], at_once: int) -> list[list[str]]:
+    """Cut the runs into tasks; each task's runs share their compiled programs."""
+    size = max(1, min(MOST_RUNS, -(-len(run_ids) // (TASKS_PER_WORKER * at_once))))
+    groups = study.by_program(run_ids)
+    return [group[k : k + size] for group in groups for k in range(0, len(group), size)]
+
+
+def _add(outcome: Outcome, part: Outcome) -> None:
+    outcome.ended += part.ended
+    outcome.left |= part.left
+    outcome.stopped = outcome.stopped or part.stopped
+
+
+def _after_a_loss(
+    study: Study, chunk: list[str], error: Exception, tries: Counter[str], limits: Limits, outcome: Outcome
+) -> list[str]:
+    """Record the run that a lost task was at as failed, and return those that it had not come to yet."""
+    standing = Standing(replace(study, configs={run: study.configs[run] for run in chunk})).read()
+    again = standing.having("missing")
+    outcome.ended += len(chunk) - len(again)
+    cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+    for run in standing.having("interrupted", "running") or again[:1]:
+        tries[run] += 1
+        again = [other for other in again if other != run]
+        if tries[run] <= limits.retries:
+            again.append(run)
+            continue
+        with suppress(KeplearnError), RunWriter(study.runs, study.configs[run]) as writer:
+            writer.fail("killed", f"its Ray task was lost ({cause})", str(error), tries=tries[run])
+    return again
+
+
+@contextmanager
+def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
+    """Connect to a cluster, or start Ray here and leave nothing of it."""
+    # One retry where a machine's memory runs out; by default there is no end to them.
+    os.environ.setdefault("RAY_task_oom_retries", "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own = None
+    if address is None:
+        # Sockets lie in there, whose paths must be short; the link tells the next sweep of it after a crash.
+        own = Path(tempfile.mkdtemp(prefix="keplearn-ray-", dir="/tmp"))
+        (scratch / "ray").symlink_to(own)
+        options |= {"_temp_dir": str(own), "num_cpus": workers, "object_store_memory": STORE_BYTES}
+        options |= {"include_dashboard": False}
+    try:
+        ray.init(address=address or "local", **options)
+    except Exception as error:
+        where = f"no Ray cluster at {address}" if address else "Ray does not start here"
+        raise KeplearnError(f"{where}: {str(error).strip().splitlines()[0]}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+        if own is not None:
+            shutil.rmtree(own, ignore_errors=True)
