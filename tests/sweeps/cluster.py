@@ -65,12 +65,12 @@ class Cluster:
         _wait(socket_file.exists)
         self._start(["slurmctld", "-D"], environment)
         self._start(["slurmd", "-D", "-N", host], environment)
-        ask = lambda: (
-            subprocess.run(  # noqa: E731
-                ["sinfo", "--noheader", "--format", "%T"], env=environment, capture_output=True, text=True
-            ).stdout
-        )
-        _wait(lambda: "idle" in ask())
+
+        def states() -> str:
+            command = ["sinfo", "--noheader", "--format", "%T"]
+            return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+        _wait(lambda: "idle" in states())
         return environment
 
     def _start(self, command: list[str], environment: dict[str, str]) -> None:

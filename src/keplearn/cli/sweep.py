@@ -101,8 +101,7 @@ def sweep(
     study = Study.of(configs, runs)
     standing = Standing(study).read()
     pending = standing.having("missing", "interrupted", *(("failed",) if retry_failed else ()))
-    # The orbits in a file may have changed since: the training itself compares them.
-    files = [i for i in standing.having("finished") if study.configs[i].dataset_name.endswith(".nc")]
+    pending += (outdated := standing.outdated())
     if dry_run:
         _print_plan(study, standing, pending, json_)
         return
@@ -115,19 +114,19 @@ def sweep(
 
     limits = Limits(seconds, bytes_used, bytes_free, retries)
     if engine == "slurm":
-        _submit(study, pending + files, limits, machine)
+        _submit(study, pending, limits, machine)
         return
-    before = standing.counts
+    skipped = standing.counts["finished"] - len(outdated)
     started = time.time()
     try:
         with driving(study, engine=engine) as scratch, _Progress(study, standing, started) as progress:
-            outcome = _train(engine, study, pending + files, scratch, limits, workers, address, progress.look)
+            outcome = _train(engine, study, pending, scratch, limits, workers, address, progress.look)
     except KeyboardInterrupt:
         standing.read()
-        print(_last_line(study, standing, before["finished"] - len(files), started), file=sys.stderr)
+        print(_last_line(study, standing, skipped, started), file=sys.stderr)
         raise
     standing.read()
-    _print_result(study, standing, outcome, before["finished"] - len(files), started, json_)
+    _print_result(study, standing, outcome, skipped, started, json_)
 
 
 def _train(
@@ -262,6 +261,7 @@ def _cancelled(study: "Study") -> bool:
         slurm.cancel(submission)
     while any(submission.tasks() for submission in found):
         time.sleep(1.0)
+    slurm.submissions(study)  # removes what is left of them
     return bool(found)
 
 
@@ -414,11 +414,10 @@ def _print_status(study: "Study", standing: "Standing", about: dict[str, Any] | 
             "no sweep is under way" + (f"; {waiting} runs are left: run its command again" if waiting else "")
         )
     else:
-        where = (
-            f"jobs {about['jobs']}: {about['tasks']}"
-            if "jobs" in about
-            else f"process {about['pid']} on {about['host']}"
-        )
+        if "jobs" in about:
+            where = f"jobs {about['jobs']}: {about['tasks']}"
+        else:
+            where = f"process {about['pid']} on {about['host']}"
         print(f"under way: {about['engine']}, {where}")
         print(_progress_line(study, standing, about["since"]))
     if about is None and (best := standing.best()) is not None:

@@ -119,6 +119,7 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     groups = study.by_program(run_ids)
     size = machine.runs_per_task
     chunks = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
+    write_text(path / "runs.json", json.dumps(chunks) + "\n")
     write_text(path / "job.sh", _script(study, number, len(chunks), machine, limits))
     try:
         answer = _ask(["sbatch", "--parsable", str(path / "job.sh")])
@@ -126,7 +127,7 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
         shutil.rmtree(path, ignore_errors=True)
         raise
     submission = Submission(path, answer.strip().partition(";")[0], chunks)
-    write_text(path / "job.json", json.dumps({"job": submission.job, "chunks": chunks}) + "\n")
+    write_text(path / "job.json", json.dumps({"job": submission.job}) + "\n")
     return submission
 
 
@@ -135,10 +136,12 @@ def submissions(study: Study) -> list[Submission]:
     found = []
     for path in sorted((study.path / HOME).glob("*")):
         try:
-            record = json.loads((path / "job.json").read_text(encoding="utf-8"))
+            job, chunks = (
+                json.loads((path / f"{name}.json").read_text(encoding="utf-8")) for name in ("job", "runs")
+            )
         except (OSError, ValueError):
             continue  # being written
-        submission = Submission(path, record["job"], record["chunks"])
+        submission = Submission(path, job["job"], chunks)
         if submission.tasks():
             found.append(submission)
         else:
@@ -197,7 +200,7 @@ def main(arguments: list[str]) -> None:
     limits = Limits(**json.loads(arguments[3]))
     signal.signal(signal.SIGTERM, _interrupt)
     task, path = int(os.environ["SLURM_ARRAY_TASK_ID"]), runs / group / HOME / number
-    chunks = json.loads((path / "job.json").read_text(encoding="utf-8"))["chunks"]
+    chunks = json.loads((path / "runs.json").read_text(encoding="utf-8"))
     study = Study.read(runs, group)
     places = cores()[: int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))]
     try:

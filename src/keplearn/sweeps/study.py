@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,22 @@ class Standing:
     def having(self, *states: str) -> list[str]:
         """Return the runs in these states, in the study's order."""
         return [run_id for run_id in self.study.configs if self.states[run_id] in states]
+
+    def outdated(self) -> list[str]:
+        """Return the finished runs that were trained on a file whose orbits have changed since."""
+        of_files = [i for i in self.having("finished") if self.study.configs[i].dataset_name.endswith(".nc")]
+        if not of_files:
+            return []
+        from keplearn.plan import training_data
+
+        content = cache(lambda name, orbits: training_data(name, orbits).content_hash)
+        return [
+            run_id
+            for run_id in of_files
+            for config in [self.study.configs[run_id]]
+            if self.records[run_id]["summary"]["dataset_hash"]
+            != content(config.dataset_name, config.parameters.num_trajs)
+        ]
 
     def best(self) -> tuple[float, str] | None:
         """Return the smallest ``mean`` on the first test dataset so far, and its run."""
