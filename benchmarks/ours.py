@@ -14,18 +14,18 @@ from keplearn.training.curriculum import Phase
 from keplearn.training.fit import LONG, FitSettings, PhaseResult, fit
 
 
-def _solve(case: Case, model: NeuralODE, segments: Segments) -> np.ndarray:
-    grid = Grid.default(case.length)
+def _solve(case: Case, model: NeuralODE, segments: Segments, stride: int | None) -> np.ndarray:
+    grid = Grid.default(case.length, stride)
     uses_velocity = case.architecture.uses_velocity
     times, first = (jnp.asarray(x, case.dtype) for x in (segments.times, segments.states[0]))
     run = jax.jit(lambda t, y: grid_solve(model.acceleration, y[:3], y[3:], t, grid, uses_velocity))
     return np.concatenate([segments.states[:1], np.asarray(run(times, first))])
 
 
-def train(case: Case, steps: int) -> dict[str, float]:
+def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]:
     """Train for so many steps and judge the model; the rate is that of a long phase's first 5 s.
 
-    Rates are what ``fit`` records, with everything between the steps and without compiling.
+    ``stride`` is samples per step of the grid; None for the default. Rates are what ``fit`` records, with everything between the steps and without compiling.
     """
     segments = training_segments(case)
     split = Split(segments, segments, False, 10)
@@ -34,7 +34,7 @@ def train(case: Case, steps: int) -> dict[str, float]:
     window, rates = (0.0, 1.0), LEARNING_RATE
     constant = Phase(window, rates, steps - steps // 4, case.length)
     cooling = Phase(window, rates, steps // 4, case.length, schedule="cosine")
-    settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=steps)
+    settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=steps, stride=stride)
     for event in fit(starting_model(case), [constant, cooling], [split, split], settings):
         first = first or time.perf_counter() - started
         if isinstance(event, PhaseResult):
@@ -51,5 +51,5 @@ def train(case: Case, steps: int) -> dict[str, float]:
     return {
         "steps_per_second": rate,
         "first_step_seconds": first,
-        **judge(case, final, _solve(case, final, segments)),
+        **judge(case, final, _solve(case, final, segments, stride)),
     }
