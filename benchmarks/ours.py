@@ -25,7 +25,8 @@ def _solve(case: Case, model: NeuralODE, segments: Segments, stride: int | None)
 def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]:
     """Train for so many steps and judge the model; the rate is that of a long phase's first 5 s.
 
-    ``stride`` is samples per step of the grid; None for the default. Rates are what ``fit`` records, with everything between the steps and without compiling.
+    ``stride`` is samples per step of the grid; None for the default. Rates are what ``fit`` records, with
+    everything between the steps and without compiling.
     """
     segments = training_segments(case)
     split = Split(segments, segments, False, 10)

@@ -157,3 +157,41 @@ def test_a_directory_that_cannot_be_written_is_named(file):
     assert "/proc/keplearn" in refused.stderr
     assert "cannot be written" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_what_failed_and_in_what_it_differs_is_told(forty, tmp_path):
+    study = Study.of([forty[1], forty[5], forty[6], forty[39]], tmp_path)
+    with driving(study) as scratch:
+        sweep_here(study, list(study.configs), scratch, Limits(), worker=SABOTEUR)
+    crashed, good, other, empty = study.configs
+
+    def runs(*words):
+        command = [*CLI, "runs", *words, "--runs", str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    failed = json.loads(runs("--group", "forty", "--state", "failed", "--format", "json").stdout)
+    told = {row["run_id"]: (row["kind"], row["differs"]) for row in failed}
+    assert told[crashed] == ("segmentation_fault", "seed=1")
+    assert told[empty] == ("no_segments", "segment_length_strategy=1000, seed=101")
+    assert "segment_length_strategy=1000" in runs("--group", "forty", "--state", "failed").stdout
+    counted = json.loads(runs("varying", "--group", "forty", "--format", "json").stdout)
+    lengths = [row for row in counted if row["key"] == "parameters.segment_length_strategy"]
+    assert [(row["value"], row["runs"], row["failed"]) for row in lengths] == [("10", 3, 1), ("1000", 1, 1)]
+    assert "seed" in runs("varying", "--group", "forty").stdout
+    differences = json.loads(runs("diff", good, other, empty, "--format", "json").stdout)["differences"]
+    assert differences == {
+        "parameters.segment_length_strategy": [[10], [10], [1000]],
+        "parameters.seed": [5, 6, 101],
+    }
+    assert "seed" in runs("diff", good, other).stdout
+    log = runs("logs", crashed).stdout
+    assert "SIGSEGV" in log
+    assert "saboteur.py" in log
+    assert len(runs("logs", crashed, "--lines", "2").stdout.splitlines()) == 2
+
+    # A damaged record is named, and hides nothing else.
+    (study.path / good / "run.json").write_text("{")
+    listed = runs("--group", "forty", "--format", "json")
+    assert {row["run_id"] for row in json.loads(listed.stdout)} == {crashed, other, empty}
+    assert f"{good}/run.json: damaged" in listed.stderr
+    assert Standing(study).read().states[good] == "interrupted"

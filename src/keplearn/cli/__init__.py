@@ -21,7 +21,7 @@ _COMMANDS = {
 
     Finished runs are left as they are, interrupted ones go on from their checkpoints.
     """,
-    "runs:app": "List runs, and show one.",
+    "runs:app": "List runs, show one, its log, and in what runs differ.",
     "evaluate:evaluate": """Score trained runs on datasets.
 
     Every result is kept in RUN/evaluations and read again next time.

@@ -87,7 +87,9 @@ def _find(runs: Path, names: list[str]) -> "list[Run]":
     found: dict[Path, Run] = {}
     for name in names:
         if "/" not in name and (runs / name).is_dir():
-            meant = find_runs(runs, name)
+            meant = find_runs(
+                runs, name, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr)
+            )
         else:
             try:
                 meant = [open_run(runs, name)]

@@ -1,13 +1,17 @@
-"""``keplearn runs``: what was trained, what failed and why."""
+"""``keplearn runs``: what was trained, what failed and why, and in what runs differ."""
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from keplearn.cli.output import number, print_table
+from keplearn.errors import KeplearnError
+
+if TYPE_CHECKING:
+    from keplearn.runs.store import Run
 
 app = App(name="runs")
 
@@ -35,9 +39,11 @@ def runs(
     format
         table, csv or json.
     """
-    from keplearn.runs.store import find_runs
-
-    rows = [_row(run.record, run.group, run.path) for run in find_runs(runs, group, state)]
+    found = _find(runs, group, state)
+    rows = [_row(run.record, run.group, run.path) for run in found]
+    if state == "failed":
+        apart = _apart(runs, found)
+        rows = [row | {"differs": apart[row["run_id"]]} for row in rows]
     if format == "json":
         print("[" + ",\n".join(json.dumps(row) for row in rows) + "]")
     elif format == "csv":
@@ -45,10 +51,108 @@ def runs(
     elif not rows:
         print(f"No runs in {runs}." if runs.is_dir() else f"No runs: there is no directory {runs}.")
     else:
-        shown = ("group", "run_id", "state", "started", "steps", "steps_per_second", "test", "mean", "field")
+        shown = ["group", "run_id", "state", "started", "steps", "steps_per_second", "test", "mean", "field"]
         failed = any(row["reason"] for row in rows)
-        titles = [*shown, "reason"] if failed else list(shown)
+        titles = [*shown, "kind", "reason"] if failed else shown
+        if state == "failed":
+            titles = ["group", "run_id", "kind", "differs", "reason"]
         print_table(titles, [[number(row[title]) for title in titles] for row in rows])
+
+
+@app.command
+def diff(
+    names: Annotated[list[str], Parameter(negative=(), name="RUN")],
+    /,
+    *,
+    runs: Runs = Path("runs"),
+    format: Literal["table", "json"] = "table",
+) -> None:
+    """Show in which parameters two or more runs differ, the runs side by side.
+
+    Parameters
+    ----------
+    names
+        Runs: ids, unique beginnings of them, or group/id.
+    runs
+        The directory of all runs.
+    format
+        table or json.
+    """
+    from keplearn.config.difference import cell, varying
+    from keplearn.runs.store import open_run
+
+    if len(names) < 2:
+        raise KeplearnError("give two runs or more.")
+    found = [open_run(runs, name) for name in names]
+    entries = varying([run.config for run in found])
+    if format == "json":
+        print(json.dumps({"runs": [run.run_id for run in found], "differences": entries}, indent=1))
+    elif not entries:
+        print("No difference.")
+    else:
+        rows = [[key, *map(cell, values)] for key, values in entries.items()]
+        print_table(["key", *(f"{run.group}/{run.run_id}" for run in found)], rows)
+
+
+@app.command
+def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "json"] = "table") -> None:
+    """Show which parameters vary among the runs of a group, their values, and how many runs of each failed.
+
+    Parameters
+    ----------
+    group
+        The group.
+    runs
+        The directory of all runs.
+    format
+        table or json.
+    """
+    from keplearn.config.difference import cell
+    from keplearn.config.difference import varying as entries_of
+
+    found = _find(runs, group, None)
+    entries = entries_of([run.config for run in found]) if found else {}
+    counted = []
+    for key, values in entries.items():
+        texts = [cell(value) for value in values]
+        for text in dict.fromkeys(texts):
+            states = [run.state for run, other in zip(found, texts, strict=True) if other == text]
+            counts = {state: states.count(state) for state in ("finished", "failed")}
+            counted.append({"key": key, "value": text, "runs": len(states)} | counts)
+    if format == "json":
+        print(json.dumps(counted, indent=1))
+    elif not counted:
+        print(f"Nothing varies among the {len(found)} runs of {group}.")
+    else:
+        titles = list(counted[0])
+        rows, last = [], None
+        for row in counted:
+            rows.append(
+                [row["key"] if row["key"] != last else "", *(str(row[title]) for title in titles[1:])]
+            )
+            last = row["key"]
+        print_table(titles, rows)
+
+
+@app.command
+def logs(run: str, *, runs: Runs = Path("runs"), lines: int | None = None) -> None:
+    """Print what a run has logged: warnings, and why and where it failed.
+
+    Parameters
+    ----------
+    run
+        A run's id, a unique beginning of it, or group/id.
+    runs
+        The directory of all runs.
+    lines
+        Only the last so many lines.
+    """
+    from keplearn.runs.store import open_run
+
+    file = open_run(runs, run).path / "log.txt"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    said = text.splitlines()
+    print("\n".join(said[-lines:] if lines else said) or "It has logged nothing.")
 
 
 @app.command
@@ -94,6 +198,44 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
         print_table(
             ["", *scores], [[key, *(number(score[key]) for score in scores.values())] for key in keys]
         )
+
+
+def _find(runs: Path, group: str | None, state: str | None) -> "list[Run]":
+    """Find runs; say which have a damaged record, and go on without them."""
+    from keplearn.runs.store import find_runs
+
+    return find_runs(runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr))
+
+
+def _apart(runs: Path, failed: "list[Run]") -> dict[str, str]:
+    """Say for each failed run in what it differs from the runs of its group that finished.
+
+    Values that no finished run has; where there are none, those that differ from the finished run that is nearest.
+    """
+    from keplearn.config.difference import cell, varying
+
+    found = {}
+    for group in {run.group for run in failed}:
+        here = [run for run in failed if run.group == group]
+        finished = _find(runs, group, "finished")
+        entries = varying([run.config for run in (*here, *finished)])
+        texts = {key.partition(".")[2]: [cell(value) for value in values] for key, values in entries.items()}
+        for i, run in enumerate(here):
+            others = range(len(here), len(here) + len(finished))
+            own = {key: values[i] for key, values in texts.items()}
+            alone = [key for key in own if all(texts[key][j] != own[key] for j in others)]
+            if not finished:
+                found[run.run_id] = "none finished"
+            elif alone:
+                found[run.run_id] = ", ".join(f"{key}={own[key]}" for key in alone)
+            else:
+                differing = [[key for key in own if texts[key][j] != own[key]] for j in others]
+                nearest = min(differing, key=len)
+                known = f"{finished[differing.index(nearest)].run_id} "
+                found[run.run_id] = known + ", ".join(
+                    f"{key}={own[key]} for {texts[key][others[differing.index(nearest)]]}" for key in nearest
+                )
+    return found
 
 
 def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:

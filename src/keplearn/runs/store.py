@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -296,13 +296,20 @@ class RunWriter:
         }
 
 
-def find_runs(runs: str | Path, group: str | None = None, state: str | None = None) -> list[Run]:
-    """Return the runs of a directory, by group and state, the oldest first; damaged ones raise.
+def find_runs(
+    runs: str | Path,
+    group: str | None = None,
+    state: str | None = None,
+    on_damaged: Callable[[KeplearnError], object] | None = None,
+) -> list[Run]:
+    """Return the runs of a directory, by group and state, the oldest first.
+
+    ``on_damaged`` is told of each run whose record cannot be read, which is then left out; by default it raises.
 
     Raises
     ------
     KeplearnError
-        If the group is no plain name, or there is none.
+        If the group is no plain name, or there is none, or a run's record is damaged.
     """
     runs = Path(runs)
     if state is not None and state not in STATES:
@@ -312,8 +319,18 @@ def find_runs(runs: str | Path, group: str | None = None, state: str | None = No
         names = [path.name for path in _directories(runs)]
         raise KeplearnError(f"no group {group!r} in {runs}.{nearest(group, names)}")
     found = [Run(path) for g in groups for path in _directories(g) if (path / "run.json").exists()]
+    if on_damaged is not None:
+        found = [run for run in found if _readable(run, on_damaged)]
     found = [run for run in found if state is None or run.state == state]
     return sorted(found, key=lambda run: (run.group, run.record["started"], run.run_id))
+
+
+def _readable(run: Run, on_damaged: Callable[[KeplearnError], object]) -> bool:
+    try:
+        return bool(run.record)
+    except KeplearnError as error:
+        on_damaged(error)
+        return False
 
 
 def open_run(runs: str | Path, reference: str) -> Run:
