@@ -195,3 +195,53 @@ def test_what_failed_and_in_what_it_differs_is_told(forty, tmp_path):
     assert {row["run_id"] for row in json.loads(listed.stdout)} == {crashed, other, empty}
     assert f"{good}/run.json: damaged" in listed.stderr
     assert Standing(study).read().states[good] == "interrupted"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, of half a megabyte; skipped where nothing may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(place)], check=False
+    ).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_and_a_read_only_one_lose_nothing(file, small_disk, alone):
+    def remount(option):
+        subprocess.run(["mount", "-o", f"remount,{option}", str(small_disk)], check=True)
+
+    def sweep(*words):
+        command = [*CLI, "sweep", str(file), "--runs", str(small_disk / "runs"), "--workers", "2", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    guarded = sweep()
+    assert guarded.returncode == 2
+    assert "no run is started below 500 MB" in guarded.stderr
+
+    full = sweep("--min-free", "0M")
+    assert full.returncode == 2, full.stdout
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    study = Study.read(small_disk / "runs", "forty")
+    counts = Standing(study).read().counts
+    assert 0 < counts["finished"] < 33
+    assert counts["failed"] == 0
+    assert not list(small_disk.rglob("*.tmp"))
+
+    remount("ro")
+    refused = sweep()
+    assert refused.returncode == 2
+    assert "Read-only file system" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    remount("rw,size=200m")
+    again = sweep("--min-free", "0M")
+    assert again.returncode == 0, again.stderr
+    after = Standing(study).read()
+    for run_id, scores in alone.items():
+        for test, values in scores.items():
+            assert after.records[run_id]["scores"][test] == pytest.approx(values, rel=1e-6, nan_ok=True)
