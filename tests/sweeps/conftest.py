@@ -2,6 +2,7 @@
 
 import pytest
 from forty_runs import TABLES
+from ruamel.yaml import YAML
 
 from keplearn.config import runs_from_dict
 from keplearn.experiment import train_run
@@ -36,3 +37,12 @@ def alone(forty, tmp_path_factory):
 def study(forty, tmp_path):
     """The forty, swept nowhere yet."""
     return Study.of(forty, tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The study's 33 runs that succeed, as a file."""
+    file = tmp_path / "forty.yaml"
+    tables = TABLES | {"parameters": TABLES["parameters"] | {"seed": list(range(5, 38))}}
+    YAML().dump(tables, file)
+    return file

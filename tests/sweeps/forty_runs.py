@@ -1,10 +1,12 @@
 """A study of 40 small runs of which seven cannot succeed, and what must have become of them."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+CLI = (sys.executable, "-m", "keplearn")
 SABOTEUR = (sys.executable, str(Path(__file__).with_name("saboteur.py")))
 TABLES = {
     "wandb": {"group": "forty"},
@@ -20,6 +22,28 @@ TABLES = {
         "dtype": "float64",
     },
 }
+
+
+def processes_of(place: Path, module: str = "keplearn.sweeps.worker") -> list[int]:
+    """The processes that have a directory and a module, or whatever else, in their command."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (OSError, IndexError):
+            continue
+        if str(place) in words and module in words and not zombie:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds=120.0):
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
 
 
 def failures(standing):

@@ -4,13 +4,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-from forty_runs import SABOTEUR, TABLES, assert_forty_ended
-from ruamel.yaml import YAML
+from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.local import sweep_here
@@ -18,7 +14,6 @@ from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.study import Standing, Study
 
 LIMITS = Limits(seconds=40.0, memory=1_500_000_000)
-CLI = (sys.executable, "-m", "keplearn")
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
@@ -35,36 +30,6 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
     assert left == {"sweep.json", *study.configs}
 
 
-@pytest.fixture
-def file(tmp_path):
-    """The study's 33 runs that succeed, as a file."""
-    file = tmp_path / "forty.yaml"
-    tables = TABLES | {"parameters": TABLES["parameters"] | {"seed": list(range(5, 38))}}
-    YAML().dump(tables, file)
-    return file
-
-
-def workers_of(runs: Path) -> list[int]:
-    """The worker processes of a directory of runs."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (OSError, IndexError):
-            continue
-        if str(runs).encode() in words and b"keplearn.sweeps.worker" in words and not zombie:
-            found.append(int(entry.name))
-    return found
-
-
-def wait_for(condition, seconds=120.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):
     runs = tmp_path / "runs"
     command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
@@ -72,10 +37,10 @@ def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(f
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: Standing(study).read().counts["finished"] >= 8)
-    assert workers_of(runs)
+    assert processes_of(runs)
     driver.kill()
     driver.communicate()
-    wait_for(lambda: not workers_of(runs), seconds=10.0)
+    wait_for(lambda: not processes_of(runs), seconds=10.0)
     before = Standing(study).read()
     assert before.counts["finished"] < 33
     assert (study.path / ".sweep").is_dir()
@@ -121,7 +86,7 @@ def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):
     assert stopped.returncode == 0, stopped.stderr
     assert "2 interrupted" in stopped.stdout
     assert len(list(study.path.glob("*/checkpoint.npz"))) == 2
-    assert not workers_of(runs)
+    assert not processes_of(runs)
 
 
 def test_a_worker_that_is_killed_once_is_replaced_and_its_run_tried_again(study, tmp_path):
@@ -130,7 +95,7 @@ def test_a_worker_that_is_killed_once_is_replaced_and_its_run_tried_again(study,
     killed = []
 
     def kill_one():
-        found = [w for w in workers_of(study.runs) if (study.path / victims[0] / "run.json").exists()]
+        found = [w for w in processes_of(study.runs) if (study.path / victims[0] / "run.json").exists()]
         if found and not killed and Standing(study).read().states[victims[0]] == "running":
             killed.append(found[0])
             os.kill(found[0], signal.SIGKILL)

@@ -1,11 +1,13 @@
 """The same forty runs as Ray tasks, on a real Ray."""
 
-from forty_runs import SABOTEUR, assert_forty_ended
+import subprocess
+
+from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.on_ray import sweep_on_ray
 from keplearn.sweeps.pool import Limits
-from keplearn.sweeps.study import Standing
+from keplearn.sweeps.study import Standing, Study
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
@@ -18,3 +20,46 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
     assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
     assert session.name.startswith("keplearn-ray-")
     assert not session.exists()
+
+
+def test_a_killed_driver_leaves_no_orphan_and_nothing_temporary_after_the_next_start(file, tmp_path):
+    runs = tmp_path / "runs"
+    command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
+    driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.DEVNULL)
+    wait_for(lambda: (runs / "forty" / "sweep.json").exists())
+    study = Study.read(runs, "forty")
+    wait_for(lambda: Standing(study).read().counts["finished"] >= 4)
+    session = (study.path / ".sweep" / "ray").resolve()
+    assert session.is_dir()
+    assert processes_of(session, "")
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not processes_of(runs) and not processes_of(session, ""), seconds=30.0)
+    before = Standing(study).read()
+    assert before.counts["finished"] < 33
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    after = Standing(study).read()
+    assert after.counts == {"finished": 33}
+    for run_id in before.having("finished"):
+        assert after.records[run_id] == before.records[run_id]
+    assert not session.exists()
+    assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
+
+
+def test_a_cluster_that_is_not_there_is_named(file, tmp_path):
+    command = [
+        *CLI,
+        "sweep",
+        str(file),
+        "--runs",
+        str(tmp_path),
+        "--engine",
+        "ray",
+        "--address",
+        "127.0.0.1:1",
+    ]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 2
+    assert "no Ray cluster at 127.0.0.1:1" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -8,6 +8,7 @@ must see under the same path.
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections import Counter
@@ -146,6 +147,8 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
         import ray
     except ImportError as error:
         raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
+    if address is not None:
+        _check_address(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     own = None
     if address is None:
@@ -165,3 +168,16 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
         ray.shutdown()
         if own is not None:
             shutil.rmtree(own, ignore_errors=True)
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would ask it for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise KeplearnError(
+            f"no Ray cluster at {address}: {error}. Give HOST:PORT of its head (ray start --head prints it), or auto."
+        ) from None
