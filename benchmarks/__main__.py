@@ -1,7 +1,7 @@
 """``make bench``: keplearn beside two ways to use Diffrax, on the same cores, in one run; a table and a JSON.
 
-``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step) and
-``study`` (a study of 48 runs end to end) make one part alone.
+``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step),
+``study`` (a study of 48 runs end to end) and ``sweep`` (what each engine costs beyond training) make one part alone.
 """
 
 import argparse
@@ -113,11 +113,18 @@ def bench_study() -> dict[str, Any]:
     return study.bench()
 
 
+def bench_sweep() -> dict[str, Any]:
+    """Measure and print what each engine costs beyond training."""
+    from benchmarks import sweep
+
+    return sweep.bench()
+
+
 def main() -> None:
     """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=["steps", "start", "study", "worker"], help="all by default"
+        "part", nargs="?", choices=["steps", "start", "study", "sweep", "worker"], help="all by default"
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
@@ -130,6 +137,7 @@ def main() -> None:
         "steps": lambda: bench_steps(given.steps),
         "start": bench_start,
         "study": bench_study,
+        "sweep": bench_sweep,
     }
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for part in parts if given.part is None else [given.part]:
