@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -20,6 +21,26 @@ def cores() -> list[int]:
     """Return the cores that this process may use: those of its affinity, as many as its control group allows."""
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[: max(1, min(len(allowed), round(_quota())))]
+
+
+def idlest(among: list[int], count: int, seconds: float = 0.3) -> list[int]:
+    """Return the cores that were least busy for a moment, by ``/proc/stat``: others may compute here too."""
+    before = _busy()
+    time.sleep(seconds)
+    after = _busy()
+    ranked = sorted(among, key=lambda core: after.get(core, 0) - before.get(core, 0))
+    return sorted(ranked[:count])
+
+
+def _busy() -> dict[int, int]:
+    """Return the ticks that each core has worked."""
+    found = {}
+    for line in _read("/proc/stat").splitlines():
+        name, *ticks = line.split()
+        if name[:3] == "cpu" and name[3:].isdigit():
+            # user, nice, system, idle, iowait, irq, softirq, steal
+            found[int(name[3:])] = sum(map(int, ticks[:3])) + sum(map(int, ticks[5:8]))
+    return found
 
 
 def _quota() -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keplearn.errors import KeplearnError
-from keplearn.machine import cores, free_memory
+from keplearn.machine import cores, free_memory, idlest
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.study import Study
 
@@ -22,7 +22,7 @@ def sweep_here(
     chosen = cores()
     count = min(workers or len(chosen), max(1, len(run_ids)))
     # More workers than cores share them; each would be told to keep to one that is another's.
-    places = chosen[:count] if count <= len(chosen) else [-1] * count
+    places = idlest(chosen, count) if count <= len(chosen) else [-1] * count
     return train_runs(
         study, run_ids, cores=places, scratch=scratch, limits=limits, worker=worker, on_look=on_look
     )
