@@ -12,11 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from keplearn.cli.sweep_view import (
+    SweepProgress,
+    counts_of,
+    facts_of,
+    last_line,
+    print_plan,
+    print_result,
+    print_status,
+)
 from keplearn.errors import KeplearnError
 
 if TYPE_CHECKING:
     from keplearn.sweeps.pool import Outcome
-    from keplearn.sweeps.study import Standing, Study
+    from keplearn.sweeps.study import Study
 
 app = App(name="sweep")
 
@@ -103,7 +112,7 @@ def sweep(
     pending = standing.having("missing", "interrupted", *(("failed",) if retry_failed else ()))
     pending += (outdated := standing.outdated())
     if dry_run:
-        _print_plan(study, standing, pending, json_)
+        print_plan(study, standing, pending, json_)
         return
     if detach:
         _detach(study)
@@ -119,14 +128,14 @@ def sweep(
     skipped = standing.counts["finished"] - len(outdated)
     started = time.time()
     try:
-        with driving(study, engine=engine) as scratch, _Progress(study, standing, started) as progress:
+        with driving(study, engine=engine) as scratch, SweepProgress(study, standing, started) as progress:
             outcome = _train(engine, study, pending, scratch, limits, workers, address, progress.look)
     except KeyboardInterrupt:
         standing.read()
-        print(_last_line(study, standing, skipped, started), file=sys.stderr)
+        print(last_line(study, standing, skipped, started), file=sys.stderr)
         raise
     standing.read()
-    _print_result(study, standing, outcome, skipped, started, json_)
+    print_result(study, standing, outcome, skipped, started, json_)
 
 
 def _train(
@@ -208,9 +217,9 @@ def status(
         about = driver(study) or _jobs(study)
         standing.read()
         if json_:
-            print(json.dumps(_facts(study, standing, about)), flush=True)
+            print(json.dumps(facts_of(study, standing, about)), flush=True)
         else:
-            _print_status(study, standing, about)
+            print_status(study, standing, about)
         if not watch or about is None:
             return
         time.sleep(2.0)
@@ -235,7 +244,7 @@ def stop(group: str, *, runs: Runs = Path("runs")) -> None:
     study = Study.read(runs, group)
     if not _cancelled(study):
         end_driver(study)
-    print(f"sweep {group} has ended: {_counts(Standing(study).read())}")
+    print(f"sweep {group} has ended: {counts_of(Standing(study).read())}")
 
 
 def _jobs(study: "Study") -> dict[str, Any] | None:
@@ -299,166 +308,3 @@ def _detach(study: "Study") -> None:
         )
     print(f"sweep {study.group} goes on as process {process.pid}; what it says is in {log}")
     print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")
-
-
-class _Progress:
-    """Shows how far a sweep is, on a terminal in one line, elsewhere in a line now and then."""
-
-    def __init__(self, study: "Study", standing: "Standing", started: float):
-        from rich.console import Console
-
-        self.study, self.standing, self.started = study, standing, started
-        self.console = Console(stderr=True)
-        self.looked = self.printed = time.monotonic()
-        self.status = self.console.status(f"{study.group}: starting workers")
-
-    def __enter__(self) -> "_Progress":
-        if self.console.is_terminal:
-            self.status.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.status.stop()
-
-    def look(self) -> None:
-        """Read how far the runs are, at most every second, less often where reading takes long."""
-        now = time.monotonic()
-        if now < self.looked:
-            return
-        failed = set(self.standing.having("failed"))
-        self.standing.read()
-        self.looked = now + max(1.0, 20 * (time.monotonic() - now))
-        for run_id in self.standing.having("failed"):
-            record = self.standing.records[run_id]
-            if run_id not in failed:
-                text = f"{self.study.group}/{run_id} failed: {record['kind']}: {record['reason']}"
-                self.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        line = _progress_line(self.study, self.standing, self.started)
-        if self.console.is_terminal:
-            self.status.update(line)
-        elif now - self.printed > 10.0:
-            self.printed = now
-            print(line, file=sys.stderr, flush=True)
-
-
-def _progress_line(study: "Study", standing: "Standing", started: float) -> str:
-    """Runs done and failed, their rate, time left, the best so far."""
-    counts = standing.counts
-    done = counts["finished"] + counts["failed"]
-    parts = [f"{study.group}: {done}/{len(study.configs)} runs done, {counts['failed']} failed"]
-    ended = standing.ended_since(started)
-    if ended:
-        parts.append(f"{60 * ended / (time.time() - started):.3g} runs/min")
-    if (left := standing.time_left(started)) is not None:
-        parts.append(f"{_duration(left)} left")
-    if (best := standing.best()) is not None:
-        parts.append(f"best mean {best[0]:.4g} % on {study.first_test} ({best[1]})")
-    return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _print_plan(study: "Study", standing: "Standing", pending: list[str], as_json: bool) -> None:
-    from keplearn.cli.output import print_table
-    from keplearn.config.difference import cell, varying
-
-    if as_json:
-        for run_id, config in study.configs.items():
-            line = {"run_id": run_id, "state": standing.states[run_id], "pending": run_id in pending}
-            print(json.dumps(line | {"config": config.to_dict()}))
-        return
-    entries = varying(list(study.configs.values()))
-    titles = ["run id", "state", *(key.partition(".")[2] for key in entries)]
-    rows = [
-        [run_id, standing.states[run_id], *(cell(values[i]) for values in entries.values())]
-        for i, run_id in enumerate(study.configs)
-    ]
-    print_table(titles, rows)
-    print(f"\n{study.group}: {len(study.configs)} runs, {len(pending)} to train")
-
-
-def _counts(standing: "Standing") -> str:
-    words = {"missing": "not started"}
-    return ", ".join(f"{n} {words.get(state, state)}" for state, n in sorted(standing.counts.items()) if n)
-
-
-def _facts(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> dict[str, Any]:
-    best = standing.best()
-    since = about["since"] if about else None
-    return {
-        "group": study.group,
-        "runs": len(study.configs),
-        "states": dict(standing.counts),
-        "driver": about,
-        "seconds_left": standing.time_left(since) if since else None,
-        "best": {"run_id": best[1], "mean": best[0], "test": study.first_test} if best else None,
-        "failures": [
-            {
-                "run_id": run_id,
-                **{key: standing.records[run_id].get(key) for key in ("kind", "reason", "exit_code")},
-            }
-            for run_id in standing.having("failed")
-        ],
-    }
-
-
-def _print_status(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> None:
-    print(f"{study.group}: {len(study.configs)} runs: {_counts(standing)}")
-    if about is None:
-        waiting = len(standing.having("missing", "interrupted"))
-        print(
-            "no sweep is under way" + (f"; {waiting} runs are left: run its command again" if waiting else "")
-        )
-    else:
-        if "jobs" in about:
-            where = f"jobs {about['jobs']}: {about['tasks']}"
-        else:
-            where = f"process {about['pid']} on {about['host']}"
-        print(f"under way: {about['engine']}, {where}")
-        print(_progress_line(study, standing, about["since"]))
-    if about is None and (best := standing.best()) is not None:
-        print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
-    for run_id in standing.having("running"):
-        phases = len(standing.records[run_id]["phases"])
-        print(f"  running {run_id}: phase {phases} of {len(study.configs[run_id].parameters.steps_strategy)}")
-    kinds: dict[str, list[str]] = {}
-    for run_id in standing.having("failed"):
-        kinds.setdefault(str(standing.records[run_id]["kind"]), []).append(run_id)
-    for kind, failed in kinds.items():
-        reason = standing.records[failed[0]]["reason"]
-        print(f"  failed, {kind}: {len(failed)}, e.g. {failed[0]}: {reason}")
-
-
-def _last_line(study: "Study", standing: "Standing", skipped: int, started: float) -> str:
-    counts = standing.counts
-    left = sum(counts[state] for state in ("missing", "interrupted", "running"))
-    return (
-        f"sweep {study.group}: {counts['finished'] - skipped} finished, {counts['failed']} failed, {skipped} skipped "
-        f"(finished before), {left} left; {_duration(time.time() - started)}"
-    )
-
-
-def _print_result(
-    study: "Study", standing: "Standing", outcome: "Outcome", skipped: int, started: float, as_json: bool
-) -> None:
-    """Say what became of the sweep, and end with an exit code that says it too."""
-    if as_json:
-        facts = _facts(study, standing, None) | {"skipped": skipped, "left": outcome.left}
-        print(json.dumps(facts | {"seconds": round(time.time() - started, 1)}))
-    else:
-        if (best := standing.best()) is not None:
-            print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
-        if standing.counts["failed"]:
-            print(f"why runs failed: keplearn runs --group {study.group} --state failed")
-        print(_last_line(study, standing, skipped, started))
-    if outcome.stopped:
-        raise KeplearnError(outcome.stopped)
-    if outcome.left:
-        run_id, why = next(iter(outcome.left.items()))
-        raise KeplearnError(f"{len(outcome.left)} runs were not trained; {run_id}: {why}")
-    if standing.counts["failed"]:
-        sys.exit(1)
