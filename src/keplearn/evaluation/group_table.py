@@ -1,0 +1,73 @@
+"""The runs of a group as one table: parameters, state and scores, a row a run; what group figures and pages draw."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from keplearn.config.difference import cell, varying
+from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.statistics import KEYS
+from keplearn.runs.store import Run
+
+SUMMED = ("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second")
+"""What a run's summary adds to its parameters."""
+
+
+def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame:
+    """One row a run: ``run_id``, ``state``, ``kind``, ``reason``, parameters, summary, metrics on one dataset.
+
+    Parameters
+    ----------
+    runs
+        Runs of one group.
+    dataset
+        The test dataset of the metrics; by default the first of the first run that has scores.
+
+    Returns
+    -------
+    table
+        Parameters (and ``dataset_name``) under their names: numbers as numbers, a value that changes over phases
+        as text such as ``[4, 18]``. Metrics under the keys of SPEC 4, NaN for a run without them. In ``attrs``:
+        ``varying``, the names of the parameters that differ among the runs, ``metrics``, and ``dataset``.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no run, or none was scored on the dataset.
+    """
+    if not runs:
+        raise KeplearnError("There is nothing to draw: the group has no run.")
+    known = dict.fromkeys(name for run in runs for name in run.record.get("scores") or {})
+    dataset = dataset or next(iter(known), None)
+    if dataset not in known:
+        scored = f"scored on {', '.join(known)}" if known else "not scored"
+        close = nearest(str(dataset), known)
+        raise KeplearnError(f"no run of the group was scored on {dataset}: they are {scored}.{close}")
+    configs = [run.config for run in runs]
+    differing = [key.partition(".")[2] for key in varying(configs)]
+    rows = []
+    for run, config in zip(runs, configs, strict=True):
+        record = run.record
+        summary, scores = record.get("summary") or {}, (record.get("scores") or {}).get(dataset) or {}
+        row: dict[str, Any] = {key: record.get(key) for key in ("run_id", "state", "kind", "reason")}
+        row |= {"dataset_name": config.dataset_name}
+        row |= {key: _plain(value) for key, value in config.to_dict()["parameters"].items()}
+        row |= {key: summary.get(key) for key in SUMMED}
+        row |= {"seconds": (summary.get("seconds") or {}).get("total")}
+        rows.append(row | {key: _number(scores.get(key)) for key in KEYS})
+    table = pd.DataFrame(rows)
+    table.attrs |= {"varying": differing, "metrics": list(KEYS), "dataset": dataset, "group": runs[0].group}
+    return table
+
+
+def _plain(value: object) -> object:
+    """A value as a cell: lists of one entry without their list, other lists as text."""
+    while isinstance(value, list) and len({cell(entry) for entry in value}) == 1:
+        value = value[0]
+    return cell(value) if isinstance(value, list) else value
+
+
+def _number(value: Any) -> float:
+    return np.nan if value is None else float(value)
