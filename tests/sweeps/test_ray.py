@@ -1,6 +1,8 @@
 """The same forty runs as Ray tasks, on a real Ray."""
 
+import os
 import subprocess
+import sys
 
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
@@ -63,3 +65,23 @@ def test_a_cluster_that_is_not_there_is_named(file, tmp_path):
     assert refused.returncode == 2
     assert "no Ray cluster at 127.0.0.1:1" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_cluster_trains_what_it_is_given_and_stays(file, tmp_path):
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    options = ["--num-cpus=2", "--port=6397", "--include-dashboard=false", "--object-store-memory=100000000"]
+    environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+    subprocess.run([*ray, "start", "--head", *options], check=True, capture_output=True, env=environment)
+    try:
+        words = ["--engine", "ray", "--address", "127.0.0.1:6397", "--set", "parameters.seed=[5,6,7,8]"]
+        command = [*CLI, "sweep", str(file), "--runs", str(tmp_path / "runs"), *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "4 finished, 0 failed" in done.stdout
+        study = Study.read(tmp_path / "runs", "forty")
+        assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
+        assert (
+            subprocess.run([*ray, "status", "--address=127.0.0.1:6397"], capture_output=True).returncode == 0
+        )
+    finally:
+        subprocess.run([*ray, "stop"], check=True, capture_output=True)

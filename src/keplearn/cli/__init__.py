@@ -40,6 +40,8 @@ def main() -> None:
     from keplearn.errors import KeplearnError
 
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup has it ignored
+        signal.signal(signal.SIGHUP, _interrupt)
     # Equinox's checks of values inside compiled code call Python, and such programs cannot be kept on disk.
     # keplearn checks what it gives to solvers before, and takes a solver's failure as a value.
     os.environ.setdefault("EQX_ON_ERROR", "off")
@@ -63,5 +65,5 @@ def main() -> None:
 
 
 def _interrupt(signum: int, frame: object) -> None:
-    """A polite kill ends a command as Ctrl-C does."""
+    """A polite kill, or a terminal that is closed, ends a command as Ctrl-C does."""
     raise KeyboardInterrupt

@@ -286,10 +286,8 @@ def _amount(flag: str, text: str, units: dict[str, float]) -> float:
                 break
             if 0 <= value < 1e18:
                 return value
-    shown = ", ".join(
-        f"{number}{unit}" for number, unit in zip((90, 30, 2, 1), filter(None, units), strict=False)
-    )
-    raise KeplearnError(f"{flag} {text}: give a number with its unit, such as {shown}.")
+    example = "90s, 30m or 2h" if units is _UNITS else "500M or 2G"
+    raise KeplearnError(f"{flag} {text}: give a number with its unit, such as {example}.")
 
 
 def _detach(study: "Study") -> None:

@@ -143,12 +143,16 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_task_oom_retries", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is not None:
+        _check_address(address)
+        if (
+            Path.home() / ".ray" / "auth_token"
+        ).exists():  # `ray start` then asks for it, and ray.init has to be told
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
         raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
-    if address is not None:
-        _check_address(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     own = None
     if address is None:

@@ -125,6 +125,7 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
         answer = _ask(["sbatch", "--parsable", str(path / "job.sh")])
     except KeplearnError:
         shutil.rmtree(path, ignore_errors=True)
+        _remove_empty(home)
         raise
     submission = Submission(path, answer.strip().partition(";")[0], chunks)
     write_text(path / "job.json", json.dumps({"job": submission.job}) + "\n")
@@ -146,10 +147,13 @@ def submissions(study: Study) -> list[Submission]:
             found.append(submission)
         else:
             shutil.rmtree(path, ignore_errors=True)
-    if not found:
-        with suppress(OSError):
-            (study.path / HOME).rmdir()
+    _remove_empty(study.path / HOME)
     return found
+
+
+def _remove_empty(directory: Path) -> None:
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def cancel(submission: Submission) -> None:
