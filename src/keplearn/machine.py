@@ -18,9 +18,13 @@ def processor(*facts: str) -> str:
 
 
 def cores() -> list[int]:
-    """Return the cores that this process may use: those of its affinity, as many as its control group allows."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[: max(1, min(len(allowed), round(_quota())))]
+    """Return the cores on which this process may run."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def core_count() -> int:
+    """Return how many cores this process may keep busy: those it may run on, or fewer by its control groups."""
+    return max(1, min(len(cores()), round(_quota())))
 
 
 def idlest(among: list[int], count: int, seconds: float = 0.3) -> list[int]:

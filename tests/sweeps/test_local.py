@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 
 import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
-from keplearn.sweeps.driver import driving
+from keplearn.errors import KeplearnError
+from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.local import sweep_here
 from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.study import Standing, Study
@@ -33,13 +36,13 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
 def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):
     runs = tmp_path / "runs"
     command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
-    driver = subprocess.Popen(command, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: Standing(study).read().counts["finished"] >= 8)
     assert processes_of(runs)
-    driver.kill()
-    driver.communicate()
+    process.kill()
+    process.communicate()
     wait_for(lambda: not processes_of(runs), seconds=10.0)
     before = Standing(study).read()
     assert before.counts["finished"] < 33
@@ -72,9 +75,10 @@ def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):
     wait_for(lambda: len(list(study.path.glob("*/metrics.jsonl"))) == 2)
     wait_for(lambda: all(p.stat().st_size for p in study.path.glob("*/metrics.jsonl")))
 
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert second.returncode == 2
-    assert "a sweep of this group is under way" in second.stderr
+    for words in ([], ["--detach"]):
+        second = subprocess.run([*command, *words], capture_output=True, text=True, timeout=60)
+        assert second.returncode == 2
+        assert "a sweep of this group is under way" in second.stderr
     status = [*CLI, "sweep", "status", "forty", "--runs", str(runs), "--json"]
     facts = json.loads(subprocess.run(status, capture_output=True, text=True).stdout)
     assert facts["states"] == {"running": 2}
@@ -104,6 +108,51 @@ def test_a_worker_that_is_killed_once_is_replaced_and_its_run_tried_again(study,
         outcome = sweep_here(study, victims, scratch, Limits(retries=1), workers=1, on_look=kill_one)
     assert outcome.ended == 2
     assert Standing(study).read().counts["finished"] == 2
+
+
+def test_a_worker_that_dies_as_it_starts_is_replaced(study):
+    killed = []
+
+    def kill_the_first():
+        if not killed and (found := processes_of(study.runs)):
+            killed.append(found[0])
+            os.kill(found[0], signal.SIGKILL)
+
+    with driving(study) as scratch:
+        outcome = sweep_here(
+            study, list(study.configs)[5:7], scratch, Limits(), workers=1, on_look=kill_the_first
+        )
+    assert killed
+    assert (outcome.ended, outcome.stopped) == (2, None)
+    assert Standing(study).read().counts["finished"] == 2
+
+
+def test_workers_that_never_start_end_the_sweep_with_what_they_said(study):
+    with driving(study) as scratch:
+        command = [sys.executable, "-c", "raise SystemExit('no such library')"]
+        outcome = sweep_here(study, list(study.configs)[5:7], scratch, Limits(), workers=1, worker=command)
+    assert outcome.stopped is not None
+    assert "no such library" in outcome.stopped
+    assert len(outcome.left) == 2
+
+
+def test_a_driver_that_is_dead_is_not_taken_for_another_process(study):
+    """Its number may be that of a stranger by now."""
+    study.write()
+    (study.path / ".sweep").mkdir()
+    with subprocess.Popen(["sleep", "100"]) as stranger:
+        about = {"pid": stranger.pid, "host": socket.gethostname(), "since": 0.0}
+        (study.path / ".sweep" / "driver.json").write_text(json.dumps(about))
+        (study.path / ".lock").write_text("")
+        assert driver(study) is None
+        with pytest.raises(KeplearnError, match="no sweep of forty is under way"):
+            stop(study)
+        assert stranger.poll() is None
+        stranger.kill()
+    with driving(study):
+        found = driver(study)
+        assert found is not None
+        assert found["pid"] == os.getpid()
 
 
 def test_no_run_is_started_on_a_full_disk(study):

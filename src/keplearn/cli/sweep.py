@@ -33,6 +33,9 @@ Runs = Annotated[Path, Parameter(name="--runs")]
 Flag = Annotated[bool, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 
+# Set in a process that --detach has started.
+DETACHED = "KEPLEARN_DETACHED"
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"M": 1e6, "G": 1e9, "T": 1e12}
 
@@ -114,7 +117,7 @@ def sweep(
     if dry_run:
         print_plan(study, standing, pending, json_)
         return
-    if detach:
+    if detach and DETACHED not in os.environ:
         _detach(study)
         return
 
@@ -122,6 +125,7 @@ def sweep(
     from keplearn.sweeps.pool import Limits
 
     limits = Limits(seconds, bytes_used, bytes_free, retries)
+    _refuse_strangers(study)
     if engine == "slurm":
         _submit(study, pending, limits, machine)
         return
@@ -129,7 +133,10 @@ def sweep(
     started = time.time()
     try:
         with driving(study, engine=engine) as scratch, SweepProgress(study, standing, started) as progress:
-            outcome = _train(engine, study, pending, scratch, limits, workers, address, progress.look)
+            queued = _queued(study)
+            wanted = [run for run in pending if run not in queued]
+            outcome = _train(engine, study, wanted, scratch, limits, workers, address, progress.look)
+            outcome.left |= {run: f"it is in SLURM's job {queued[run]}" for run in pending if run in queued}
     except KeyboardInterrupt:
         standing.read()
         print(last_line(study, standing, skipped, started), file=sys.stderr)
@@ -151,15 +158,33 @@ def _train(
     """Train runs by an engine."""
     from dataclasses import replace
 
-    from keplearn.sweeps.local import memory_per_worker, sweep_here
+    from keplearn.sweeps.local import memory_per_worker, sweep_here, worker_count
 
     if engine == "ray":
         from keplearn.sweeps.on_ray import sweep_on_ray
 
         return sweep_on_ray(study, run_ids, scratch, limits, workers, address, on_look=on_look)
     if limits.memory is None:
-        limits = replace(limits, memory=memory_per_worker(workers))
+        limits = replace(limits, memory=memory_per_worker(worker_count(workers, run_ids)))
     return sweep_here(study, run_ids, scratch, limits, workers, on_look=on_look)
+
+
+def _queued(study: "Study") -> dict[str, str]:
+    """Return the runs that are in SLURM's queue, and their jobs."""
+    from keplearn.sweeps import slurm
+
+    return {run: found.job for found in slurm.submissions(study) for run in found.runs_in_queue()}
+
+
+def _refuse_strangers(study: "Study") -> None:
+    """Refuse to forget runs that jobs in SLURM's queue are still to train."""
+    queued = _queued(study)
+    if strangers := queued.keys() - study.configs.keys():
+        run = min(strangers)
+        raise KeplearnError(
+            f"job {queued[run]} will train runs that are not in this config, such as {run}: end it first "
+            f"(keplearn sweep stop {study.group}), or give the config another group."
+        )
 
 
 def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path | None) -> None:
@@ -168,15 +193,9 @@ def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path 
     from keplearn.sweeps.driver import driving
 
     machine = slurm.Machine.read(machine_file)
-    queued = {run: s.job for s in slurm.submissions(study) for run in s.runs_in_queue()}
-    if strangers := queued.keys() - study.configs.keys():
-        run = sorted(strangers)[0]
-        raise KeplearnError(
-            f"job {queued[run]} will train runs that are not in this config, such as {run}: end it first "
-            f"(keplearn sweep stop {study.group}), or give the config another group."
-        )
-    wanted = [run for run in run_ids if run not in queued]
     with driving(study, engine="slurm"):
+        queued = _queued(study)
+        wanted = [run for run in run_ids if run not in queued]
         if not wanted:
             print(
                 f"{study.group}: nothing to submit: {len(queued)} runs are in the queue, the others are done."
@@ -238,11 +257,12 @@ def stop(group: str, *, runs: Runs = Path("runs")) -> None:
     runs
         The directory of all runs.
     """
+    from keplearn.sweeps.driver import driver
     from keplearn.sweeps.driver import stop as end_driver
     from keplearn.sweeps.study import Standing, Study
 
     study = Study.read(runs, group)
-    if not _cancelled(study):
+    if not _cancelled(study) or driver(study) is not None:
         end_driver(study)
     print(f"sweep {group} has ended: {counts_of(Standing(study).read())}")
 
@@ -251,12 +271,16 @@ def _jobs(study: "Study") -> dict[str, Any] | None:
     """Return what is known of a study's jobs in SLURM's queue, as `keplearn.sweeps.driver.driver` does."""
     from keplearn.sweeps import slurm
 
-    found = slurm.submissions(study)
+    try:
+        found = [(submission, submission.tasks()) for submission in slurm.submissions(study)]
+    except KeplearnError as error:  # not a machine of the cluster, or its controller does not answer
+        print(f"warning: {error}", file=sys.stderr)
+        return None
     if not found:
         return None
-    states = Counter(state.lower() for submission in found for state in submission.tasks().values())
-    since = min((submission.path / "job.json").stat().st_mtime for submission in found)
-    jobs = ", ".join(submission.job for submission in found)
+    states = Counter(state.lower() for _, tasks in found for state in tasks.values())
+    since = min((submission.path / "job.json").stat().st_mtime for submission, _ in found)
+    jobs = ", ".join(submission.job for submission, _ in found)
     tasks = ", ".join(f"{n} tasks {state}" for state, n in sorted(states.items()))
     return {"engine": "slurm", "jobs": jobs, "tasks": tasks, "since": since}
 
@@ -270,7 +294,7 @@ def _cancelled(study: "Study") -> bool:
         slurm.cancel(submission)
     while any(submission.tasks() for submission in found):
         time.sleep(1.0)
-    slurm.submissions(study)  # removes what is left of them
+    slurm.clear(study)
     return bool(found)
 
 
@@ -291,18 +315,30 @@ def _amount(flag: str, text: str, units: dict[str, float]) -> float:
 
 
 def _detach(study: "Study") -> None:
-    """Start the same command without --detach in a session of its own, with its lines in a file."""
-    words = [word for word in sys.argv[1:] if word != "--detach"]
+    """Start the same command in a session of its own, with its lines in a file, and see that it has begun."""
+    from keplearn.files import not_written
+    from keplearn.sweeps.driver import driver
+
     log = study.path / "sweep.log"
-    study.path.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "keplearn", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            env=os.environ,
-        )
+    try:
+        study.path.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            begin = output.tell()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "keplearn", *sys.argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=os.environ | {DETACHED: "1"},
+            )
+    except OSError as error:
+        raise not_written(log, error) from error
+    while (driver(study) or {}).get("pid") != process.pid:
+        if process.poll() is not None:  # refused, or there was nothing to do
+            said = log.read_bytes()[begin:].decode(errors="replace").strip()
+            print(said, file=sys.stderr if process.returncode else sys.stdout)
+            sys.exit(process.returncode)
+        time.sleep(0.1)
     print(f"sweep {study.group} goes on as process {process.pid}; what it says is in {log}")
     print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")

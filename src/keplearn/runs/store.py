@@ -276,6 +276,8 @@ class RunWriter:
             before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
+        for left in self.path.rglob(".*.tmp"):
+            left.unlink()
         self.record = self._head() | {"started": _now()} | before
         self.log("\n".join(filter(None, (f"failed: {reason}", said))))
         self.write(state="failed", kind=kind, reason=reason, finished=_now(), **facts)

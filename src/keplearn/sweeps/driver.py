@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from keplearn.files import not_written, write_text
 from keplearn.sweeps.study import Study
 
 SCRATCH = ".sweep"
+LOCK = ".lock"
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
     KeplearnError
         If another process drives a sweep of this group, or nothing can be written there.
     """
-    file = study.path / ".lock"
+    file = study.path / LOCK
     lock = _take(file, study)
     scratch = study.path / SCRATCH
     try:
@@ -45,7 +46,8 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
         yield scratch
     finally:
         _clear(scratch)
-        file.unlink(missing_ok=True)
+        with suppress(OSError):  # the disk may be read-only by now
+            file.unlink()
         os.close(lock)
 
 
@@ -83,14 +85,27 @@ def _take(file: Path, study: Study) -> int:
 
 
 def driver(study: Study) -> dict[str, Any] | None:
-    """Return what is known of the process that drives a study now; None where there is none."""
-    try:
-        about = json.loads((study.path / SCRATCH / "driver.json").read_text(encoding="utf-8"))
-        if about["host"] == socket.gethostname():
-            os.kill(about["pid"], 0)
-    except (OSError, ValueError, KeyError):
+    """Return what is known of the process that drives a study now; None where there is none.
+
+    That there is one is told by its lock, which goes with it: its number may be another process's by now.
+    """
+    if not _is_locked(study):
         return None
-    return about
+    try:
+        return json.loads((study.path / SCRATCH / "driver.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # it is just beginning, or ending
+
+
+def _is_locked(study: Study) -> bool:
+    try:
+        with (study.path / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def stop(study: Study, patience: float = 60.0) -> None:
@@ -99,16 +114,23 @@ def stop(study: Study, patience: float = 60.0) -> None:
     Raises
     ------
     KeplearnError
-        If none is under way, it runs on another machine, or it does not end.
+        If none is under way, it runs on another machine or is another user's, or it does not end.
     """
     about = driver(study)
     if about is None:
         raise KeplearnError(f"no sweep of {study.group} is under way.")
     if about["host"] != socket.gethostname():
         raise KeplearnError(f"the sweep of {study.group} runs on {about['host']}: stop it there.")
-    os.kill(about["pid"], signal.SIGTERM)
+    try:
+        os.kill(about["pid"], signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # it has just ended
+    except PermissionError:
+        raise KeplearnError(
+            f"process {about['pid']}, which drives {study.group}, is another user's."
+        ) from None
     until = time.monotonic() + patience
-    while driver(study) is not None:
+    while _is_locked(study):
         if time.monotonic() > until:
             raise KeplearnError(f"process {about['pid']} was told to end and did not in {patience:g} s.")
         time.sleep(0.1)

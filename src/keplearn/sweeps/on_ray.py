@@ -8,6 +8,7 @@ must see under the same path.
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from keplearn.errors import KeplearnError
-from keplearn.machine import cores
+from keplearn.machine import core_count
 from keplearn.runs.store import RunWriter
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.study import Standing, Study
@@ -29,6 +30,8 @@ MOST_RUNS = 50
 TASKS_PER_WORKER = 4
 # Ray's object store holds ids alone; this is about the least it takes.
 STORE_BYTES = 100_000_000
+# Tasks in a row that Ray may lose before the sweep ends.
+MOST_LOST = 5
 # Seconds that interrupted tasks have to write checkpoints.
 PATIENCE = 40.0
 
@@ -59,29 +62,40 @@ def sweep_on_ray(
     KeplearnError
         If Ray is not installed, or there is no cluster at the address.
     """
-    with _session(scratch, workers or len(cores()), address) as ray:
+    with _session(scratch, workers or core_count(), address) as ray:
         at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        # Nothing is tried again behind our back; memory running out would be, for ever.
+        # Nothing is tried again behind our back: by default a task that memory ran out for is, for ever.
         task = ray.remote(num_cpus=1, max_retries=0)(_train_chunk)
 
         def submit(chunk: list[str]) -> Any:
             return task.remote(str(study.runs), study.group, chunk, str(scratch), limits, list(worker))
 
-        outcome, tries = Outcome(), Counter[str]()
-        waiting, under_way = _chunks(study, run_ids, at_once), {}
+        outcome, tries, lost = Outcome(), Counter[str](), 0
+        size = max(1, min(MOST_RUNS, -(-len(run_ids) // (TASKS_PER_WORKER * at_once))))
+        waiting, under_way = study.chunks(run_ids, size), {}
         try:
             while under_way or (waiting and not outcome.stopped):
                 while waiting and len(under_way) < at_once and not outcome.stopped:
                     chunk = waiting.pop(0)
-                    under_way[submit(chunk)] = chunk
+                    under_way[submit(chunk)] = _touched(study, chunk)
                 done, _ = ray.wait(list(under_way), timeout=0.5)
                 for ended in done:
-                    chunk = under_way.pop(ended)
+                    before = under_way.pop(ended)
                     try:
                         _add(outcome, ray.get(ended))
+                        lost = 0
+                    except (
+                        ray.exceptions.RayTaskError
+                    ) as error:  # what Python raised there: it would do so again
+                        outcome.stopped = f"a Ray task failed: {str(error).strip().splitlines()[-1]}"
+                        waiting.append(list(before))
                     except Exception as error:  # Ray's own worker, its machine, or the cluster's memory
-                        if again := _after_a_loss(study, chunk, error, tries, limits, outcome):
-                            waiting.append(again)
+                        cause = f"{type(error).__name__}: {(str(error).strip() or '-').splitlines()[0]}"
+                        again = _after_a_loss(study, before, cause, tries, limits, outcome)
+                        waiting += [again] if again else []
+                        lost += 1
+                        if lost >= MOST_LOST:
+                            outcome.stopped = f"Ray loses one task after another ({cause})"
                 on_look()
         except BaseException:
             for ref in under_way:
@@ -104,43 +118,52 @@ def _train_chunk(
         return train_runs(study, run_ids, cores=[-1], scratch=Path(own), limits=limits, worker=command)
 
 
-def _chunks(study: Study, run_ids: Sequence[str], at_once: int) -> list[list[str]]:
-    """Cut the runs into tasks; each task's runs share their compiled programs."""
-    size = max(1, min(MOST_RUNS, -(-len(run_ids) // (TASKS_PER_WORKER * at_once))))
-    groups = study.by_program(run_ids)
-    return [group[k : k + size] for group in groups for k in range(0, len(group), size)]
-
-
 def _add(outcome: Outcome, part: Outcome) -> None:
     outcome.ended += part.ended
     outcome.left |= part.left
     outcome.stopped = outcome.stopped or part.stopped
 
 
+def _touched(study: Study, chunk: list[str]) -> dict[str, int]:
+    """Return when each run's record was written last; 0 where there is none."""
+    found = {}
+    for run in chunk:
+        try:
+            found[run] = (study.path / run / "run.json").stat().st_mtime_ns
+        except OSError:
+            found[run] = 0
+    return found
+
+
 def _after_a_loss(
-    study: Study, chunk: list[str], error: Exception, tries: Counter[str], limits: Limits, outcome: Outcome
+    study: Study, before: dict[str, int], cause: str, tries: Counter[str], limits: Limits, outcome: Outcome
 ) -> list[str]:
-    """Record the run that a lost task was at as failed, and return those that it had not come to yet."""
-    standing = Standing(replace(study, configs={run: study.configs[run] for run in chunk})).read()
-    again = standing.having("missing")
-    outcome.ended += len(chunk) - len(again)
-    cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
-    for run in standing.having("interrupted", "running") or again[:1]:
+    """Record the run that a lost task was at as failed, and return those that it had not come to yet.
+
+    ``before``: when the records of the task's runs had been written last, as it was submitted.
+    """
+    now = _touched(study, list(before))
+    at = [run for run in before if now[run] != before[run]]
+    again = [run for run in before if run not in at]
+    standing = Standing(replace(study, configs={run: study.configs[run] for run in at})).read()
+    outcome.ended += len(standing.having("finished", "failed"))
+    for run in standing.having("interrupted", "running"):
         tries[run] += 1
-        again = [other for other in again if other != run]
         if tries[run] <= limits.retries:
             again.append(run)
             continue
-        with suppress(KeplearnError), RunWriter(study.runs, study.configs[run]) as writer:
-            writer.fail("killed", f"its Ray task was lost ({cause})", str(error), tries=tries[run])
+        try:
+            with RunWriter(study.runs, study.configs[run]) as writer:
+                writer.fail("killed", f"its Ray task was lost ({cause})", "", tries=tries[run])
+            outcome.ended += 1
+        except KeplearnError as error:
+            outcome.left[run] = str(error)
     return again
 
 
 @contextmanager
 def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
     """Connect to a cluster, or start Ray here and leave nothing of it."""
-    # One retry where a machine's memory runs out; by default there is no end to them.
-    os.environ.setdefault("RAY_task_oom_retries", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is not None:
@@ -161,12 +184,15 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
         (scratch / "ray").symlink_to(own)
         options |= {"_temp_dir": str(own), "num_cpus": workers, "object_store_memory": STORE_BYTES}
         options |= {"include_dashboard": False}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        ray.init(address=address or "local", **options)
-    except Exception as error:
-        where = f"no Ray cluster at {address}" if address else "Ray does not start here"
-        raise KeplearnError(f"{where}: {str(error).strip().splitlines()[0]}") from error
-    try:
+        try:
+            ray.init(address=address or "local", **options)
+        except Exception as error:
+            where = f"no Ray cluster at {address}" if address else "Ray does not start here"
+            raise KeplearnError(f"{where}: {str(error).strip().splitlines()[0]}") from error
+        for number, handler in handlers.items():  # Ray's own would end this process at once
+            signal.signal(number, handler)
         yield ray
     finally:
         ray.shutdown()

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,11 @@ LOOK_EVERY = 0.2
 # Seconds that an interrupted worker has to write its checkpoint.
 PATIENCE = 30.0
 LOG_LINES = 20
+# Seconds that a worker may take to start, and workers in a row that may die before they have trained anything.
+START = 300.0
+FAILED_STARTS = 3
+# Of its limit of memory: a worker that has more is replaced before it begins with other programs.
+FULL = 0.6
 WORKER = (sys.executable, "-m", "keplearn.sweeps.worker")
 
 
@@ -65,6 +71,8 @@ class _Worker:
     log: Path
     run: str | None = None
     ready: bool = False
+    trained: int = 0
+    retired: bool = False
     group: list[str] = field(default_factory=list)
     since: float = 0.0
     log_from: int = 0
@@ -120,6 +128,8 @@ class _Pool:
         self.study, self.scratch, self.limits, self.worker = study, scratch, limits, worker
         self.waiting = study.by_program(run_ids)
         self.tries: Counter[str] = Counter()
+        self.fresh: set[str] = set()
+        self.failed_starts = 0
         self.workers: list[_Worker] = []
         self.selector = selectors.DefaultSelector()
         self.outcome = Outcome()
@@ -135,12 +145,15 @@ class _Pool:
                 }
                 return self.outcome
             for worker in self.workers:
-                if worker.ready and worker.run is None:
+                if worker.ready and worker.run is None and worker.verdict is None and not worker.retired:
                     self._give(worker)
             starting = sum(not w.ready for w in self.workers)
             if not self.outcome.stopped:
                 for _ in range(min(len(free), sum(map(len, self.waiting)) - starting)):
-                    self._start(free.pop(0))
+                    try:
+                        self._start(free.pop(0))
+                    except OSError as error:
+                        self.outcome.stopped = f"no worker can be started in {self.scratch}: {error}"
             for key, _ in self.selector.select(LOOK_EVERY):
                 self._hear(key.data)
             free += self._watch()
@@ -162,6 +175,7 @@ class _Pool:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
+                bufsize=0,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
@@ -187,22 +201,39 @@ class _Pool:
         if self.outcome.stopped:
             return
         if not worker.group:
-            taken = [id(w.group) for w in self.workers]
-            worker.group = max(self.waiting, key=lambda g: (bool(g) and id(g) not in taken, len(g)))
+            self._choose_group(worker)
+            if not worker.group:
+                return
         run = worker.group.pop(0)
         stdin = worker.process.stdin
         assert stdin is not None
         try:
             stdin.write(f"{run}\n".encode())
-            stdin.flush()
         except BrokenPipeError:  # it died just now
             worker.group.insert(0, run)
             return
         worker.run, worker.since, worker.log_from = run, time.monotonic(), worker.log.stat().st_size
         self.tries[run] += 1
 
+    def _choose_group(self, worker: _Worker) -> None:
+        """Choose runs that nobody is at, the most first; a worker that has grown large is replaced instead."""
+        limit = self.limits.memory
+        large = limit is not None and resident_memory(worker.process.pid) > FULL * limit
+        open_to_it = [g for g in self.waiting if g and (not worker.trained or g[0] not in self.fresh)]
+        if worker.trained and (large or not open_to_it):
+            worker.retired = True
+            assert worker.process.stdin is not None
+            worker.process.stdin.close()  # it ends, and a new one takes its place
+            return
+        taken = [id(w.group) for w in self.workers]
+        worker.group = max(open_to_it, key=lambda g: (id(g) not in taken, len(g)), default=[])
+
     def _look_at_disk(self) -> None:
-        free = shutil.disk_usage(self.study.path).free
+        try:
+            free = shutil.disk_usage(self.study.path).free
+        except OSError as error:
+            self.outcome.stopped = f"{self.study.path}: {error.strerror}"
+            return
         if free < self.limits.free_disk:
             self.outcome.stopped = (
                 f"{self.study.runs}: only {free / 1e6:.0f} MB of the disk are free, and no run is started below "
@@ -221,7 +252,8 @@ class _Pool:
             if event["event"] == "ready":
                 worker.ready = True
                 continue
-            worker.run = None
+            worker.run, self.failed_starts = None, 0
+            worker.trained += 1
             if event["event"] == "ended":
                 self.outcome.ended += 1
             else:
@@ -239,6 +271,8 @@ class _Pool:
                 free.append(worker.core)
             elif worker.run is not None and worker.verdict is None:
                 self._judge(worker)
+            elif not worker.ready and time.monotonic() - worker.since > START:
+                worker.process.kill()
         return free
 
     def _hear_rest(self, worker: _Worker) -> None:
@@ -262,15 +296,20 @@ class _Pool:
         """Record how a worker died as the failure of its run, or try that once more."""
         self.workers.remove(worker)
         self._close(worker)
-        if not worker.ready and worker.verdict is None:
-            self.outcome.stopped = (
-                f"a worker does not start (exit code {worker.process.returncode}): "
-                + _tail(worker.log, 0)[-500:]
-            )
         run, code = worker.run, worker.process.returncode
         if run is None:
+            self.failed_starts += not worker.trained
+            if self.failed_starts >= FAILED_STARTS:
+                said = _tail(worker.log, 0)[-500:]
+                self.outcome.stopped = f"workers do not start (exit code {code} for the last): {said}"
             return
         kind, reason = worker.verdict or _cause_of_death(code)
+        if kind == "memory" and worker.trained and run not in self.fresh:
+            self.fresh.add(
+                run
+            )  # the runs before it may have left it little: once more, in a worker of its own
+            self.waiting.append([run])
+            return
         if kind in ACCIDENTS and self.tries[run] <= self.limits.retries:
             self.waiting.append([run])
             return
@@ -285,12 +324,13 @@ class _Pool:
     def _close(self, worker: _Worker) -> None:
         os.close(worker.reports)
         if worker.process.stdin is not None:
-            worker.process.stdin.close()
+            with suppress(OSError):
+                worker.process.stdin.close()
 
     def end(self) -> None:
         """Let no worker outlive this: those at a run are interrupted, and killed if they do not heed it."""
         for worker in self.workers:
-            if worker.run is None:
+            if worker.run is None or worker.verdict is not None:
                 worker.process.kill()
             else:
                 worker.process.send_signal(signal.SIGTERM)

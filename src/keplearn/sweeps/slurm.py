@@ -28,6 +28,8 @@ from keplearn.sweeps.study import Study
 HOME = ".slurm"
 # A worker takes some seconds to start: a task of some runs is worth it, one of all could not be shared out.
 RUNS_PER_TASK = 8
+# SLURM's own bound is 1001 unless an administrator has raised it.
+MOST_TASKS = 1000
 # Seconds before a job's time is up at which its runs write checkpoints.
 NOTICE = 90
 
@@ -113,12 +115,11 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     KeplearnError
         If sbatch is not there, or refuses the job, with its words.
     """
+    clear(study)
     home = study.path / HOME
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     path = home / str(number)
-    groups = study.by_program(run_ids)
-    size = machine.runs_per_task
-    chunks = [group[k : k + size] for group in groups for k in range(0, len(group), size)]
+    chunks = study.chunks(run_ids, max(machine.runs_per_task, -(-len(run_ids) // MOST_TASKS)))
     write_text(path / "runs.json", json.dumps(chunks) + "\n")
     write_text(path / "job.sh", _script(study, number, len(chunks), machine, limits))
     try:
@@ -133,21 +134,28 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
 
 
 def submissions(study: Study) -> list[Submission]:
-    """Return the submissions of which tasks are still in SLURM's queue; what is left of others is removed."""
+    """Return the submissions of which tasks are still in SLURM's queue."""
+    return [submission for submission in _all_submissions(study) if submission.tasks()]
+
+
+def clear(study: Study) -> None:
+    """Remove what is left of submissions of which nothing is in the queue; call it as the study's driver."""
+    for submission in _all_submissions(study):
+        if not submission.tasks():
+            shutil.rmtree(submission.path, ignore_errors=True)
+    _remove_empty(study.path / HOME)
+
+
+def _all_submissions(study: Study) -> list[Submission]:
     found = []
     for path in sorted((study.path / HOME).glob("*")):
         try:
             job, chunks = (
                 json.loads((path / f"{name}.json").read_text(encoding="utf-8")) for name in ("job", "runs")
             )
+            found.append(Submission(path, job["job"], chunks))
         except (OSError, ValueError):
             continue  # being written
-        submission = Submission(path, job["job"], chunks)
-        if submission.tasks():
-            found.append(submission)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-    _remove_empty(study.path / HOME)
     return found
 
 
@@ -206,7 +214,9 @@ def main(arguments: list[str]) -> None:
     task, path = int(os.environ["SLURM_ARRAY_TASK_ID"]), runs / group / HOME / number
     chunks = json.loads((path / "runs.json").read_text(encoding="utf-8"))
     study = Study.read(runs, group)
-    places = cores()[: int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))]
+    cpus = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))
+    # Where SLURM does not bind tasks to cores, all of a node's tasks see all of them.
+    places = cores() if len(cores()) <= cpus else [-1] * cpus
     try:
         outcome = train_runs(study, chunks[task], cores=places, scratch=path / f"task-{task}", limits=limits)
     except KeyboardInterrupt:
@@ -219,9 +229,12 @@ def main(arguments: list[str]) -> None:
     write_text(path / f"{task}.done", "")
     if len(list(path.glob("*.done"))) == len(chunks):
         shutil.rmtree(path, ignore_errors=True)
+        _remove_empty(path.parent)
 
 
 def _interrupt(signum: int, frame: object) -> None:
+    """End in order; a second word to end must not break that off."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -109,6 +109,18 @@ class Study:
             groups.setdefault(key, []).append(run_id)
         return sorted(groups.values(), key=len, reverse=True)
 
+    def chunks(self, run_ids: Iterable[str], size: int) -> list[list[str]]:
+        """Cut runs into parts of a size; those that share programs stay together, as far as they fit."""
+        found: list[list[str]] = []
+        for group in self.by_program(run_ids):
+            for k in range(0, len(group), size):
+                part = group[k : k + size]
+                if found and len(found[-1]) + len(part) <= size:
+                    found[-1] += part
+                else:
+                    found.append(part)
+        return found
+
 
 def _flat(config: RunConfig) -> dict[str, object]:
     return {f"{table}.{key}": v for table, content in config.to_dict().items() for key, v in content.items()}

@@ -61,7 +61,8 @@ def attend(runs: Path, group: str, report: Any) -> None:
 
 
 def _interrupt(signum: int, frame: object) -> None:
-    """A polite kill leaves a checkpoint, as Ctrl-C does."""
+    """A polite kill leaves a checkpoint, as Ctrl-C does; a second one must not break off the writing of it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
