@@ -26,6 +26,7 @@ _COMMANDS = {
 
     Every result is kept in RUN/evaluations and read again next time.
     """,
+    "plot:app": "Draw a dataset, a run or a group: a command a figure.",
     "demo:demo": """Train three recipes on ten orbits, score them on unseen orbits and satellites, draw them.
 
     Finished runs are not trained again: a second demo only shows its results.

@@ -98,17 +98,27 @@ class OrbitDataset:
             raise KeplearnError(f"{self.name} has {len(self)} orbits: its first {n} cannot be taken.")
         if n == len(self):
             return self
-        longest = int(self.n_samples[:n].max())
         made = is_name(self.name)
         name = str(parse_name(self.name).with_orbits(n)) if made else f"{self.name}, first {n}"
+        return self._some(name, slice(0, n))
+
+    def only(self, k: int) -> "OrbitDataset":
+        """The k-th orbit alone, from 0, as ``NAME#k``."""
+        if not 0 <= k < len(self):
+            raise KeplearnError(f"{self.name} has {len(self)} orbits, from #0: there is no #{k}.")
+        return self._some(f"{self.name}#{k}", slice(k, k + 1))
+
+    def _some(self, name: str, orbits: slice) -> "OrbitDataset":
+        """Some of the orbits, without padding that only others need."""
+        longest = int(self.n_samples[orbits].max())
         return replace(
             self,
             name=name,
-            times=self.times[:n, :longest],
-            states=self.states[:n, :longest],
-            elements=self.elements[:n],
-            accelerations=self.accelerations[:n, :longest],
-            orbit_names=self.orbit_names[:n],
+            times=self.times[orbits, :longest],
+            states=self.states[orbits, :longest],
+            elements=self.elements[orbits],
+            accelerations=self.accelerations[orbits, :longest],
+            orbit_names=self.orbit_names[orbits],
         )
 
     @cached_property
