@@ -40,7 +40,7 @@ def mark_events(
         label = axes is panels[0]
         for k, at in enumerate(passages):
             axes.axvline(
-                at, color=style.GREEN, linewidth=1.0, zorder=0.5, gid="periapsis",
+                at, color=style.GREEN, linewidth=1.0, zorder=0.8, gid="periapsis",
                 label="periapsis" if label and k == 0 else None,
             )  # fmt: skip
         if diverged:

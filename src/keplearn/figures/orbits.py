@@ -11,11 +11,19 @@ from matplotlib.lines import Line2D
 
 from keplearn.figures import style
 from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import Frame, Plane, curve, draw_earth, drawing_plane, frame_around, label_axes
+from keplearn.figures.plane import (
+    DASHES,
+    Frame,
+    Plane,
+    curve,
+    draw_earth,
+    drawing_plane,
+    frame_around,
+    label_axes,
+)
 
 _PREDICTED = ("predicted_position", "predicted_velocity", "predicted_acceleration")
 _ARROWS = 12
-_DASHES = (0, (4, 1.5))
 
 
 @style.styled
@@ -49,7 +57,7 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     figure, axes = _new_panel(frame)
     draw_earth(axes)
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
-    axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=_DASHES, gid="predicted")
+    axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=DASHES, gid="predicted")
     _draw_arrows(axes, one, plane, frame)
     _mark_places(axes, one, plane, frame)
     label_axes(axes, planar)
@@ -129,7 +137,7 @@ def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: Frame) -> list[Lin
     arrow = {"marker": r"$\rightarrow$", "markersize": 17.0, "markeredgewidth": 0.3}
     entries = [
         entry("true orbit", color=style.TRUTH, linestyle="-", linewidth=1.6),
-        entry("predicted orbit", color=style.PREDICTION, linestyle=_DASHES, linewidth=1.3),
+        entry("predicted orbit", color=style.PREDICTION, linestyle=DASHES, linewidth=1.3),
         entry("true acceleration", color=style.TRUTH, **arrow),
         entry("predicted acceleration\n(arrow length ∝ |a|$^{1/4}$)", color=style.PREDICTION, **arrow),
         entry("start", **_START),

@@ -19,6 +19,13 @@ SUBSTEPS = 12
 """Points between two samples of a drawn curve: near the periapsis of e = 0.9 samples are 40° apart."""
 
 
+DASHES = (0, (4, 1.5))
+"""Of a prediction, so that the truth is seen through it."""
+
+THOUSANDS = FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−"))
+"""Writes km as thousands of them."""
+
+
 class Frame(NamedTuple):
     """Ends of both axes, km."""
 
@@ -107,7 +114,7 @@ def label_axes(axes: Axes, planar: bool) -> None:
     """Name the axes, in thousands of km."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−")))
+        axis.set_major_formatter(THOUSANDS)
     if planar:
         axes.set_xlabel("x (10³ km)")
         axes.set_ylabel("y (10³ km)")
