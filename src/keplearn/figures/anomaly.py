@@ -22,6 +22,9 @@ GRID = np.linspace(-180.0, 180.0, 181)
 LEVELS = (5, 25, 50, 75, 95)
 """Percentiles over the orbits."""
 
+_LEAST_REVOLUTION = 300.0
+"""Degrees from the first to the last sample that are a whole revolution, one sample short: 40° at e = 0.9."""
+
 OnGrid = Float64[np.ndarray, "orbit angle"]
 
 
@@ -45,9 +48,10 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
     of a circle, the angle from its node, or from +x.
 
     Samples are at equal mean anomaly, few near the periapsis of an eccentric orbit. So each orbit is interpolated
-    between its neighbouring samples, linearly, to whole even degrees, and counts once at each; not across the
-    gap between its last sample and its first, nor where the prediction has diverged. Where the number of orbits
-    so varies, a panel shows it.
+    between its neighbouring samples, linearly, to whole even degrees, and counts once at each. From the last
+    sample of a revolution to the place of the first, errors along the path keep their last value. Where a
+    prediction has diverged it is left out; the title then counts the samples, and a panel the orbits at each
+    angle.
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
     vectors = {name: evaluation[name].to_numpy().astype(np.float64) for name in names}
     anomaly = true_anomalies(evaluation)
     truth = vectors["acceleration"]
-    true = _on_grid(anomaly, np.linalg.norm(truth, axis=-1))
+    true = _on_grid(anomaly, np.linalg.norm(truth, axis=-1), periodic=True)
     sides = []
     for name, prefix, label, colour in (
         ("mean", "predicted", "along the propagated path", style.PREDICTION),
@@ -75,7 +79,8 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
         a = vectors[f"{prefix}_acceleration"]
         with np.errstate(over="ignore", invalid="ignore"):
             drawn = (np.linalg.norm(a, axis=-1), angle_deg(a, truth), evaluation[name].to_numpy())
-        sides.append(_Side(name, label, colour, *(_on_grid(anomaly, x.astype(np.float64)) for x in drawn)))
+        on_grid = (_on_grid(anomaly, x.astype(np.float64), periodic=name == "field") for x in drawn)
+        sides.append(_Side(name, label, colour, *on_grid))
     counts = [np.isfinite(side.error).sum(axis=0) for side in sides]
     orbits = evaluation.sizes["orbit"]
     varies = any((count != orbits).any() for count in counts)
@@ -88,17 +93,18 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
         panels[column].set_title(side.label)
         panels[-2 + column].set_xlabel("true anomaly (°)")
     _finish(panels, counts if varies else None)
-    figure.legend(handles=_legend(evaluation), loc="outside lower center", ncols=3)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=3)
     name = str(evaluation.attrs.get("dataset", "")) or "all orbits"
-    figure.suptitle(title or f"{name}: {orbits} orbit{'s' * (orbits != 1)}")
+    figure.suptitle((title or f"{name}: {orbits} orbit{'s' * (orbits != 1)}") + _left_out(evaluation))
     return figure
 
 
-def _on_grid(anomaly: OnGrid, values: Float64[np.ndarray, "orbit sample"]) -> OnGrid:
+def _on_grid(anomaly: OnGrid, values: Float64[np.ndarray, "orbit sample"], *, periodic: bool) -> OnGrid:
     """Interpolate each orbit to `GRID`; NaN where it has no two neighbouring samples that are finite.
 
     ``anomaly`` in degrees, increasing along each orbit, more than a revolution or less; of several passages the
-    last counts.
+    last counts. After a whole revolution, one sample short, the first value comes again if ``periodic``, else the
+    last one stays.
     """
     found = np.full((len(values), len(GRID)), np.nan)
     for k, (x, y) in enumerate(zip(anomaly, values, strict=True)):
@@ -106,6 +112,8 @@ def _on_grid(anomaly: OnGrid, values: Float64[np.ndarray, "orbit sample"]) -> On
         x, y = x[real], np.where(np.isfinite(y), y, np.nan)[real]
         if len(x) < 2:
             continue
+        if _LEAST_REVOLUTION < x[-1] - x[0] < 360.0:
+            x, y = np.append(x, x[0] + 360.0), np.append(y, y[0 if periodic else -1])
         for turn in range(int((x.min() + 180) // 360), int((x.max() + 180) // 360) + 1):
             # NaN in either neighbour gives NaN.
             inside = np.interp(GRID + 360 * turn, x, y, left=np.nan, right=np.nan)
@@ -153,7 +161,7 @@ def _draw_counts(axes: Axes, side: _Side, count: Int[np.ndarray, "angle"], orbit
 
 def _finish(panels: list[Axes], counts: list[Int[np.ndarray, "angle"]] | None) -> None:
     """Give both columns one range a row, and name the axes."""
-    labels = ["|a| (km/s²)", "angle between\npredicted and true (°)", "acceleration error (%)"]
+    labels = ["|a| (km/s²)", "angle to the true\nacceleration (°)", "error of the\nacceleration (%)"]
     for row, label in enumerate([*labels, *["orbits"] * (counts is not None)]):
         left, right = panels[2 * row : 2 * row + 2]
         limits = [axes.get_ylim() for axes in (left, right)]
@@ -170,23 +178,24 @@ def _finish(panels: list[Axes], counts: list[Int[np.ndarray, "angle"]] | None) -
         left.set_ylabel(label)
 
 
-def _legend(evaluation: xarray.Dataset) -> list[Artist]:
-    """Return the legend's entries, with the number of diverged orbits and samples if there are any."""
+def _left_out(evaluation: xarray.Dataset) -> str:
+    """Say on a line of its own how many samples have no finite error, if there are any."""
+    real = np.isfinite(evaluation["position"].to_numpy()).all(axis=-1)
+    lost = real & ~np.isfinite(evaluation["mean"].to_numpy())
+    diverged = int(((evaluation["diverged"].to_numpy() > 0) | lost.any(axis=1)).sum())
+    if not diverged:
+        return ""
+    return f"\n{diverged} diverged, on the left without {lost.sum():,} of {real.sum():,} samples"
+
+
+def _legend() -> list[Artist]:
+    """Return the legend's entries."""
     grey = style.GREY
-    entries: list[Artist] = [
+    return [
         Line2D([], [], color=grey, label="median over the orbits"),
+        Line2D([], [], color=style.GREEN, linewidth=1.0, label="periapsis"),
         Patch(color=grey, alpha=0.5, linewidth=0, label="25 to 75 %"),
         Patch(color=grey, alpha=0.2, linewidth=0, label="5 to 95 %"),
         Line2D([], [], color=style.TRUTH, linestyle=(0, (4, 1.5)), label="true: median"),
         Line2D([], [], color=style.TRUTH, linewidth=0.8, linestyle=(0, (1, 1)), label="true: 5 and 95 %"),
-        Line2D([], [], color=style.GREEN, linewidth=1.0, label="periapsis"),
     ]
-    real = np.isfinite(evaluation["position"].to_numpy()).all(axis=-1)
-    lost = real & ~np.isfinite(evaluation["mean"].to_numpy())
-    if lost.any():
-        diverged = max(int((evaluation["diverged"].to_numpy() > 0).sum()), int(lost.any(axis=1).sum()))
-        label = (
-            f"left out: {lost.sum():,} of {real.sum():,} samples, diverged ({diverged} of {len(real)} orbits)"
-        )
-        entries.append(Line2D([], [], linestyle="none", label=label))
-    return entries
