@@ -20,7 +20,8 @@ def test_a_planar_orbit_has_its_elements_and_its_period():
     )
     period = 2 * np.pi * np.sqrt(20000.0**3 / MU_EARTH)
     assert made.times[0, -1] == pytest.approx(period * 359 / 360)
-    assert made.orbit_names[0] == "a = 20000 km, e = 0.4, argp = 28.6479°, nu0 = 57.2958°"
+    assert made.name == "a = 20000 km, e = 0.4, argp = 28.65°, nu0 = 57.3°"
+    assert made.orbit_names == ("of given elements",)
 
 
 def test_an_orbit_in_space_has_all_six_elements():

@@ -62,8 +62,8 @@ def single_orbit(
         raise KeplearnError(f"{samples} samples; an orbit needs at least 2.")
     name = f"a = {a:g} km, e = {e:g}"
     given = {"i": i, "raan": raan, "argp": argp, "nu0": nu0}
-    name += "".join(f", {key} = {np.degrees(angle):g}°" for key, angle in given.items() if angle)
-    return _make(name, mu, _elements(a, e, i, raan, argp, nu0), samples, planar, "chosen by its elements")
+    name += "".join(f", {key} = {np.degrees(angle):.4g}°" for key, angle in given.items() if angle)
+    return _make(name, mu, _elements(a, e, i, raan, argp, nu0), samples, planar, "given elements")
 
 
 def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
@@ -92,9 +92,7 @@ def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     tilts = dataset.elements[bound, 2]
     i = 0.0 if dataset.planar else float(np.mean(tilts[np.isfinite(tilts)]))
     elements = _elements(float(a), float(e), i, 0.0, 0.0, 0.0)
-    return _make(
-        f"mean of {dataset.name}", dataset.mu, elements, samples, dataset.planar, "mean elements of a dataset"
-    )
+    return _make(f"mean of {dataset.name}", dataset.mu, elements, samples, dataset.planar, "mean elements")
 
 
 def parse_orbit(text: str) -> dict[str, float]:
@@ -190,9 +188,9 @@ def _make(
         elements=elements[None],
         accelerations=np.asarray(system.acceleration(states[..., :3])),
         acceleration_source="law",
-        orbit_names=(name,),
+        orbit_names=(f"of {origin}",),
         provenance={
-            "origin": f"made by keplearn: {origin}",
+            "origin": f"made by keplearn of {origin}",
             "method": "Kepler's equation solved to machine precision in float64",
         },
     )

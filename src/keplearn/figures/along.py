@@ -64,7 +64,7 @@ class TrueOrbit:
         axes.plot(self.x, values[self.order], **look)
 
     def finish(self, figure: Figure, panels: list[Axes], columns: int) -> None:
-        """Mark the periapsis, set the limits, and name the x axis under the lowest panel of each column."""
+        """Mark the periapsis, set the limits, and name the x axis below the last row."""
         if self.against == "time":
             mark_events(panels, self.one, self.x)
         elif self.one.periapsis is not None:
@@ -74,16 +74,17 @@ class TrueOrbit:
         for k, axes in enumerate(panels):
             if self.against == "time":
                 axes.set_xlim(self.x[0], self.x[-1])
-                axes.xaxis.set_major_locator(MaxNLocator(4))
+                axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             else:
                 axes.set_xlim(-180, 180)
                 axes.xaxis.set_major_locator(MultipleLocator(180 if columns > 3 else 90))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
             if k + columns >= len(panels):
                 axes.tick_params(labelbottom=True)
+            if k // columns == (len(panels) - 1) // columns:
                 axes.set_xlabel(_AXES[self.against])
         entries = {}
-        for axes in panels:
+        for axes in reversed(panels):  # the last panels have the most in them
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 entries.setdefault(label, handle)
         figure.legend(

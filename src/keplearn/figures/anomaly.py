@@ -185,7 +185,8 @@ def _left_out(evaluation: xarray.Dataset) -> str:
     diverged = int(((evaluation["diverged"].to_numpy() > 0) | lost.any(axis=1)).sum())
     if not diverged:
         return ""
-    return f"\n{diverged} diverged, on the left without {lost.sum():,} of {real.sum():,} samples"
+    orbits = "1 orbit" if diverged == 1 else f"{diverged} orbits"
+    return f"\n{orbits} diverged: on the left {lost.sum():,} of {real.sum():,} samples are missing"
 
 
 def _legend() -> list[Artist]:

@@ -80,12 +80,12 @@ def outputs(
     against: Against = "time",
     title: str = "",
 ) -> Figure:
-    """Draw every output of a model's network along a true orbit, and what the output layer makes of them.
+    """Draw every output of a model's network along a true orbit, and the acceleration that comes of them.
 
-    The first row shows the outputs, after the final activation if there is one. Where they are m and **d** of
-    M(m) · D(**d**), the second row shows M and D. Whatever has a true value in the data has it beside it: the
-    acceleration or its components, where D is a unit vector M and D each (with the sign of M), a potential up
-    to a constant.
+    First the outputs, after the final activation if there is one. Where they are m and **d** of M(m) · D(**d**),
+    a second row shows M and the components of D, unless these are m and **d** themselves. The last row is the
+    model's acceleration beside the true one; where the outputs are its components, they have the true ones
+    beside them at once, and a potential has −1/r, up to a constant.
 
     Parameters
     ----------
@@ -110,54 +110,55 @@ def outputs(
     with jax.enable_x64(True):
         exact = model.astype(jnp.float64)
         r, v, a = (jnp.asarray(x, jnp.float64) for x in (along.r, along.v, along.a))
-        emitted = exact.network(r, v)
-        in_frame = jnp.stack([jnp.sum(axis * a, axis=0) for axis in rtn_frame(r, v)])
+        emitted, drift = exact.network(r, v), exact.derivative(r, v)
         local = shape.output_layer.startswith("mlp_rtn")
+        frame = rtn_frame(r, v) if local else jnp.eye(3)[:, :, None]
+        predicted, true = (np.stack([jnp.sum(axis * x, axis=0) for axis in frame]) for x in (drift[1], a))
         made = _made(exact, emitted)
-        true = np.asarray(in_frame if local else a)
     emitted = np.asarray(emitted)
+    axes = "RTN" if local else "xyz"
+    direct = _direct_truths(shape.output_layer, along, true, emitted)
     names = shape.outputs.output_names
-    columns = 3 if len(names) % 3 == 0 else min(4, len(names))
-    figure, panels = _small_multiples(len(names) + len(made), columns)
-    truths = _truths(shape.output_layer, along, true, emitted)
-    for k, (axes, name, row) in enumerate(zip(panels, names, emitted, strict=False)):
-        _draw_pair(along, axes, row, truths.get(k), f"output:{k}")
-        axes.set_title(_typeset(name), fontsize=9.0)
-    if made:
-        magnitude = next(iter(made.values()))
-        unit = any("û" in name for name in made)
-        sign = np.where(np.median(magnitude) < 0, -1.0, 1.0)
-        size = np.linalg.norm(true, axis=0)
-        beside = [sign * size, *(sign * true / size)] if unit else [None] * len(made)
-        for k, (axes, name, truth) in enumerate(zip(panels[len(names) :], made, beside, strict=True)):
-            _draw_pair(along, axes, made[name], truth, f"made:{k}")
-            axes.set_title(_typeset(name), fontsize=9.0)
+    rows = [(f"output:{k}", names[k], emitted[k], direct.get(k)) for k in range(len(names))]
+    rows += [(f"made:{k}", name, row, None) for k, (name, row) in enumerate(made.items())]
+    if shape.outputs.size == 4:
+        size, true_size = np.linalg.norm(predicted, axis=0), np.linalg.norm(true, axis=0)
+        rows.append(("acceleration:size", "acceleration |a|", size, true_size))
+    if shape.outputs.size in (1, 4):
+        rows += [
+            (f"acceleration:{k}", f"acceleration a_{axis}", predicted[k], true[k])
+            for k, axis in enumerate(axes)
+        ]
+    columns = 3 if len(rows) % 4 else 4
+    figure, panels = _small_multiples(len(rows), columns)
+    for panel, (gid, name, values, truth) in zip(panels, rows, strict=True):
+        _draw_pair(along, panel, values, truth, gid)
+        panel.set_title(_typeset(name), fontsize=9.0)
     along.finish(figure, panels, columns)
-    text = f"Outputs of the network, and the acceleration that {shape.output_layer} makes of them"
-    if not made:
-        text = f"Outputs of the network, {shape.output_layer}"
-    figure.suptitle(title or f"{text} (canonical units)\n{along.one.title}")
+    figure.suptitle(
+        title or f"Outputs of the network for {shape.output_layer} (canonical units)\n{along.one.title}"
+    )
     return figure
 
 
 def _made(model: NeuralODE, emitted: Any) -> dict[str, Float64[np.ndarray, "sample"]]:
-    """Return M(m) and the components of D(d) by name, for heads that are such a product."""
+    """Return M(m) and the components of D(d) by name, for heads that are such a product and no plain one."""
     name = model.architecture.output_layer
     maps = ("exp(m)", "û(d)") if name == "mlp_rtn_logmag_unit_exp" else PRODUCTS.get(name)
-    if maps is None:
+    if maps is None or maps == ("m", "d"):
         return {}
     magnitude, direction = maps
     values = HeadValues(model.parameters.log_scale, model.max_acceleration)
     rows = [MAGNITUDES[magnitude](emitted[0], values), *DIRECTIONS[direction](emitted[1:])]
     axes = "RTN" if name.startswith("mlp_rtn") else "xyz"
-    names = [f"M = {magnitude}", *(f"D_{axis} of {direction}" for axis in axes)]
+    names = [f"magnitude {magnitude}", *(f"{axis} of {direction}" for axis in axes)]
     return {name: np.asarray(row) for name, row in zip(names, rows, strict=True)}
 
 
-def _truths(
+def _direct_truths(
     head: str, along: TrueOrbit, true: Values, emitted: Values
 ) -> dict[int, Float64[np.ndarray, "sample"]]:
-    """Return the true value of each output that has one."""
+    """Return the true value of each output that has one itself."""
     if head == "mlp_simple":
         return dict(enumerate([*along.v, *true]))
     if head in ("mlp_simple_hybrid", "mlp_rtn"):
@@ -176,10 +177,12 @@ def _draw_pair(
     gid: str,
 ) -> None:
     """Draw what the model says, and what is true where it is known."""
-    if truth is not None:
+    if truth is None:
+        along.draw(axes, values, color=style.FIELD, label="network at the true states", gid=gid)
+    else:
+        look = {"color": style.FIELD, "linestyle": DASHES, "label": "model at the true states"}
         along.draw(axes, truth, color=style.TRUTH, label="true", gid=f"true:{gid}")
-    look = {"linestyle": DASHES if truth is not None else "-", "label": "model at the true states"}
-    along.draw(axes, values, color=style.FIELD, gid=gid, **look)
+        along.draw(axes, values, gid=gid, **look)
     _widen(axes)
 
 
