@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
-from keplearn.models.features import FEATURE_LAYERS, LayerSettings, spherical_harmonics
+from keplearn.models.features import FEATURE_LAYERS, LayerSettings, feature_names, spherical_harmonics
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.models.outputs import MAGNITUDES, OUTPUT_LAYERS, HeadValues
 
@@ -425,3 +425,30 @@ def test_features_of_a_batch_are_those_of_its_states(name):
         function = FEATURE_LAYERS[name].function
         single = jax.vmap(lambda r, v: function(r, v, LayerSettings()), in_axes=-1, out_axes=-1)(r, v)
         np.testing.assert_allclose(function(r, v, LayerSettings()), single, rtol=1e-13)
+
+
+@pytest.mark.parametrize("settings", [LayerSettings(), LayerSettings(harmonics_degree=3, fourier_count=5)])
+@pytest.mark.parametrize("name", sorted(FEATURE_LAYERS))
+def test_every_feature_has_a_name_of_its_own(name, settings):
+    names = feature_names(name, settings)
+    assert FEATURE_LAYERS[name].names is not None
+    size = Architecture(name, "mlp_simple", settings=settings).layer_sizes[0]
+    assert len(set(names)) == len(names) == size
+
+
+def test_names_of_features_stand_at_their_places():
+    r, v = jnp.array([0.3, -0.4, 0.0]), jnp.array([0.5, 0.25, 2.0])
+    values = {"1/r": 2.0, "x/r": 0.6, "y/r": -0.8, "z/r": 0.0, "log r": np.log(0.5), "x": 0.3}
+    values |= {"v_x": 0.5, "v_y": 0.25, "v_z": 2.0, "v_r": 0.1, "v_t": np.sqrt(5 * 0.0625 + 4 - 0.01)}
+    for name, layer in FEATURE_LAYERS.items():
+        for feature, found in zip(
+            feature_names(name, LayerSettings()), layer.function(r, v, LayerSettings()), strict=True
+        ):
+            if feature in values:
+                assert float(found) == pytest.approx(values[feature]), (name, feature)
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUT_LAYERS))
+def test_every_output_of_the_network_has_a_name_of_its_own(name):
+    layer = OUTPUT_LAYERS[name]
+    assert layer.names and len(set(layer.output_names)) == layer.size

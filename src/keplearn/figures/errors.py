@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from keplearn.errors import KeplearnError, nearest
 from keplearn.figures import style
+from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit, require
 
 _DEGREES = 360.0
@@ -65,7 +66,7 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
         above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
     for name, label, look in (("mean", "propagated path", path), ("field", "true states", field)):
         below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
-    _mark_events((above, below), one, x)
+    mark_events((above, below), one, x, np.isfinite(one.values["mean"]))
     for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
         style.log_axis(axes)
         axes.set_ylabel(label)
@@ -87,30 +88,6 @@ def _summary(one: OneOrbit, name: str) -> str:
     """Return "mean 1.2 %", or that nothing is finite."""
     values = one.finite(name)
     return f"mean {np.nanmean(values):.3g} %" if np.isfinite(values).any() else "nowhere finite"
-
-
-def _mark_events(panels: tuple[Axes, ...], one: OneOrbit, x: Float64[np.ndarray, "sample"]) -> None:
-    """Mark the periapsis, and the stretch where the prediction is no longer finite."""
-    good = np.flatnonzero(np.isfinite(one.values["mean"]))
-    last = x[good[-1]] if len(good) else x[0]
-    hours = one.hours_to_periapsis
-    passages = (
-        [] if hours is None else np.arange(hours, one.hours[-1], one.period_hours) / one.hours[-1] * x[-1]
-    )
-    for axes in panels:
-        # Labelled in the upper panel alone.
-        label = axes is panels[0]
-        for k, at in enumerate(passages):
-            axes.axvline(
-                at, color=style.GREEN, linewidth=1.0, zorder=0.5, gid="periapsis",
-                label="periapsis" if label and k == 0 else None,
-            )  # fmt: skip
-        if one.diverged or last < x[-1]:
-            axes.axvspan(
-                float(last), float(x[-1]), facecolor=style.PALE, alpha=0.6, linewidth=0, zorder=0.4,
-                gid="diverged",
-                label="prediction diverged" if label else None,
-            )  # fmt: skip
 
 
 class _Errors(NamedTuple):

@@ -115,3 +115,23 @@ def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) ->
     return OneOrbit(
         str(one["orbit"].item()), values, elements, float(evaluation.attrs["mu"]), bool(one["diverged"])
     )
+
+
+def true_anomalies(evaluation: xarray.Dataset) -> Float64[np.ndarray, "orbit sample"]:
+    """True anomaly of every true sample in degrees, increasing along each orbit; NaN where padded.
+
+    The angle in the plane of an orbit's first sample, counted from the periapsis of that sample (of a circle, from
+    the node or +x): steady where perturbations or rounding make the osculating periapsis jump.
+    """
+    r = evaluation["position"].to_numpy().astype(np.float64)
+    outward = r[:, 0] / np.linalg.norm(r[:, 0], axis=-1, keepdims=True)
+    v = evaluation["velocity"].to_numpy()[:, 0].astype(np.float64)
+    ahead = v - (v * outward).sum(-1, keepdims=True) * outward
+    along, across = np.einsum("osk,ok->os", r, outward), np.einsum("osk,ok->os", r, ahead)
+    swept = np.arctan2(across / np.linalg.norm(ahead, axis=-1, keepdims=True), along)
+    start = np.nan_to_num(evaluation["true_anomaly"].to_numpy().astype(np.float64))
+    found = np.full(swept.shape, np.nan)
+    for k, row in enumerate(swept):
+        real = np.isfinite(row)
+        found[k, real] = np.degrees(start[k] + np.unwrap(row[real]))
+    return found

@@ -1,39 +1,29 @@
 """Figures of orbits in their plane: where the truth and the model go, and which way each is pulled."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from keplearn.figures import style
 from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.orbits.constants import EARTH_RADIUS
-
-Plane = Float64[np.ndarray, "2 3"]
-Points = Float64[np.ndarray, "point 2"]
+from keplearn.figures.plane import (
+    DASHES,
+    Frame,
+    Plane,
+    curve,
+    draw_earth,
+    drawing_plane,
+    frame_around,
+    label_axes,
+)
 
 _PREDICTED = ("predicted_position", "predicted_velocity", "predicted_acceleration")
 _ARROWS = 12
-_SUBSTEPS = 12
-"""Points between two samples of a drawn curve: near the periapsis of e = 0.9 samples are 40° apart."""
-_DASHES = (0, (4, 1.5))
-
-
-class _Frame(NamedTuple):
-    """Ends of both axes, km."""
-
-    low: Float64[np.ndarray, "2"]
-    high: Float64[np.ndarray, "2"]
-
-    def holds(self, points: Points) -> Bool[np.ndarray, "point"]:
-        """Whether each point lies inside."""
-        return np.all((points >= self.low) & (points <= self.high), axis=1)
 
 
 @style.styled
@@ -60,17 +50,17 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
         If a variable is missing, or there is no such orbit.
     """
     one = one_orbit(evaluation, orbit, _PREDICTED)
-    plane, planar = _plane(one)
-    true = _curve(one, "", plane)
-    predicted = _curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
-    frame = _frame(true, predicted)
+    plane, planar = drawing_plane(one)
+    true = curve(one, "", plane)
+    predicted = curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
+    frame = frame_around(true, predicted)
     figure, axes = _new_panel(frame)
-    axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
+    draw_earth(axes)
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
-    axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=_DASHES, gid="predicted")
+    axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=DASHES, gid="predicted")
     _draw_arrows(axes, one, plane, frame)
     _mark_places(axes, one, plane, frame)
-    _label(axes, planar)
+    label_axes(axes, planar)
     axes.legend(
         handles=_legend(one, plane, planar, frame), loc="upper left", bbox_to_anchor=(1.02, 1.0),
         borderaxespad=0.0, labelspacing=0.6,
@@ -79,62 +69,7 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     return figure
 
 
-def _plane(one: OneOrbit) -> tuple[Plane, bool]:
-    """Return two unit vectors that span the drawing, and whether they are x and y themselves."""
-    heights = (one.finite(name)[:, 2] for name in ("position", "predicted_position"))
-    if all((np.nan_to_num(z) == 0.0).all() for z in heights):
-        return np.eye(3)[:2], True
-    r, v = one.values["position"][0], one.values["velocity"][0]
-    outward = r / np.linalg.norm(r)
-    ahead = v - (v @ outward) * outward
-    return np.stack([outward, ahead / np.linalg.norm(ahead)]), False
-
-
-def _curve(one: OneOrbit, prefix: str, plane: Plane, segments: int = 0) -> Points:
-    """Return points along an orbit: its samples, and in between the quintic with r, v, a of both.
-
-    With ``segments``, the propagation starts anew every so many samples, and the curve is broken there.
-    """
-    r, v, a = (one.finite(f"{prefix}{name}") @ plane.T for name in ("position", "velocity", "acceleration"))
-    h = np.diff(one.values["time"])[:, None, None]
-    t = (np.arange(_SUBSTEPS) / _SUBSTEPS)[None, :, None]
-    (r0, r1), (v0, v1), (a0, a1) = ((x[:-1, None], x[1:, None]) for x in (r, v, a))
-    with np.errstate(over="ignore", invalid="ignore"):  # a diverging model's last samples
-        points = (
-            r0 + (r1 - r0) * t**3 * (10 - 15 * t + 6 * t**2)
-            + h * v0 * (t - 6 * t**3 + 8 * t**4 - 3 * t**5)
-            + h * v1 * (-4 * t**3 + 7 * t**4 - 3 * t**5)
-            + h**2 * a0 * (t**2 - 3 * t**3 + 3 * t**4 - t**5) / 2
-            + h**2 * a1 * (t**3 - 2 * t**4 + t**5) / 2
-        )  # fmt: skip
-    points[:, 0] = r[:-1]  # the samples themselves, also where their neighbour is NaN
-    if segments:
-        points[segments - 1 :: segments, 1:] = np.nan
-    return np.concatenate([points.reshape(-1, 2), r[-1:]])
-
-
-def _frame(true: Points, predicted: Points) -> _Frame:
-    """Return a frame around the Earth, the true orbit, and the prediction as far as it stays near."""
-    earth = np.array([[-EARTH_RADIUS] * 2, [EARTH_RADIUS] * 2])
-    needed = np.concatenate([true[np.isfinite(true).all(axis=1)], earth])
-    low, high = needed.min(axis=0), needed.max(axis=0)
-    # A model that runs away must not shrink the orbit to a dot.
-    margin = 0.25 * (high - low).max()
-    seen = np.clip(predicted[np.isfinite(predicted).all(axis=1)], low - margin, high + margin)
-    low, high = (
-        np.minimum(low, seen.min(axis=0, initial=np.inf)),
-        np.maximum(high, seen.max(axis=0, initial=-np.inf)),
-    )
-    edge = 0.04 * (high - low).max()
-    low, high = low - edge, high + edge
-    # Not flatter than the legend is high, and not much higher than wide.
-    width, height = high - low
-    wanted = np.array([max(width, height / 1.15), max(height, 0.56 * width)])
-    grown = (wanted - (high - low)) / 2
-    return _Frame(low - grown, high + grown)
-
-
-def _new_panel(frame: _Frame) -> tuple[Figure, Axes]:
+def _new_panel(frame: Frame) -> tuple[Figure, Axes]:
     """Return a figure whose one panel has the frame's shape; room for the legend is at its right."""
     width, (left, right), (bottom, top) = 4.45, (0.6, 2.15), (0.5, 0.35)
     height = width * float(np.divide(*(frame.high - frame.low)[::-1]))
@@ -146,7 +81,7 @@ def _new_panel(frame: _Frame) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw_arrows(axes: Axes, one: OneOrbit, plane: Plane, frame: _Frame) -> None:
+def _draw_arrows(axes: Axes, one: OneOrbit, plane: Plane, frame: Frame) -> None:
     """Draw both accelerations at the same times, evenly along the true orbit."""
     chosen = _evenly_along(one.values["position"])
     greatest = np.linalg.norm(one.values["acceleration"], axis=1).max()
@@ -182,7 +117,7 @@ def _end(one: OneOrbit) -> int | None:
     return int(good[-1]) if len(good) and (one.diverged or len(good) < len(one.hours)) else None
 
 
-def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, frame: _Frame) -> None:
+def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, frame: Frame) -> None:
     """Mark the start, the periapsis, and where the prediction ends if it does before its time."""
     places = [(one.values["position"][0], _START, "start"), (one.periapsis, _PERIAPSIS, "periapsis")]
     if (end := _end(one)) is not None:
@@ -192,20 +127,7 @@ def _mark_places(axes: Axes, one: OneOrbit, plane: Plane, frame: _Frame) -> None
             axes.plot(*(plane @ place), linestyle="none", zorder=4, gid=name, **look)
 
 
-def _label(axes: Axes, planar: bool) -> None:
-    """Name the axes, in thousands of km."""
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−")))
-    if planar:
-        axes.set_xlabel("x (10³ km)")
-        axes.set_ylabel("y (10³ km)")
-    else:
-        axes.set_xlabel("in the osculating plane at the start: along the first position (10³ km)")
-        axes.set_ylabel("90° ahead in that plane (10³ km)")
-
-
-def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: _Frame) -> list[Line2D]:
+def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: Frame) -> list[Line2D]:
     """Return the legend's entries: what is drawn, and what a reader must know besides."""
 
     def entry(label: str, **look: Any) -> Line2D:
@@ -215,7 +137,7 @@ def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: _Frame) -> list[Li
     arrow = {"marker": r"$\rightarrow$", "markersize": 17.0, "markeredgewidth": 0.3}
     entries = [
         entry("true orbit", color=style.TRUTH, linestyle="-", linewidth=1.6),
-        entry("predicted orbit", color=style.PREDICTION, linestyle=_DASHES, linewidth=1.3),
+        entry("predicted orbit", color=style.PREDICTION, linestyle=DASHES, linewidth=1.3),
         entry("true acceleration", color=style.TRUTH, **arrow),
         entry("predicted acceleration\n(arrow length ∝ |a|$^{1/4}$)", color=style.PREDICTION, **arrow),
         entry("start", **_START),

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -35,6 +36,12 @@ MODELS: tuple[tuple[str, str], ...] = (
     (ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (BROWN, "h"),
 )  # fmt: skip
 """Colour and marker of compared models, in their order."""
+
+RAMP = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, 256)), "keplearn")
+"""What has an order: viridis without its end, which is too light for thin lines."""
+
+PHASES = ListedColormap(matplotlib.colormaps["plasma"](np.linspace(0.82, 0.08, 256)), "phases")
+"""The phases of a training in their order: plasma from orange to violet."""
 
 WIDTH = 7.2
 """Inches: both columns of a journal page; on a slide, text of 9 pt is then 16 pt."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import factorial, pi, sqrt
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -28,24 +29,57 @@ class LayerSettings:
 
 @dataclass(frozen=True)
 class FeatureLayer:
-    """A feature layer: ``uses_velocity``, and whether its features are the same in a rotated frame."""
+    """A feature layer: ``uses_velocity``, and whether its features are the same in a rotated frame.
+
+    ``names``: what each feature is called in figures, of the settings; None if nobody said.
+    """
 
     function: Callable[[Vector, Vector, LayerSettings], Features]
     uses_velocity: bool
     rotation_invariant: bool
+    names: Callable[[LayerSettings], list[str]] | None = None
 
 
 FEATURE_LAYERS: dict[str, FeatureLayer] = {}
 
 
-def feature_layer(*, uses_velocity: bool, rotation_invariant: bool = False):
-    """Enter a function into the table under its own name."""
+def feature_layer(
+    names: str | Callable[[LayerSettings], list[str]] | None = None,
+    *,
+    uses_velocity: bool,
+    rotation_invariant: bool = False,
+):
+    """Enter a function into the table under its own name; ``names`` of its features, separated by commas."""
+    listed = (lambda settings: names.split(", ")) if isinstance(names, str) else names
 
     def enter(function: Callable[[Vector, Vector, LayerSettings], Features]):
-        FEATURE_LAYERS[function.__name__] = FeatureLayer(function, uses_velocity, rotation_invariant)
+        layer = FeatureLayer(function, uses_velocity, rotation_invariant, listed)
+        FEATURE_LAYERS[function.__name__] = layer
         return function
 
     return enter
+
+
+def feature_names(name: str, settings: LayerSettings) -> list[str]:
+    """Name every feature of a layer, in order; ``v_x`` means x below v. Numbers, if the layer says nothing."""
+    layer = FEATURE_LAYERS[name]
+    if layer.names is not None:
+        return layer.names(settings)
+    zeros = jax.ShapeDtypeStruct((3,), np.float32)
+    size = jax.eval_shape(lambda r, v: layer.function(r, v, settings), zeros, zeros).shape[0]
+    return [f"feature {k}" for k in range(1, size + 1)]
+
+
+def _harmonics_names(settings: LayerSettings) -> list[str]:
+    degrees = range(1, settings.harmonics_degree + 1)
+    harmonics = [
+        f"Y({degree}, {m})".replace("-", "−") for degree in degrees for m in range(-degree, degree + 1)
+    ]
+    return ["1/r", *harmonics, "v_x", "v_y", "v_z"]
+
+
+def _fourier_names(settings: LayerSettings) -> list[str]:
+    return [f"{wave} {k}" for wave in ("cos", "sin") for k in range(1, settings.fourier_count + 1)]
 
 
 def _join(*parts: Array) -> Features:
@@ -54,50 +88,50 @@ def _join(*parts: Array) -> Features:
     return jnp.concatenate([part if part.ndim == rank else part[None] for part in parts])
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("1/r, x/r, y/r, z/r, v_x, v_y, v_z", uses_velocity=True)
 def sph_4D_rinv_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, v (7)."""
     return _join(1 / norm(r), unit(r), v)
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("1/r, x/r, y/r, z/r, 1/v, v_x/v, v_y/v, v_z/v", uses_velocity=True)
 def sph_4D_rinv_vinv(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, 1/v, v̂ (8), with v held above 1e-6."""
     return _join(1 / norm(r), unit(r), 1 / norm(v), unit(v))
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer(_harmonics_names, uses_velocity=True)
 def sph_4D_rinv_vel_harmonics(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, the real spherical harmonics of r̂ of degree 1 to ``harmonics_degree``, v."""
     return _join(1 / norm(r), spherical_harmonics(unit(r), settings.harmonics_degree), v)
 
 
-@feature_layer(uses_velocity=False)
+@feature_layer("1/r, x/r, y/r, z/r", uses_velocity=False)
 def sph_4D_rinv(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂ (4)."""
     return _join(1 / norm(r), unit(r))
 
 
-@feature_layer(uses_velocity=False)
+@feature_layer("log r, x/r, y/r, z/r", uses_velocity=False)
 def sph_4D_logr(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r, r̂ (4)."""
     return _join(jnp.log(norm(r)), unit(r))
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("log r, x/r, y/r, z/r, v_x, v_y, v_z", uses_velocity=True)
 def sph_4D_logr_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r, r̂, v (7)."""
     return _join(jnp.log(norm(r)), unit(r), v)
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("1/r, x/r, y/r, z/r, v_r, v_t, h", uses_velocity=True)
 def sph_4D_rinv_rtn(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, v_r = r̂·v, v_t = |r̂×v|, h = |r×v| (7)."""
     radial, transverse = _radial_transverse(r, v)
     return _join(1 / norm(r), unit(r), radial, transverse, norm(cross(r, v)))
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("1/r, x/r, y/r, z/r, v, cos γ, sin γ", uses_velocity=True)
 def sph_4D_rinv_speed(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, v, cos γ = v_t/v and sin γ = v_r/v of the flight path angle γ (7)."""
     radial, transverse = _radial_transverse(r, v)
@@ -105,25 +139,25 @@ def sph_4D_rinv_speed(r: Vector, v: Vector, settings: LayerSettings) -> Features
     return _join(1 / norm(r), unit(r), speed, transverse / speed, radial / speed)
 
 
-@feature_layer(uses_velocity=True, rotation_invariant=True)
+@feature_layer("log r, v_r, v_t", uses_velocity=True, rotation_invariant=True)
 def radial_transverse(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r, v_r = r̂·v, v_t = |r̂×v| (3): no direction, for heads in a local frame."""
     return jnp.stack([jnp.log(norm(r)), *_radial_transverse(r, v)])
 
 
-@feature_layer(uses_velocity=False, rotation_invariant=True)
+@feature_layer("log r", uses_velocity=False, rotation_invariant=True)
 def log_radius(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r (1): no direction, for heads in a local frame."""
     return jnp.log(norm(r))[None]
 
 
-@feature_layer(uses_velocity=True)
+@feature_layer("x, y, z, v_x, v_y, v_z", uses_velocity=True)
 def cartesian(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Position r and velocity v as they are (6)."""
     return _join(r, v)
 
 
-@feature_layer(uses_velocity=False)
+@feature_layer(_fourier_names, uses_velocity=False)
 def fourier(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Cosines and sines of 2πBr, with ``fourier_count`` rows of B drawn once from N(0, ``fourier_scale``²).
 

@@ -37,7 +37,8 @@ class OutputLayer:
     ``size``: network outputs. ``uses_velocity``: itself, whatever the features. ``position_features_only``:
     it is an error with velocity features. ``signed_magnitude``: output 0 is the m whose sign changes are
     counted. ``whole_state``: it returns dy/dt (6) and not an acceleration (3). ``rotation_equivariant``: with
-    invariant features a rotated state gives the rotated acceleration.
+    invariant features a rotated state gives the rotated acceleration. ``names`` of the network's outputs in
+    figures, separated by commas, ``d_x`` meaning x below d; empty if nobody said.
     """
 
     function: Head
@@ -47,6 +48,12 @@ class OutputLayer:
     signed_magnitude: bool = False
     whole_state: bool = False
     rotation_equivariant: bool = False
+    names: str = ""
+
+    @property
+    def output_names(self) -> list[str]:
+        """The name of every output of the network; its number, if the layer says nothing."""
+        return self.names.split(", ") if self.names else [f"output {k}" for k in range(1, self.size + 1)]
 
 
 MAGNITUDES: dict[str, Callable[[Scalars, HeadValues], Scalars]] = {
@@ -98,46 +105,49 @@ def product_head(magnitude: str, direction: str) -> Head:
 
 
 OUTPUT_LAYERS: dict[str, OutputLayer] = {
-    name: OutputLayer(product_head(*maps), size=4, signed_magnitude=True) for name, maps in PRODUCTS.items()
+    name: OutputLayer(product_head(*maps), size=4, signed_magnitude=True, names="m, d_x, d_y, d_z")
+    for name, maps in PRODUCTS.items()
 }
 
 
-def output_layer(size: int, **facts: bool):
-    """Enter a head into the table under its own name."""
+def output_layer(size: int, *, names: str = "", **facts: bool):
+    """Enter a head into the table under its own name; ``names`` of the network's outputs."""
 
     def enter(function: Head) -> Head:
-        OUTPUT_LAYERS[function.__name__] = OutputLayer(function, size, **facts)
+        OUTPUT_LAYERS[function.__name__] = OutputLayer(function, size, names=names, **facts)
         return function
 
     return enter
 
 
-@output_layer(size=6, whole_state=True)
+@output_layer(size=6, names="r'_x, r'_y, r'_z, v'_x, v'_y, v'_z", whole_state=True)
 def mlp_simple(r: Vector, v: Vector, network: Network, values: HeadValues) -> Float[Array, "6 *batch"]:
     """Return the whole of dy/dt as the network emits it: its r' need not be v."""
     return network(r, v)
 
 
-@output_layer(size=3)
+@output_layer(size=3, names="a_x, a_y, a_z")
 def mlp_simple_hybrid(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
     """Return the acceleration as the network emits it."""
     return network(r, v)
 
 
-@output_layer(size=3, uses_velocity=True, rotation_equivariant=True)
+@output_layer(size=3, names="a_R, a_T, a_N", uses_velocity=True, rotation_equivariant=True)
 def mlp_rtn(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
     """Return a_R R̂ + a_T T̂ + a_N N̂."""
     return _from_rtn(r, v, network(r, v))
 
 
-@output_layer(size=4, uses_velocity=True, rotation_equivariant=True, signed_magnitude=True)
+@output_layer(
+    size=4, names="m, d_R, d_T, d_N", uses_velocity=True, rotation_equivariant=True, signed_magnitude=True
+)
 def mlp_rtn_logmag_unit_exp(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
     """Return exp(m) û(d) with d in the RTN frame."""
     outputs = network(r, v)
     return _from_rtn(r, v, jnp.exp(outputs[0]) * direction(outputs[1:]))
 
 
-@output_layer(size=1, position_features_only=True, rotation_equivariant=True)
+@output_layer(size=1, names="U", position_features_only=True, rotation_equivariant=True)
 def potential(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
     """Return -∇U of the network's one output as a function of position: a conservative field."""
     # The sum over a batch: a state's output depends on no other.
