@@ -113,15 +113,18 @@ def name_ticks(axes: Axes, texts: Sequence[str], inches: float, size: float = 7.
 
 
 def draw_legend(figure: Figure, groups: Sequence[tuple[str, Sequence[Artist]]]) -> None:
-    """Draw groups of handles below all panels, each as a column under its heading."""
+    """Draw groups of handles below all panels, each under its heading, side by side while they fit."""
     columns = [
         [_heading(title), *handles] if title else list(handles) for title, handles in groups if handles
     ]
+    while len(columns) > 1 and sum(map(_inches, columns)) > style.WIDTH:
+        # The narrowest two stand one below the other.
+        first, second = sorted(sorted(range(len(columns)), key=lambda k: _inches(columns[k]))[:2])
+        columns[first] += [_heading(""), *columns.pop(second)]
     if not columns:
         return
-    rows = zip_longest(*columns)
-    padded = list(zip(*[[one or _heading("") for one in row] for row in rows], strict=True))
-    handles = [handle for column in padded for handle in column]
+    padded = list(zip(*zip_longest(*columns), strict=True))
+    handles = [one or _heading("") for column in padded for one in column]
     legend = figure.legend(
         handles=handles, loc="outside lower center", ncols=len(columns), columnspacing=2.0,
         handletextpad=0.5, borderaxespad=0.2,
@@ -130,6 +133,12 @@ def draw_legend(figure: Figure, groups: Sequence[tuple[str, Sequence[Artist]]]) 
     for text in legend.get_texts():
         if text.get_text() in titles:
             text.set_fontweight("bold")
+
+
+def _inches(handles: Sequence[Artist]) -> float:
+    """Width of a column of the legend."""
+    lines = [line for handle in handles for line in str(handle.get_label()).split("\n")]
+    return 0.6 + max(map(len, lines)) * 0.56 * 8 / 72
 
 
 def _heading(text: str) -> Artist:
@@ -146,3 +155,16 @@ def inches_of(axes: Axes) -> tuple[float, float]:
     box = axes.get_window_extent()
     dpi = axes.figure.get_dpi() if axes.figure is not None else 100.0
     return box.width / dpi, box.height / dpi
+
+
+def label_axes(drawn: Facets, x: str, y: str, height: float) -> None:
+    """Name the axes, once for all panels where there are several; ``height`` of a panel in inches."""
+    letter = _LETTER * 9 / 72
+    if drawn.columns > 1:
+        drawn.figure.supxlabel(x, fontsize=9)
+    else:
+        drawn.bottom[0].axes.set_xlabel(x)
+    if drawn.rows > 1:
+        drawn.figure.supylabel(wrap(y, int(height * drawn.rows / letter)), fontsize=9)
+    else:
+        drawn.left[0].axes.set_ylabel(wrap(y, int(height / letter)))

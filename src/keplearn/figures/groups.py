@@ -9,10 +9,18 @@ from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import Normal, Stroke
 
 from keplearn.figures import style
-from keplearn.figures.facets import Facets, Panel, draw_legend, facets, groups_of, inches_of, name_ticks
+from keplearn.figures.facets import (
+    Facets,
+    Panel,
+    draw_legend,
+    facets,
+    groups_of,
+    inches_of,
+    label_axes,
+    name_ticks,
+)
 from keplearn.figures.labels import (
     choose,
     colour_of,
@@ -26,13 +34,15 @@ from keplearn.figures.labels import (
     require_columns,
     values_of,
     wants_log,
-    wrap,
 )
 
 # Of its share of the axis a group takes this much; the rest parts it from the next.
-_FILLED = 0.86
-_SIZES = (4.6, 4.0, 3.5, 3.0, 2.6, 2.2, 1.8, 1.4)
-"""Sizes of a dot in points, the first at which none hides another is taken."""
+_FILLED = 0.9
+_SIZES = (
+    *((4.6, 1.1), (4.2, 1.1), (3.8, 1.1), (3.8, 0.75), (3.4, 1.1), (3.4, 0.75), (3.0, 1.1), (3.0, 0.75)),
+    *((2.6, 0.75), (2.2, 0.75), (1.8, 0.75), (1.4, 0.75)),
+)
+"""Sizes of a dot in points, and how far apart two stand, in sizes; the first at which all find room is taken."""
 
 
 @style.styled
@@ -76,10 +86,11 @@ def dots(
     require_columns(table, metric, (x, row, column, colour, marker))
     values = table[metric].to_numpy(np.float64)
     log = wants_log(values)
-    drawn = facets(table, row, column, *((2.0, 2.1) if row else (2.5, 2.1)))
+    height = 2.2 if row else 2.7
+    drawn = facets(table, row, column, height, 2.1)
     places = levels(values_of(table[x]))
     by = colour if colour is not None else marker
-    slots = levels(values_of(table[by])) if by is not None else [None]
+    slots = levels(values_of(_finite(table, metric)[by])) if by is not None else [None]
     looks = _Looks(table, colour, marker)
     for panel in drawn.panels:
         if log:
@@ -95,10 +106,9 @@ def dots(
     for panel in drawn.bottom:
         inches = 0.8 * style.WIDTH / drawn.columns / len(places)
         name_ticks(panel.axes, [level_text(place) for place in places], inches)
-        panel.axes.set_xlabel(parameter_label(x))
     draw_legend(drawn.figure, _legend(table, metric, looks, log))
     drawn.figure.suptitle(title or default_title(table))
-    _label_y(drawn, metric_label(metric))
+    label_axes(drawn, parameter_label(x), metric_label(metric), height)
     # Dots are placed on the paper: the panels must stand before.
     drawn.figure.draw_without_rendering()
     size, swarms = _arrange(drawn, metric, x, by, places, slots, log)
@@ -127,14 +137,6 @@ class _Looks:
         }  # fmt: skip
 
 
-def _label_y(drawn: Facets, text: str) -> None:
-    """Name the axis: beside each row where there is room for the name, else once for all rows."""
-    height = 2.0
-    broken = wrap(text, int(height / (0.6 * 9 / 72)))
-    for panel in drawn.left:
-        panel.axes.set_ylabel(broken)
-
-
 def _finite(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[np.isfinite(table[metric].to_numpy(np.float64))]
 
@@ -158,8 +160,8 @@ def _arrange(
     scale = np.log10 if log else np.asarray
     share = _FILLED / len(slots)
     reach = 0.5 * width * share / len(places)
-    size, swarms = _SIZES[-1], []
-    for size in _SIZES:
+    size, swarms = 0.0, []
+    for size, apart in _SIZES:
         swarms, fits = [], True
         for panel in drawn.panels:
             swarm: _Swarm = []
@@ -167,7 +169,7 @@ def _arrange(
                 centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
                 value = np.clip(runs[metric].to_numpy(np.float64), low, high)
                 y = height * (scale(value) - scale(low)) / (scale(high) - scale(low))
-                offsets = beeswarm(y, size + 0.5)
+                offsets = beeswarm(y, apart * size)
                 fits &= bool(np.abs(offsets).max(initial=0.0) + size / 2 <= reach)
                 room = max(reach - size / 2, 0.0)
                 swarm.append((runs, centre + np.clip(offsets, -room, room) * len(places) / width))
@@ -217,8 +219,8 @@ def _draw_dots(panel: Panel, metric: str, swarm: _Swarm, looks: _Looks, size: fl
             y = chosen[metric].to_numpy(np.float64)
             panel.axes.plot(
                 chosen["_x"], np.where(y > 0, y, low) if log else y, linestyle="none", markersize=size,
-                marker=look["marker"], markeredgewidth=0.6 if kind == "diverged" else 0.0,
-                markeredgecolor=look["color"], zorder=3, clip_on=False,
+                marker=look["marker"], markeredgewidth=0.6 if kind == "diverged" else 0.3,
+                markeredgecolor=look["color"] if kind == "diverged" else "white", zorder=3, clip_on=False,
                 markerfacecolor="white" if kind == "diverged" else look["color"],
                 gid=f"dots:{level_text(colour)}:{level_text(marker)}:{kind}",
             )  # fmt: skip
@@ -246,8 +248,8 @@ def _draw_medians(
         if line_x:
             colour = looks.colours[slot] if looks.names[0] is not None else style.BLACK
             panel.axes.plot(
-                line_x, line_y, color=colour, linewidth=1.6, zorder=4, gid=f"median:{level_text(slot)}",
-                solid_capstyle="butt", path_effects=[Stroke(linewidth=3.0, foreground="white"), Normal()],
+                line_x, line_y, color=colour, linewidth=1.4, zorder=2.5, gid=f"median:{level_text(slot)}",
+                solid_capstyle="butt",
             )  # fmt: skip
 
 
@@ -272,12 +274,13 @@ def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[
     groups: list[tuple[str, list[Any]]] = []
     if colour is not None:
         shown = levels(values_of(table[colour]))
+        seen = set(values_of(_finite(table, metric)[colour]))
         shapes = ["s"] * len(shown) if marker is not None else [looks.markers[value] for value in shown]
         groups.append(
             (
                 parameter_label(colour),
                 [
-                    Line2D([], [], color=looks.colours[value], marker=shape, label=level_text(value), **dot)
+                    Line2D([], [], color=looks.colours[value], marker=shape, label=_named(value, seen), **dot)
                     for value, shape in zip(shown, shapes, strict=True)
                 ],
             )
@@ -297,24 +300,29 @@ def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[
     return groups
 
 
+def _named(value: Any, seen: set[Any]) -> str:
+    """Return a value for the legend, saying where none of its runs has a dot."""
+    return level_text(value) + ("" if value in seen else " (no dot)")
+
+
 def _notes(table: pd.DataFrame, metric: str, log: bool) -> list[Any]:
     """Return the handles of the median, hollow dots, and runs without a dot."""
     values = table[metric].to_numpy(np.float64)
     lost = ~np.isfinite(values)
     failed = lost & (table["state"] != "finished").to_numpy() if "state" in table else np.zeros_like(lost)
-    handles: list[Any] = [Line2D([], [], color=style.GREY, linewidth=1.6, label="median of the finite runs")]
-    if "diverged" in table and (table["diverged"] > 0).any():
+    handles: list[Any] = [Line2D([], [], color=style.GREY, linewidth=1.4, label="median of the finite runs")]
+    if "diverged" in table and (table["diverged"][~lost] > 0).any():
         handles.append(
             Line2D(
                 [], [], linestyle="none", marker="o", markersize=4.5, markerfacecolor="white",
-                markeredgecolor=style.GREY, label="hollow: some test orbits diverged",
+                markeredgecolor=style.GREY, label="some test orbits diverged",
             )
         )  # fmt: skip
     if lost.any():
         parts = {"not finished": int(failed.sum()), "not finite": int((lost & ~failed).sum())}
         said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-        cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=5)
-        cross.set_label(f"runs without a dot, counted above their place: {said}")
+        cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
+        cross.set_label(f"n runs without a dot here:\n{said}")
         handles.append(cross)
     if log and (zeros := int((values == 0).sum())):
         handles.append(Line2D([], [], linestyle="none", label=f"{zeros} runs at 0 lie on the lower edge"))

@@ -139,13 +139,24 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def wrap(text: str, letters: int) -> str:
-    """Break a name after blanks and underscores into lines of at most so many letters, where it can be."""
+    """Break a name after blanks and underscores into as few lines of at most so many letters as can be.
+
+    The lines are about equally long; a piece that is longer than a line stays whole.
+    """
+    pieces = re.findall(r"[^_ ]*[_ ]|[^_ ]+", text)
+    broken = _broken(pieces, letters)
+    while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
+        broken, letters = narrower, letters - 1
+    return "\n".join(line.rstrip(" ") for line in broken)
+
+
+def _broken(pieces: Sequence[str], letters: int) -> list[str]:
     lines = [""]
-    for piece in re.findall(r"[^_ ]*[_ ]|[^_ ]+", text):
+    for piece in pieces:
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > letters:
             lines.append("")
         lines[-1] += piece
-    return "\n".join(line.rstrip(" ") for line in lines)
+    return lines
 
 
 _TINTS = tuple(to_hex(tuple(0.5 + 0.5 * part for part in to_rgb(colour))) for colour, _ in style.MODELS)
@@ -158,7 +169,8 @@ def colour_of(values: Iterable[Any]) -> dict[Any, str]:
 
     A value's colour follows from the value alone: the place of a layer, activation or loss among those that
     keplearn knows, else the value's text. Where two would get one colour the later, by name, takes the next
-    free one: for colours that agree between figures of parts of a group, give all of the group's values. Up to 8 values differ in hue, up to 16 in hue and tint; then colours repeat.
+    free one: for colours that agree between figures of parts of a group, give all of the group's values.
+    Up to 8 values differ in hue, up to 16 in hue and tint; then colours repeat.
     """
     return {value: _COLOURS[slot % len(_COLOURS)] for value, slot in _slots(values).items()}
 
