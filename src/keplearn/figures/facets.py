@@ -96,7 +96,7 @@ def name_ticks(axes: Axes, texts: Sequence[str], inches: float, size: float = 7.
     Names break after blanks and underscores.
     """
     letter = _LETTER * size / 72
-    letters = int(0.94 * inches / letter)
+    letters = int(0.86 * inches / letter)
     broken = [wrap(text, letters) for text in texts]
     fits = letters > 0 and max(len(line) for text in broken for line in text.split("\n")) <= letters
     fits = fits and max(text.count("\n") for text in broken) < 4
@@ -120,7 +120,7 @@ def draw_legend(figure: Figure, groups: Sequence[tuple[str, Sequence[Artist]]]) 
     while len(columns) > 1 and sum(map(_inches, columns)) > style.WIDTH:
         # The narrowest two stand one below the other.
         first, second = sorted(sorted(range(len(columns)), key=lambda k: _inches(columns[k]))[:2])
-        columns[first] += [_heading(""), *columns.pop(second)]
+        columns[first] += columns.pop(second)
     if not columns:
         return
     padded = list(zip(*zip_longest(*columns), strict=True))
@@ -160,11 +160,8 @@ def inches_of(axes: Axes) -> tuple[float, float]:
 def label_axes(drawn: Facets, x: str, y: str, height: float) -> None:
     """Name the axes, once for all panels where there are several; ``height`` of a panel in inches."""
     letter = _LETTER * 9 / 72
-    if drawn.columns > 1:
-        drawn.figure.supxlabel(x, fontsize=9)
-    else:
-        drawn.bottom[0].axes.set_xlabel(x)
-    if drawn.rows > 1:
-        drawn.figure.supylabel(wrap(y, int(height * drawn.rows / letter)), fontsize=9)
-    else:
-        drawn.left[0].axes.set_ylabel(wrap(y, int(height / letter)))
+    # The name stands at the middle panel, or between the two in the middle.
+    at = drawn.bottom[(drawn.columns - 1) // 2].axes
+    at.set_xlabel(x, x=1.04 if drawn.columns % 2 == 0 else 0.5)
+    at = drawn.left[drawn.rows // 2].axes
+    at.set_ylabel(wrap(y, int(height * drawn.rows / letter)), y=1.04 if drawn.rows % 2 == 0 else 0.5)

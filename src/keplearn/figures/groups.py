@@ -322,7 +322,7 @@ def _notes(table: pd.DataFrame, metric: str, log: bool) -> list[Any]:
         parts = {"not finished": int(failed.sum()), "not finite": int((lost & ~failed).sum())}
         said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
         cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
-        cross.set_label(f"n runs without a dot here:\n{said}")
+        cross.set_label(f"n  runs here have no dot\n(in all: {said})")
         handles.append(cross)
     if log and (zeros := int((values == 0).sum())):
         handles.append(Line2D([], [], linestyle="none", label=f"{zeros} runs at 0 lie on the lower edge"))

@@ -29,6 +29,7 @@ from keplearn.figures.facets import (
 from keplearn.figures.labels import (
     choose,
     default_title,
+    is_ordered,
     level_text,
     levels,
     metric_label,
@@ -95,7 +96,7 @@ def heatmap(
     y = y or choose(table, (x, row, column))
     require_columns(table, metric, (x, y, row, column))
     across, down = levels(values_of(table[x])), levels(values_of(table[y]))
-    height = 0.35 + max(0.42 * len(down), 0.9)
+    height = 0.3 + max(0.5 * len(down), 0.9)
     drawn = facets(table, row, column, height, 1.9)
     grids = [_Cells(panel.table, metric, x, y, across, down, reduce) for panel in drawn.panels]
     every = np.concatenate([grid.values.ravel() for grid in grids])
@@ -116,7 +117,8 @@ def heatmap(
     )
     bar.set_label(wrap(text, int(0.9 * height * drawn.rows / (0.6 * 9 / 72)) + 8))
     bar.ax.grid(visible=False)
-    draw_legend(drawn.figure, [("", [one]) for one in _legend(grids, counts)])
+    handles = _legend(grids, counts)
+    draw_legend(drawn.figure, [("", handles[:2]), ("", handles[2:])])
     drawn.figure.suptitle(title or default_title(table))
     # The size of the numbers depends on the cells as they will be.
     drawn.figure.draw_without_rendering()
@@ -176,9 +178,7 @@ def _draw_cells(axes: Axes, grid: _Cells, norm: Normalize) -> None:
         norm=norm, cmap=_COLOURS, edgecolors="white", linewidth=0.8, gid="cells",
     )  # fmt: skip
     for j, i in zip(*np.nonzero((grid.runs > 0) & (grid.lost == grid.runs)), strict=True):
-        axes.add_patch(
-            Rectangle((i - 0.5, j - 0.5), 1, 1, gid="lost", **_HATCH)  # fmt: skip
-        )
+        axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, gid="lost", **_HATCH))
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -196,6 +196,8 @@ def _name_axes(
 ) -> None:
     names = [wrap(level_text(value), _LETTERS) for value in down]
     for panel in drawn.panels:
+        if not is_ordered(y, down):
+            panel.axes.invert_yaxis()  # names are read from the top
         panel.axes.set_yticks(
             range(len(down)), names if panel.column == 0 else [""] * len(down), fontsize=7.5
         )
@@ -221,35 +223,40 @@ def _write_cells(
         if not grid.runs[j, i]:
             continue
         finite = np.isfinite(value)
-        lines = _remarks(grid, j, i, varies)
-        small = min([0.78 * size, *(72 * 0.92 * width / (0.62 * len(line)) for line in lines)])
-        fits = bool(lines) and small >= 3.5 and 72 * height > 1.3 * (size + small * len(lines))
         background = colours(norm(value)) if finite else (0.95, 0.95, 0.95, 1.0)
+        look: dict[str, Any] = {"ha": "center", "color": readable(background), "annotation_clip": False}
+        words, remarks = _words(grid, j, i, varies)
+        # One line of remarks, or two where one would be too small.
+        lines, small = remarks, 0.0
+        for lines in ([" ".join(remarks)], remarks):
+            small = min(0.8 * size, 72 * 0.92 * width / (0.62 * max(map(len, lines), default=1)))
+            if small >= _SMALLEST:
+                break
+        fits = bool(remarks) and small >= 0.8 * _SMALLEST and 72 * height > 1.2 * (size + small * len(lines))
         shift = 0.62 * small * len(lines) if fits else 0.0
-        look: dict[str, Any] = {"ha": "center", "color": readable(background), "xycoords": "data"}
-        axes = panel.axes
-        words = number(value) if finite else "×"
-        axes.annotate(
-            words, (i, j), (0, shift), textcoords="offset points", va="center", fontsize=size, gid="value",
-            annotation_clip=False, **look,
+        own = min(size, 72 * 0.92 * width / (0.62 * len(words)))
+        panel.axes.annotate(
+            words, (i, j), (0, shift), textcoords="offset points", va="center", fontsize=own, gid="value",
+            **look,
         )  # fmt: skip
         if fits:
-            axes.annotate(
+            panel.axes.annotate(
                 "\n".join(lines), (i, j), (0, shift - 0.62 * size), textcoords="offset points", va="top",
-                fontsize=small, linespacing=1.05, gid="runs", annotation_clip=False, **look,
+                fontsize=small, linespacing=1.05, gid="runs", **look,
             )  # fmt: skip
 
 
-def _remarks(grid: _Cells, j: int, i: int, varies: bool) -> list[str]:
-    """Return the lines below a cell's number."""
-    lines = []
-    if grid.lost[j, i]:
-        lines.append(f"×{grid.lost[j, i]} of {grid.runs[j, i]}")
-    elif varies:
-        lines.append(f"n = {grid.runs[j, i]}")
-    if grid.diverged[j, i]:
-        lines.append(f"◇{grid.diverged[j, i]}")
-    return [" ".join(lines)] if lines else []
+_SMALLEST = 5.0
+"""Points; the remarks in a cell are not smaller if they can be set in two lines."""
+
+
+def _words(grid: _Cells, j: int, i: int, varies: bool) -> tuple[str, list[str]]:
+    """Return what stands in a cell, and the remarks below."""
+    lost = f"×{grid.lost[j, i]} of {grid.runs[j, i]}"
+    if not np.isfinite(grid.values[j, i]):
+        return lost, []
+    remarks = [lost] if grid.lost[j, i] else [f"n = {grid.runs[j, i]}"] if varies else []
+    return number(float(grid.values[j, i])), remarks + [f"◇{grid.diverged[j, i]}"] * bool(grid.diverged[j, i])
 
 
 def readable(background: Sequence[float]) -> str:
@@ -272,6 +279,8 @@ def _legend(grids: Sequence[_Cells], counts: set[int]) -> list[Any]:
         handles.append(note(f"×n of m: runs without a number\n({said})"))
     if any(grid.diverged.any() for grid in grids):
         handles.append(note("◇n: n runs with diverged test orbits"))
+    if any((grid.runs == 0).any() for grid in grids):
+        handles.append(note("empty: no run"))
     if len(counts) == 1 and runs:
         (count,) = counts
         handles.append(note(f"{count} run{'s' * (count > 1)} a cell"))
