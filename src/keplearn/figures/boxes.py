@@ -223,7 +223,7 @@ def _draw_box(axes: Axes, at: int, rows: pd.DataFrame, *, violin: bool, log: boo
     drawn = axes.bxp(
         [shown | {"fliers": []}], positions=[at], widths=0.14 if violin else 0.5, showmeans=True,
         showfliers=False, manage_ticks=False, patch_artist=True, whiskerprops=outline, capprops=outline,
-        boxprops=outline | {"facecolor": "white" if violin else _FACE}, medianprops=_MEDIAN, meanprops=_MEAN,
+        boxprops={"edgecolor": style.BLACK, "linewidth": 0.8, "facecolor": "white" if violin else _FACE}, medianprops=_MEDIAN, meanprops=_MEAN,
     )  # fmt: skip
     for part, names in {"boxes": "box", "medians": "median", "means": "mean", "whiskers": "whisker"}.items():
         for artist in drawn[part]:

@@ -229,7 +229,7 @@ def _write_cells(
         # One line of remarks, or two where one would be too small.
         lines, small = remarks, 0.0
         for lines in ([" ".join(remarks)], remarks):
-            small = min(0.8 * size, 72 * 0.92 * width / (0.62 * max(map(len, lines), default=1)))
+            small = min(0.8 * size, 72 * 0.92 * width / (0.62 * max([1, *map(len, lines)])))
             if small >= _SMALLEST:
                 break
         fits = bool(remarks) and small >= 0.8 * _SMALLEST and 72 * height > 1.2 * (size + small * len(lines))
