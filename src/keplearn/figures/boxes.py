@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
-from matplotlib.transforms import Bbox
 
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
@@ -21,7 +20,7 @@ from keplearn.evaluation.group_table import parameter_cells
 from keplearn.evaluation.statistics import KEYS, MEANS, summarize
 from keplearn.evaluation.store import keep_evaluations
 from keplearn.figures import style
-from keplearn.figures.facets import draw_legend, groups_of, name_ticks
+from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note
 from keplearn.figures.labels import (
     default_title,
     level_text,
@@ -169,10 +168,10 @@ def box(
     values = errors["value"].to_numpy(np.float64)
     log = wants_log(values)
     places = levels(values_of(errors[by]))
-    figure, (axes,) = style.new_figure(4.4)
+    figure, (axes,) = style.new_figure(4.6)
     if log:
         style.log_axis(axes)
-    low, high = limits(values, log, above=0.16)
+    low, high = limits(_without_dust(values) if log else values, log, above=0.2)
     axes.set_ylim(low, high)
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")
@@ -181,12 +180,36 @@ def box(
     outliers = [_draw_box(axes, k, boxes[place], violin=violin, log=log) for k, place in enumerate(places)]
     _name_boxes(axes, errors, by, places, boxes)
     axes.set_ylabel(wrap(_value_label(errors, metric), 38))
-    handles = _legend(errors, violin, log, any(map(len, outliers)))
-    draw_legend(figure, [("", handles[:3]), ("", handles[3:])])
+    worst = _worst(pd.concat(outliers))
+    handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
+    unit = errors.attrs.get("unit", unit_of(metric))
+    names = [
+        note(f"{row.number}  {_name(row)}: {number(float(row.value))} {unit}") for row in worst.itertuples()
+    ]
+    half = -(-len(handles) // 2)
+    draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
     figure.suptitle(title or default_title(errors))
     figure.draw_without_rendering()
-    _name_worst(axes, pd.concat(outliers), [outlier["value"].to_numpy() for outlier in outliers])
+    _number_worst(axes, worst, 0.9)
     return figure
+
+
+def _worst(outliers: pd.DataFrame) -> pd.DataFrame:
+    """Return the greatest outlier of each of the worst orbits, numbered from 1."""
+    worst = outliers.sort_values("value", ascending=False, kind="stable")
+    worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
+    return worst.assign(number=range(1, len(worst) + 1))
+
+
+def _name(row: Any) -> str:
+    """Return run and orbit, the run by the beginning of its id."""
+    return f"{str(row.run_id)[:8]}/{row.orbit}"
+
+
+def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "row"]:
+    """Return the positive values without those far below the hundredth part: rounding would fill the axis."""
+    values = values[np.isfinite(values) & (values > 0)]
+    return values[values >= 1e-2 * np.quantile(values, 0.01)]
 
 
 def _value_label(errors: pd.DataFrame, metric: str) -> str:
@@ -218,17 +241,18 @@ def _draw_box(axes: Axes, at: int, rows: pd.DataFrame, *, violin: bool, log: boo
     if log:
         shown = {name: max(value, floor) for name, value in shown.items()}
     if violin:
-        _draw_violin(axes, at, kept, log)
+        _draw_violin(axes, at, kept[kept >= floor] if log else kept, log)
     outline = {"color": style.BLACK, "linewidth": 0.8}
+    face = {"edgecolor": style.BLACK, "linewidth": 0.8, "facecolor": "white" if violin else _FACE}
     drawn = axes.bxp(
         [shown | {"fliers": []}], positions=[at], widths=0.14 if violin else 0.5, showmeans=True,
         showfliers=False, manage_ticks=False, patch_artist=True, whiskerprops=outline, capprops=outline,
-        boxprops={"edgecolor": style.BLACK, "linewidth": 0.8, "facecolor": "white" if violin else _FACE}, medianprops=_MEDIAN, meanprops=_MEAN,
+        boxprops=face, medianprops=_MEDIAN, meanprops=_MEAN,
     )  # fmt: skip
     for part, names in {"boxes": "box", "medians": "median", "means": "mean", "whiskers": "whisker"}.items():
         for artist in drawn[part]:
             artist.set_gid(names)
-    fallen = np.where(values > 0, values, floor)[beyond] if log else values[beyond]
+    fallen = np.maximum(values, floor)[beyond] if log else values[beyond]
     axes.plot(
         np.full(len(fallen), at), fallen, gid="outliers", rasterized=len(fallen) > 500, zorder=2, **_OUTLIER
     )
@@ -249,7 +273,7 @@ _OUTLIER: dict[str, Any] = {
 
 def _draw_violin(axes: Axes, at: int, values: Float64[np.ndarray, "row"], log: bool) -> None:
     """Draw the density of the values, or of their logarithms, as wide as there is room."""
-    seen = np.log10(values[values > 0]) if log else values
+    seen = np.log10(values) if log else values
     if len(seen) < 2 or seen.max() - seen.min() < 1e-9 * max(1.0, np.abs(seen).max()):
         return  # all the same: the box says it
     heights = np.linspace(seen.min(), seen.max(), 200)
@@ -284,7 +308,7 @@ def _name_boxes(
     axes.set_xlabel(", ".join(map(parameter_label, named)) + f"\n({end}{' each' * same})")
 
 
-def _legend(errors: pd.DataFrame, violin: bool, log: bool, outliers: bool) -> list[Any]:
+def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int) -> list[Any]:
     handles: list[Any] = [
         Line2D([], [], label="median", **_MEDIAN),
         Line2D([], [], label="mean", **_MEAN),
@@ -292,72 +316,43 @@ def _legend(errors: pd.DataFrame, violin: bool, log: bool, outliers: bool) -> li
     ]
     if violin:
         handles.append(Patch(facecolor=_FACE, edgecolor=style.BLUE, label="density"))
-    if outliers:
-        handles.append(Line2D([], [], label="outliers, the worst named run/orbit", **_OUTLIER))
+    if len(worst):
+        handles.append(Line2D([], [], label="outliers", **_OUTLIER))
     values = errors["value"].to_numpy(np.float64)
     if lost := int((~np.isfinite(values)).sum()):
         cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
         cross.set_label(f"n  values are not finite ({lost:,} in all)")
         handles.append(cross)
-    if log and (zeros := int((values == 0).sum())):
-        handles.append(Line2D([], [], linestyle="none", label=f"{zeros:,} values are 0, below the axis"))
+    if below:
+        handles.append(note(f"{below:,} values lie below the axis"))
     if left := errors.attrs.get("left_out"):
-        handles.append(Line2D([], [], linestyle="none", label=f"{left} unfinished runs left out"))
+        handles.append(note(f"{left} unfinished run{'s' * (left > 1)} left out"))
     return handles
 
 
-def _name_worst(axes: Axes, outliers: pd.DataFrame, columns: Sequence[Float64[np.ndarray, "row"]]) -> None:
-    """Write run and orbit beside the greatest outliers, each at the first free place, with a line to its point."""
-    worst = outliers.sort_values("value", ascending=False, kind="stable")
-    worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
-    frame = axes.get_window_extent()
-    dots = [
-        axes.transData.transform((at, value))
-        for at, values in enumerate(columns)
-        for value in values
-        if value > 0 or axes.get_yscale() == "linear"
-    ]
-    # Points stand in the way too, of very many only the greatest.
-    dots = sorted(dots, key=lambda dot: -dot[1])[:400]
-    scale = axes.get_figure(root=True).get_dpi() / 72  # type: ignore[union-attr]
-    taken: list[Bbox] = [text.get_window_extent() for text in axes.texts if text.get_gid() == "lost"]
-    for row in worst.itertuples():
-        point = axes.transData.transform((row.at, row.value))
-        label = f"{str(row.run_id)[:6]}/{row.orbit} ({number(float(row.value))})"
-        width, height = 0.58 * 6.5 * len(label) * scale, 8.0 * scale
-        best: tuple[float, float, float] | None = None
-        for dx, dy in _PLACES:
-            left = point[0] + (dx * scale if dx > 0 else dx * scale - width)
-            middle = point[1] + dy * scale
-            place = Bbox.from_extents(left, middle - height / 2, left + width, middle + height / 2)
-            outside = place.x0 < frame.x0 or place.x1 > frame.x1 or place.y0 < frame.y0 or place.y1 > frame.y1
-            clash = sum(place.overlaps(other) for other in taken)
-            covered = sum(place.contains(*dot) for dot in dots)
-            cost = 1000 * outside + 100 * clash + 3 * covered + 0.05 * abs(dy) + 0.02 * abs(dx)
-            if best is None or cost < best[0]:
-                best = cost, dx, dy
-        assert best is not None
-        _, dx, dy = best
-        left = point[0] + (dx * scale if dx > 0 else dx * scale - width)
-        taken.append(
-            Bbox.from_extents(
-                left,
-                point[1] + dy * scale - height / 2,
-                left + width,
-                point[1] + dy * scale + height / 2,
-            )
-        )
-        axes.annotate(
-            label, (row.at, row.value), (dx, dy), textcoords="offset points", fontsize=6.5, va="center",
-            ha="left" if dx > 0 else "right", gid="worst",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": style.GREY, "shrinkA": 0.5, "shrinkB": 1.5},
-        )  # fmt: skip
+def _number_worst(axes: Axes, worst: pd.DataFrame, top: float) -> None:
+    """Write the number of each of the worst outliers beside its point, one above the other where they are close."""
+    pixels = axes.get_figure(root=True).get_dpi() / 72  # type: ignore[union-attr]
+    step = 1.15 * _NUMBER * pixels
+    for at, rows in worst.groupby("at"):
+        rows = rows.iloc[::-1]  # the lowest first
+        points = axes.transData.transform(np.column_stack([rows["at"], rows["value"]]))
+        heights = points[:, 1].copy()
+        for k in range(1, len(heights)):
+            heights[k] = max(heights[k], heights[k - 1] + step)
+        # Pushed down again from below the counts, as far as need be.
+        ceiling = axes.transAxes.transform((0.0, top))[1] - step / 2
+        for k in reversed(range(len(heights))):
+            heights[k] = min(heights[k], ceiling - step * (len(heights) - 1 - k))
+        for (_, row), point, height in zip(rows.iterrows(), points, heights, strict=True):
+            axes.annotate(
+                str(row["number"]), (float(at), row["value"]), (9, (height - point[1]) / pixels),  # type: ignore[arg-type]
+                textcoords="offset points", fontsize=_NUMBER, va="center", ha="left", gid="worst",
+                arrowprops={
+                    "arrowstyle": "-", "linewidth": 0.4, "color": style.GREY, "shrinkA": 0.0, "shrinkB": 1.5,
+                },
+            )  # fmt: skip
 
 
-_PLACES = tuple(
-    (side * dx, dy)
-    for dy in (0, 8, -8, 16, -16, 24, -24, 32, -32, 40, -40, 50, -50, 60, -60, 72, -72)
-    for dx in (7, 16, 30)
-    for side in (1, -1)
-)
-"""Where a name may stand beside its point, in points, the nearest first."""
+_NUMBER = 7.0
+"""Points: the size of these numbers."""

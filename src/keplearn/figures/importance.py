@@ -134,10 +134,10 @@ def _learn(table: pd.DataFrame, metric: str, parameters: Sequence[str] | None, s
     """Grow a forest on the finite runs."""
     try:
         from sklearn.ensemble import RandomForestRegressor
-    except ImportError:
+    except ImportError as error:
         raise KeplearnError(
             "The importance of parameters needs scikit-learn: pip install 'keplearn[study]'"
-        ) from None
+        ) from error
     names = list(table.attrs.get("varying", [])) if parameters is None else list(parameters)
     require_columns(table, metric, names)
     values = table[metric].to_numpy(np.float64)

@@ -141,8 +141,14 @@ def number(value: float, digits: int = 3) -> str:
 def wrap(text: str, letters: int) -> str:
     """Break a name after blanks and underscores into as few lines of at most so many letters as can be.
 
-    The lines are about equally long; a piece that is longer than a line stays whole.
+    What commas part, outside brackets, stands on lines of its own. Else the lines are about equally long; a
+    piece that is longer than a line stays whole.
     """
+    if len(text) <= letters:
+        return text
+    parts = re.split(r"(?<=,) (?![^\[]*\])", text)
+    if len(parts) > 1:
+        return "\n".join(wrap(part, letters) for part in parts)
     pieces = re.findall(r"[^_ ]*[_ ]|[^_ ]+", text)
     broken = _broken(pieces, letters)
     while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
