@@ -168,7 +168,7 @@ def box(
     values = errors["value"].to_numpy(np.float64)
     log = wants_log(values)
     places = levels(values_of(errors[by]))
-    figure, (axes,) = style.new_figure(4.6)
+    figure, (axes,) = style.new_figure(4.6 if len(places) < 7 else 5.4)
     if log:
         style.log_axis(axes)
     low, high = limits(_without_dust(values) if log else values, log, above=0.2)
@@ -179,7 +179,7 @@ def box(
     boxes = {place: rows for (place,), rows in groups_of(errors, by)}
     outliers = [_draw_box(axes, k, boxes[place], violin=violin, log=log) for k, place in enumerate(places)]
     _name_boxes(axes, errors, by, places, boxes)
-    axes.set_ylabel(wrap(_value_label(errors, metric), 38))
+    axes.set_ylabel(wrap(_value_label(errors, metric), 32))
     worst = _worst(pd.concat(outliers))
     handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
     unit = errors.attrs.get("unit", unit_of(metric))
@@ -338,16 +338,20 @@ def _number_worst(axes: Axes, worst: pd.DataFrame, top: float) -> None:
         rows = rows.iloc[::-1]  # the lowest first
         points = axes.transData.transform(np.column_stack([rows["at"], rows["value"]]))
         heights = points[:, 1].copy()
-        for k in range(1, len(heights)):
-            heights[k] = max(heights[k], heights[k - 1] + step)
+        # On either side in turn: two on one side keep their distance.
+        for k in range(2, len(heights)):
+            heights[k] = max(heights[k], heights[k - 2] + step)
         # Pushed down again from below the counts, as far as need be.
         ceiling = axes.transAxes.transform((0.0, top))[1] - step / 2
-        for k in reversed(range(len(heights))):
-            heights[k] = min(heights[k], ceiling - step * (len(heights) - 1 - k))
-        for (_, row), point, height in zip(rows.iterrows(), points, heights, strict=True):
+        for k in range(len(heights)):
+            heights[k] = min(heights[k], ceiling - step * ((len(heights) - 1 - k) // 2))
+        sides = [(1, "left") if k % 2 == 0 else (-1, "right") for k in range(len(heights))]
+        for (_, row), point, height, (side, hang) in zip(
+            rows.iterrows(), points, heights, sides, strict=True
+        ):
             axes.annotate(
-                str(row["number"]), (float(at), row["value"]), (9, (height - point[1]) / pixels),  # type: ignore[arg-type]
-                textcoords="offset points", fontsize=_NUMBER, va="center", ha="left", gid="worst",
+                str(row["number"]), (float(at), row["value"]), (9 * side, (height - point[1]) / pixels),  # type: ignore[arg-type]
+                textcoords="offset points", fontsize=_NUMBER, va="center", ha=hang, gid="worst",
                 arrowprops={
                     "arrowstyle": "-", "linewidth": 0.4, "color": style.GREY, "shrinkA": 0.0, "shrinkB": 1.5,
                 },

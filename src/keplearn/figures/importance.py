@@ -30,12 +30,10 @@ from keplearn.figures.labels import (
     wrap,
 )
 
-_TREES = 300
+_TREES = 200
 _LEAF = 3
-_REPEATS = 10
+_REPEATS = 5
 _FEWEST = 10
-_COLUMNS = 3
-"""Panels of dependence side by side."""
 
 
 def importance_table(
@@ -146,7 +144,9 @@ def _learn(table: pd.DataFrame, metric: str, parameters: Sequence[str] | None, s
         raise KeplearnError(
             f"{metric} is finite in {len(runs)} of {len(table)} runs: a forest needs at least {_FEWEST}."
         )
-    found = {name: levels(values_of(runs[name])) for name in names}
+    left = {name: set(values_of(runs[name])) for name in names}
+    # In the order of the whole table, as in the group's other figures.
+    found = {name: [v for v in levels(values_of(table[name])) if v in left[name]] for name in names}
     names = [name for name in names if len(found[name]) > 1]
     if not names:
         raise KeplearnError(f"no parameter varies among the runs whose {metric} is finite.")
@@ -269,18 +269,20 @@ def importance(
     learnt = _learn(table, metric, parameters, seed)
     found, dependence = _importances(learnt), _dependence(learnt)
     names = list(found.index)
-    rows = ceil(len(names) / _COLUMNS)
+    columns = 3 if len(names) <= 6 else 4
+    rows = ceil(len(names) / columns)
     upper = 0.55 + 0.24 * len(names)
-    figure, axes = style.new_figure(2.0 + upper + 2.05 * rows, [upper, *[1.7] * rows], 6, share_x=False)
+    figure, axes = style.new_figure(2.0 + upper + 2.05 * rows, [upper, *[1.7] * rows], 12, share_x=False)
     grid = axes[0].get_gridspec()
     assert grid is not None
     for one in axes:
         one.remove()
-    left, right = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+    left, right = figure.add_subplot(grid[0, :6]), figure.add_subplot(grid[0, 6:])
     _draw_correlations(left, found)
     _draw_permutations(right, found)
+    share = 12 // columns
     panels = [
-        figure.add_subplot(grid[1 + k // _COLUMNS, 2 * (k % _COLUMNS) : 2 * (k % _COLUMNS) + 2])
+        figure.add_subplot(grid[1 + k // columns, share * (k % columns) : share * (k % columns + 1)])
         for k in range(len(names))
     ]
     drawn = dependence[["partial", "best"]].to_numpy(np.float64)
@@ -289,8 +291,8 @@ def importance(
         if log:
             style.log_axis(panel)
         panel.set_ylim(*limits(drawn, log))
-        _draw_dependence(panel, name, dependence[dependence["parameter"] == name])
-        if k % _COLUMNS:
+        _draw_dependence(panel, name, dependence[dependence["parameter"] == name], 5.6 / columns)
+        if k % columns:
             panel.tick_params(labelleft=False, which="both")
         else:
             panel.set_ylabel(wrap(metric_label(metric), 26), fontsize=8)
@@ -315,10 +317,15 @@ def _draw_bars(axes: Axes, found: pd.DataFrame, widths: Any, texts: Sequence[str
     axes.tick_params(axis="y", length=0)
 
 
+def _two_digits(value: float) -> str:
+    """Return a number with two digits after the point and a proper sign, none if it is 0."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
 def _draw_correlations(axes: Axes, found: pd.DataFrame) -> None:
     signs = {"rho": "ρ", "eta": "η"}
     texts = [
-        f"{signs[measure]} = {value:+.2f}" if measure == "rho" else f"{signs[measure]} = {value:.2f}"
+        f"{signs[measure]} = {_two_digits(value)}"
         for measure, value in zip(found["measure"], found["correlation"], strict=True)
     ]
     colours = [
@@ -328,12 +335,12 @@ def _draw_correlations(axes: Axes, found: pd.DataFrame) -> None:
     _draw_bars(axes, found, found["correlation"].abs().to_numpy(), texts, color=colours, gid="correlation")
     axes.set_yticks(range(len(found)), [parameter_label(str(name)) for name in found.index])
     axes.set_xlim(0, 1)
-    axes.set_xlabel("rank correlation, |ρ| or η")
+    axes.set_xlabel("rank correlation\n(|ρ| or η)")
 
 
 def _draw_permutations(axes: Axes, found: pd.DataFrame) -> None:
     falls, spread = found["permutation"].to_numpy(), found["spread"].to_numpy()
-    texts = [f"{fall:.2f}" for fall in falls]
+    texts = [_two_digits(fall) for fall in falls]
     _draw_bars(axes, found, falls, texts, color=style.SKY, gid="permutation", xerr=spread, error_kw=_WHISKER)
     # The number stands after the whisker.
     for text, error in zip(axes.texts, spread, strict=True):
@@ -343,7 +350,7 @@ def _draw_permutations(axes: Axes, found: pd.DataFrame) -> None:
     axes.set_xlim(
         min(0.0, 1.1 * float((falls - spread).min())), 1.22 * max(float((falls + spread).max()), 0.05)
     )
-    axes.set_xlabel("permutation importance (fall of out-of-bag R²)")
+    axes.set_xlabel("permutation importance\n(fall of out-of-bag R²)")
 
 
 _RISES, _FALLS, _ETA = style.VERMILION, style.BLUE, "#9A9A9A"
@@ -354,7 +361,7 @@ _BEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame) -> None:
+def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float) -> None:
     """Draw the forest's mean and the best run at each value; the least of either is filled."""
     at = np.arange(len(rows))
     for key, look in (("partial", _PARTIAL), ("best", _BEST)):
@@ -372,7 +379,7 @@ def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame) -> None:
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_title(parameter_label(name), fontsize=8.5)
-    name_ticks(axes, [level_text(value) for value in rows["value"]], 1.9 / len(rows), 7.0)
+    name_ticks(axes, [level_text(value) for value in rows["value"]], inches / len(rows), 7.0)
 
 
 def _legend(learnt: _Learnt, found: pd.DataFrame) -> list[list[Any]]:
