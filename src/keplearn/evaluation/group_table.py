@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from keplearn.config import RunConfig
 from keplearn.config.difference import cell, varying
 from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.statistics import KEYS
@@ -52,14 +53,19 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
         record = run.record
         summary, scores = record.get("summary") or {}, (record.get("scores") or {}).get(dataset) or {}
         row: dict[str, Any] = {key: record.get(key) for key in ("run_id", "state", "kind", "reason")}
-        row |= {"dataset_name": config.dataset_name}
-        row |= {key: _plain(value) for key, value in config.to_dict()["parameters"].items()}
+        row |= parameter_cells(config)
         row |= {key: summary.get(key) for key in SUMMED}
         row |= {"seconds": (summary.get("seconds") or {}).get("total")}
         rows.append(row | {key: _number(scores.get(key)) for key in KEYS})
     table = pd.DataFrame(rows)
     table.attrs |= {"varying": differing, "metrics": list(KEYS), "dataset": dataset, "group": runs[0].group}
     return table
+
+
+def parameter_cells(config: RunConfig) -> dict[str, object]:
+    """The training dataset and the parameters of a run, as they stand in the table."""
+    parameters = config.to_dict()["parameters"]
+    return {"dataset_name": config.dataset_name} | {key: _plain(value) for key, value in parameters.items()}
 
 
 def _plain(value: object) -> object:

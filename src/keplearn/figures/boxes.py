@@ -1,0 +1,362 @@
+"""Boxes and violins: how errors are spread over orbits or samples, for each value of some parameters."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.mlab import GaussianKDE
+from matplotlib.patches import Patch
+
+from keplearn.data.dataset import load_dataset
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.group_table import parameter_cells
+from keplearn.evaluation.statistics import KEYS, MEANS, summarize
+from keplearn.evaluation.store import keep_evaluations
+from keplearn.figures import style
+from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note
+from keplearn.figures.labels import (
+    default_title,
+    level_text,
+    levels,
+    limits,
+    metric_label,
+    number,
+    parameter_label,
+    unit_of,
+    values_of,
+    wants_log,
+    wrap,
+)
+from keplearn.runs.store import Run
+
+_WORST = 5
+"""So many outliers are named."""
+_COLUMNS = ("run_id", "label", "orbit", "value")
+
+
+def box_table(
+    runs: Sequence[Run],
+    dataset: OrbitDataset | str,
+    by: Sequence[str],
+    per: Literal["orbit", "sample"] = "orbit",
+    metric: str = "mean",
+) -> pd.DataFrame:
+    """Read the kept evaluations of a group's finished runs as one long table; what is not kept yet is evaluated.
+
+    Parameters
+    ----------
+    runs
+        Runs of one group; those that have not finished are left out and counted.
+    dataset
+        The test orbits, or their name.
+    by
+        The parameters that make a box: runs that differ in others alone, such as seeds, are pooled.
+    per
+        ``orbit``: a row an orbit; ``sample``: a row a sample.
+    metric
+        A key of SPEC 4 other than ``diverged``; by sample one that is a mean over samples.
+
+    Returns
+    -------
+    table
+        One row an orbit or sample: ``run_id``, ``label`` (the values of ``by``), ``orbit`` (its name), ``value``
+        in the metric's unit, and the parameters of ``by``. The value of an orbit whose propagation diverged is
+        infinite. In ``attrs``: ``unit``, ``metric``, ``by``, ``per``, ``dataset``, ``group`` and ``left_out``.
+
+    Raises
+    ------
+    KeplearnError
+        If no run has finished, or there is no such parameter or metric.
+    """
+    known = {"orbit": [key for key in KEYS if key != "diverged"], "sample": list(MEANS)}
+    if per not in known:
+        raise KeplearnError(f"per is {per!r}, not orbit or sample.")
+    if metric not in known[per]:
+        close = nearest(metric, known[per])
+        raise KeplearnError(f"no metric {metric!r} by {per}: there are {', '.join(known[per])}.{close}")
+    finished = [run for run in runs if run.state == "finished"]
+    if not finished:
+        raise KeplearnError(f"There is nothing to draw: none of {len(runs)} runs has finished.")
+    if not by:
+        raise KeplearnError("by names no parameter: there must be one or more that make a box.")
+    orbits = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    cells = [parameter_cells(run.config) for run in finished]
+    for name in by:
+        if name not in cells[0]:
+            raise KeplearnError(f"a run has no parameter {name!r}.{nearest(name, cells[0])}")
+    evaluations = keep_evaluations([(run.path, run.model()) for run in finished], orbits)
+    parts = []
+    for run, cell, evaluation in zip(finished, cells, evaluations, strict=True):
+        names, values = _by_sample(evaluation, metric) if per == "sample" else _by_orbit(evaluation, metric)
+        part = pd.DataFrame({"run_id": run.run_id, "orbit": names, "value": values})
+        part.insert(1, "label", ", ".join(level_text(cell[name]) for name in by))
+        parts.append(part.assign(**{name: [cell[name]] * len(part) for name in by}))
+    # Boxes stand in the order of their parameters.
+    orders = [levels(cell[name] for cell in cells) for name in by]
+    keys = [tuple(order.index(cell[name]) for name, order in zip(by, orders, strict=True)) for cell in cells]
+    table = pd.concat([parts[k] for k in sorted(range(len(parts)), key=keys.__getitem__)], ignore_index=True)
+    table.attrs |= {
+        "unit": unit_of(metric), "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
+        "group": finished[0].group, "left_out": len(runs) - len(finished),
+    }  # fmt: skip
+    return table
+
+
+def _by_sample(evaluation: xarray.Dataset, metric: str) -> tuple[list[str], Float64[np.ndarray, "row"]]:
+    """Return every sample that is not padding, and the name of its orbit."""
+    values = evaluation[MEANS[metric]].to_numpy().astype(np.float64) * (100.0 if metric == "radial%" else 1.0)
+    real = np.isfinite(evaluation["time"].to_numpy())
+    names = np.repeat(evaluation["orbit"].to_numpy().astype(str), real.sum(axis=1))
+    return names.tolist(), values[real]
+
+
+def _by_orbit(evaluation: xarray.Dataset, metric: str) -> tuple[list[str], Float64[np.ndarray, "row"]]:
+    """Return every orbit's name and value, infinite where it diverged."""
+    values = np.full(evaluation.sizes["orbit"], np.inf)
+    variables = [name for name in (*MEANS.values(), "magnitude") if name in evaluation]
+    for k in range(len(values)):
+        one = evaluation.isel(orbit=k)
+        if not bool(one["diverged"]):
+            real = np.isfinite(one["time"].to_numpy())
+            samples = {name: one[name].to_numpy()[real].astype(np.float64) for name in variables}
+            values[k] = summarize(samples, 0)[metric]
+    return evaluation["orbit"].to_numpy().astype(str).tolist(), values
+
+
+@style.styled
+def box(
+    errors: pd.DataFrame, metric: str = "mean", by: str | None = None, violin: bool = False, title: str = ""
+) -> Figure:
+    """Draw a box, or a violin, for each label: how its errors are spread.
+
+    A box reaches from the lower to the upper quartile, its whiskers to the last value within 1.5 times that
+    from it; what lies beyond is an outlier, and the worst are named by run and orbit. Values that are not
+    finite have no place in a box: they are counted in red above it.
+
+    Parameters
+    ----------
+    errors
+        A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value``, as from `box_table`; the unit in
+        ``attrs["unit"]``.
+    metric
+        What the values are, a key of SPEC 4: the label of the axis.
+    by
+        The column with a box for each value; by default ``label``.
+    violin
+        Draw densities besides: of the logarithms where the axis is logarithmic.
+    title
+        Above the figure; by default the group and the test dataset.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no row, or a column is missing.
+    """
+    by = by or "label"
+    for name in (*(one for one in _COLUMNS if one != "label"), by):
+        if name not in errors:
+            raise KeplearnError(f"these errors have no column {name!r}.{nearest(name, map(str, errors))}")
+    if errors.empty:
+        raise KeplearnError("There is nothing to draw: the table has no row.")
+    values = errors["value"].to_numpy(np.float64)
+    log = wants_log(values)
+    places = levels(values_of(errors[by]))
+    figure, (axes,) = style.new_figure(4.6 if len(places) < 7 else 5.4)
+    if log:
+        style.log_axis(axes)
+    low, high = limits(_without_dust(values) if log else values, log, above=0.2)
+    axes.set_ylim(low, high)
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    boxes = {place: rows for (place,), rows in groups_of(errors, by)}
+    outliers = [_draw_box(axes, k, boxes[place], violin=violin, log=log) for k, place in enumerate(places)]
+    _name_boxes(axes, errors, by, places, boxes)
+    axes.set_ylabel(wrap(_value_label(errors, metric), 32))
+    worst = _worst(pd.concat(outliers))
+    handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
+    unit = errors.attrs.get("unit", unit_of(metric))
+    names = [
+        note(f"{row.number}  {_name(row)}: {number(float(row.value))} {unit}") for row in worst.itertuples()
+    ]
+    half = -(-len(handles) // 2)
+    draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
+    figure.suptitle(title or default_title(errors))
+    figure.draw_without_rendering()
+    _number_worst(axes, worst, 0.9)
+    return figure
+
+
+def _worst(outliers: pd.DataFrame) -> pd.DataFrame:
+    """Return the greatest outlier of each of the worst orbits, numbered from 1."""
+    worst = outliers.sort_values("value", ascending=False, kind="stable")
+    worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
+    return worst.assign(number=range(1, len(worst) + 1))
+
+
+def _name(row: Any) -> str:
+    """Return run and orbit, the run by the beginning of its id."""
+    return f"{str(row.run_id)[:8]}/{row.orbit}"
+
+
+def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "row"]:
+    """Return the positive values without those far below the hundredth part: rounding would fill the axis."""
+    values = values[np.isfinite(values) & (values > 0)]
+    return values[values >= 1e-2 * np.quantile(values, 0.01)]
+
+
+def _value_label(errors: pd.DataFrame, metric: str) -> str:
+    """Return the axis's label; the unit that the table says goes first."""
+    label = metric_label(metric, of_runs=errors.attrs.get("per") == "orbit")
+    unit = errors.attrs.get("unit", unit_of(metric))
+    name = label.removesuffix(f" ({unit_of(metric)})")
+    return f"{name} ({unit})" if unit else name
+
+
+def _draw_box(axes: Axes, at: int, rows: pd.DataFrame, *, violin: bool, log: bool) -> pd.DataFrame:
+    """Draw one box and count what is not finite; return the outliers, with their place in ``at``."""
+    values = rows["value"].to_numpy(np.float64)
+    finite = np.isfinite(values)
+    if lost := int((~finite).sum()):
+        axes.text(
+            at, 0.985, f"×{lost}", color=style.VERMILION, fontsize=7.5, fontweight="bold", ha="center", va="top",
+            transform=axes.get_xaxis_transform(), gid="lost",
+        )  # fmt: skip
+    kept = values[finite]
+    if not kept.size:
+        return rows.iloc[:0].assign(at=at)
+    q1, median, q3 = (float(q) for q in np.quantile(kept, [0.25, 0.5, 0.75]))
+    beyond = finite & ((values < q1 - 1.5 * (q3 - q1)) | (values > q3 + 1.5 * (q3 - q1)))
+    inside = values[finite & ~beyond]
+    floor = axes.get_ylim()[0]
+    shown = {"med": median, "mean": float(kept.mean()), "q1": q1, "q3": q3}
+    shown |= {"whislo": float(inside.min()), "whishi": float(inside.max())}
+    if log:
+        shown = {name: max(value, floor) for name, value in shown.items()}
+    if violin:
+        _draw_violin(axes, at, kept[kept >= floor] if log else kept, log)
+    outline = {"color": style.BLACK, "linewidth": 0.8}
+    face = {"edgecolor": style.BLACK, "linewidth": 0.8, "facecolor": "white" if violin else _FACE}
+    drawn = axes.bxp(
+        [shown | {"fliers": []}], positions=[at], widths=0.14 if violin else 0.5, showmeans=True,
+        showfliers=False, manage_ticks=False, patch_artist=True, whiskerprops=outline, capprops=outline,
+        boxprops=face, medianprops=_MEDIAN, meanprops=_MEAN,
+    )  # fmt: skip
+    for part, names in {"boxes": "box", "medians": "median", "means": "mean", "whiskers": "whisker"}.items():
+        for artist in drawn[part]:
+            artist.set_gid(names)
+    fallen = np.maximum(values, floor)[beyond] if log else values[beyond]
+    axes.plot(
+        np.full(len(fallen), at), fallen, gid="outliers", rasterized=len(fallen) > 500, zorder=2, **_OUTLIER
+    )
+    return rows[beyond].assign(at=at)
+
+
+_FACE = "#BFDCEE"
+_MEDIAN: dict[str, Any] = {"color": style.VERMILION, "linewidth": 1.6, "solid_capstyle": "butt"}
+_MEAN: dict[str, Any] = {
+    "marker": "D", "markersize": 4.2, "markerfacecolor": "white", "markeredgecolor": style.BLACK,
+    "markeredgewidth": 0.8, "linestyle": "none", "zorder": 5,
+}  # fmt: skip
+_OUTLIER: dict[str, Any] = {
+    "marker": "o", "markersize": 2.6, "markerfacecolor": "none", "markeredgecolor": style.GREY,
+    "markeredgewidth": 0.5, "linestyle": "none",
+}  # fmt: skip
+
+
+def _draw_violin(axes: Axes, at: int, values: Float64[np.ndarray, "row"], log: bool) -> None:
+    """Draw the density of the values, or of their logarithms, as wide as there is room."""
+    seen = np.log10(values) if log else values
+    if len(seen) < 2 or seen.max() - seen.min() < 1e-9 * max(1.0, np.abs(seen).max()):
+        return  # all the same: the box says it
+    heights = np.linspace(seen.min(), seen.max(), 200)
+    # A density of more values looks the same: every so many of them, in their order.
+    chosen = np.sort(seen)[:: max(1, len(seen) // 5000)]
+    density = GaussianKDE(chosen).evaluate(heights)
+    half = 0.42 * density / density.max()
+    axes.fill_betweenx(
+        10**heights if log else heights, at - half, at + half, facecolor=_FACE, edgecolor=style.BLUE,
+        linewidth=0.7, zorder=1, gid="violin",
+    )  # fmt: skip
+
+
+def _name_boxes(
+    axes: Axes, errors: pd.DataFrame, by: str, places: Sequence[Any], boxes: dict[Any, pd.DataFrame]
+) -> None:
+    """Name the boxes and say of how many values each is, where they differ."""
+    counts = [len(boxes[place]) for place in places]
+    runs = [boxes[place]["run_id"].nunique() for place in places]
+    named = errors.attrs.get("by", []) if by == "label" else [by]
+    what = {"orbit": "orbits", "sample": "samples"}.get(errors.attrs.get("per", ""), "values")
+
+    def counted(count: int, of: int) -> str:
+        return f"{count:,} {what} of {of} run{'s' * (of > 1)}"
+
+    texts = [level_text(place) for place in places]
+    same = len(set(zip(counts, runs, strict=True))) == 1
+    if not same:
+        texts = [f"{text} (n = {count:,})" for text, count in zip(texts, counts, strict=True)]
+    name_ticks(axes, texts, 0.88 * style.WIDTH / len(places))
+    end = counted(counts[0], runs[0]) if same else f"n: {what}"
+    axes.set_xlabel(", ".join(map(parameter_label, named)) + f"\n({end}{' each' * same})")
+
+
+def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int) -> list[Any]:
+    handles: list[Any] = [
+        Line2D([], [], label="median", **_MEDIAN),
+        Line2D([], [], label="mean", **_MEAN),
+        Patch(facecolor="white" if violin else _FACE, edgecolor=style.BLACK, label="quartiles"),
+    ]
+    if violin:
+        handles.append(Patch(facecolor=_FACE, edgecolor=style.BLUE, label="density"))
+    if len(worst):
+        handles.append(Line2D([], [], label="outliers", **_OUTLIER))
+    values = errors["value"].to_numpy(np.float64)
+    if lost := int((~np.isfinite(values)).sum()):
+        cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
+        cross.set_label(f"n  values are not finite ({lost:,} in all)")
+        handles.append(cross)
+    if below:
+        handles.append(note(f"{below:,} values lie below the axis"))
+    if left := errors.attrs.get("left_out"):
+        handles.append(note(f"{left} unfinished run{'s' * (left > 1)} left out"))
+    return handles
+
+
+def _number_worst(axes: Axes, worst: pd.DataFrame, top: float) -> None:
+    """Write the number of each of the worst outliers beside its point, one above the other where they are close."""
+    pixels = axes.get_figure(root=True).get_dpi() / 72  # type: ignore[union-attr]
+    step = 1.15 * _NUMBER * pixels
+    for at, rows in worst.groupby("at"):
+        rows = rows.iloc[::-1]  # the lowest first
+        points = axes.transData.transform(np.column_stack([rows["at"], rows["value"]]))
+        heights = points[:, 1].copy()
+        # On either side in turn: two on one side keep their distance.
+        for k in range(2, len(heights)):
+            heights[k] = max(heights[k], heights[k - 2] + step)
+        # Pushed down again from below the counts, as far as need be.
+        ceiling = axes.transAxes.transform((0.0, top))[1] - step / 2
+        for k in range(len(heights)):
+            heights[k] = min(heights[k], ceiling - step * ((len(heights) - 1 - k) // 2))
+        sides = [(1, "left") if k % 2 == 0 else (-1, "right") for k in range(len(heights))]
+        for (_, row), point, height, (side, hang) in zip(
+            rows.iterrows(), points, heights, sides, strict=True
+        ):
+            axes.annotate(
+                str(row["number"]), (float(at), row["value"]), (9 * side, (height - point[1]) / pixels),  # type: ignore[arg-type]
+                textcoords="offset points", fontsize=_NUMBER, va="center", ha=hang, gid="worst",
+                arrowprops={
+                    "arrowstyle": "-", "linewidth": 0.4, "color": style.GREY, "shrinkA": 0.0, "shrinkB": 1.5,
+                },
+            )  # fmt: skip
+
+
+_NUMBER = 7.0
+"""Points: the size of these numbers."""

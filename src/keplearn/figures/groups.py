@@ -1,0 +1,329 @@
+"""Figures of a group of runs: a metric against up to five parameters, a dot a run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from keplearn.figures import style
+from keplearn.figures.facets import (
+    Facets,
+    Panel,
+    draw_legend,
+    facets,
+    groups_of,
+    inches_of,
+    label_axes,
+    name_ticks,
+)
+from keplearn.figures.labels import (
+    choose,
+    colour_of,
+    default_title,
+    level_text,
+    levels,
+    limits,
+    marker_of,
+    metric_label,
+    parameter_label,
+    require_columns,
+    values_of,
+    wants_log,
+)
+
+# Of its share of the axis a group takes this much; the rest parts it from the next.
+_FILLED = 0.9
+_SIZES = (
+    *((4.6, 1.1), (4.2, 1.1), (3.8, 1.1), (3.8, 0.75), (3.4, 1.1), (3.4, 0.75), (3.0, 1.1), (3.0, 0.75)),
+    *((2.6, 0.75), (2.2, 0.75), (1.8, 0.75), (1.4, 0.75)),
+)
+"""Sizes of a dot in points, and how far apart two stand, in sizes; the first at which all find room is taken."""
+
+
+@style.styled
+def dots(
+    table: pd.DataFrame,
+    metric: str = "mean",
+    x: str | None = None,
+    row: str | None = None,
+    column: str | None = None,
+    colour: str | None = None,
+    marker: str | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw every run of a group as a dot: a metric against up to five parameters at once.
+
+    Runs of one place stand side by side, never one on another, by a rule without chance. A line is the
+    median over the finite runs of a place and colour. A hollow dot is a run some of whose test orbits
+    diverged. Runs that failed, or whose metric is not finite, are counted in red above their place.
+
+    Parameters
+    ----------
+    table
+        As from `keplearn.evaluation.group_table.group_table`, a row a run.
+    metric
+        A key of SPEC 4, or another column of numbers.
+    x
+        The parameter along the axis; by default the varying one with most values that is not used otherwise.
+    row, column
+        Parameters with a panel for each value.
+    colour, marker
+        Parameters told apart within a place; without ``marker``, colours have markers of their own.
+    title
+        Above the figure; by default the group and the test dataset.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no run, the metric is no number, or a parameter is missing or given twice.
+    """
+    x = x or choose(table, (row, column, colour, marker))
+    require_columns(table, metric, (x, row, column, colour, marker))
+    values = table[metric].to_numpy(np.float64)
+    log = wants_log(values)
+    height = 2.2 if row else 2.7
+    drawn = facets(table, row, column, height, 2.1)
+    places = levels(values_of(table[x]))
+    by = colour if colour is not None else marker
+    slots = levels(values_of(_finite(table, metric)[by])) if by is not None else [None]
+    looks = _Looks(table, colour, marker)
+    for panel in drawn.panels:
+        if log:
+            style.log_axis(panel.axes)
+        panel.axes.set_ylim(*limits(values, log, above=0.16))
+        panel.axes.set_xlim(-0.5, len(places) - 0.5)
+        panel.axes.grid(visible=False, axis="x")
+        panel.axes.tick_params(axis="x", length=0)
+        for edge in range(1, len(places)):
+            panel.axes.axvline(edge - 0.5, color=style.PALE, linewidth=0.7, zorder=0.5)
+        if panel.column:
+            panel.axes.tick_params(labelleft=False, which="both")
+    for panel in drawn.bottom:
+        inches = 0.8 * style.WIDTH / drawn.columns / len(places)
+        name_ticks(panel.axes, [level_text(place) for place in places], inches)
+    draw_legend(drawn.figure, _legend(table, metric, looks, log))
+    drawn.figure.suptitle(title or default_title(table))
+    label_axes(drawn, parameter_label(x), metric_label(metric), height)
+    # Dots are placed on the paper: the panels must stand before.
+    drawn.figure.draw_without_rendering()
+    size, swarms = _arrange(drawn, metric, x, by, places, slots, log)
+    for panel, swarm in zip(drawn.panels, swarms, strict=True):
+        _draw_dots(panel, metric, swarm, looks, size, log)
+        _draw_medians(panel, metric, (x, by), places, slots, looks)
+        _count_lost(panel, metric, x, places)
+    return drawn.figure
+
+
+class _Looks:
+    """Colours and markers of the runs of a table by the values of two parameters."""
+
+    def __init__(self, table: pd.DataFrame, colour: str | None, marker: str | None):
+        self.names = (colour, marker)
+        self.colours = colour_of(values_of(table[colour])) if colour is not None else {None: style.BLUE}
+        # Colours that are alike in grey differ by their markers.
+        shaped = marker if marker is not None else colour
+        self.markers = marker_of(values_of(table[shaped])) if shaped is not None else {None: "o"}
+        self.marker_is_own = marker is not None
+
+    def __call__(self, colour: Any, marker: Any) -> dict[str, str]:
+        """Colour and marker of the runs with these values."""
+        return {
+            "color": self.colours[colour], "marker": self.markers[marker if self.marker_is_own else colour]
+        }  # fmt: skip
+
+
+def _finite(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return table[np.isfinite(table[metric].to_numpy(np.float64))]
+
+
+_Swarm = list[tuple[pd.DataFrame, Float64[np.ndarray, "run"]]]
+"""Runs of a place and colour, and where each stands on x."""
+
+
+def _arrange(
+    drawn: Facets,
+    metric: str,
+    x: str,
+    by: str | None,
+    places: Sequence[Any],
+    slots: Sequence[Any],
+    log: bool,
+) -> tuple[float, list[_Swarm]]:
+    """Place the dots of all panels, as large as they can be without one on another."""
+    width, height = (72 * inches for inches in inches_of(drawn.panels[0].axes))
+    low, high = drawn.panels[0].axes.get_ylim()
+    scale = np.log10 if log else np.asarray
+    share = _FILLED / len(slots)
+    reach = 0.5 * width * share / len(places)
+    size, swarms = 0.0, []
+    for size, apart in _SIZES:
+        swarms, fits = [], True
+        for panel in drawn.panels:
+            swarm: _Swarm = []
+            for (place, slot), runs in groups_of(_finite(panel.table, metric), x, by):
+                centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
+                value = np.clip(runs[metric].to_numpy(np.float64), low, high)
+                y = height * (scale(value) - scale(low)) / (scale(high) - scale(low))
+                offsets = beeswarm(y, apart * size)
+                fits &= bool(np.abs(offsets).max(initial=0.0) + size / 2 <= reach)
+                room = max(reach - size / 2, 0.0)
+                swarm.append((runs, centre + np.clip(offsets, -room, room) * len(places) / width))
+            swarms.append(swarm)
+        if fits:
+            break
+    return size, swarms
+
+
+def beeswarm(y: Float64[np.ndarray, "dot"], distance: float) -> Float64[np.ndarray, "dot"]:
+    """Return how far dots at heights ``y`` must move aside to keep a ``distance``; the same unit for all.
+
+    From the lowest dot to the highest, each stands as near to the middle as those before it let it.
+    """
+    offsets = np.zeros(len(y))
+    order = np.argsort(y, kind="stable")
+    for k, one in enumerate(order):
+        near = [other for other in order[:k] if y[one] - y[other] < distance]
+        steps = [np.sqrt(distance**2 - (y[one] - y[other]) ** 2) for other in near]
+        beside = [
+            offsets[other] + side * step for other, step in zip(near, steps, strict=True) for side in (1, -1)
+        ]
+        candidates = sorted([0.0, *beside], key=lambda offset: (abs(offset), -offset))
+        offsets[one] = next(
+            candidate
+            for candidate in candidates
+            if all(
+                abs(candidate - offsets[other]) >= step - 1e-9
+                for other, step in zip(near, steps, strict=True)
+            )
+        )
+    return offsets
+
+
+def _draw_dots(panel: Panel, metric: str, swarm: _Swarm, looks: _Looks, size: float, log: bool) -> None:
+    """Draw the runs of a panel, those of one look as one series."""
+    if not swarm:
+        return
+    runs = pd.concat([part.assign(_x=x) for part, x in swarm])
+    low, _ = panel.axes.get_ylim()
+    for (colour, marker), part in groups_of(runs, *looks.names):
+        some = part["diverged"].to_numpy() > 0 if "diverged" in part else np.zeros(len(part), bool)
+        look = looks(colour, marker)
+        for kind, chosen in (("whole", part[~some]), ("diverged", part[some])):
+            if chosen.empty:
+                continue
+            y = chosen[metric].to_numpy(np.float64)
+            panel.axes.plot(
+                chosen["_x"], np.where(y > 0, y, low) if log else y, linestyle="none", markersize=size,
+                marker=look["marker"], markeredgewidth=0.6 if kind == "diverged" else 0.3,
+                markeredgecolor=look["color"] if kind == "diverged" else "white", zorder=3, clip_on=False,
+                markerfacecolor="white" if kind == "diverged" else look["color"],
+                gid=f"dots:{level_text(colour)}:{level_text(marker)}:{kind}",
+            )  # fmt: skip
+
+
+def _draw_medians(
+    panel: Panel,
+    metric: str,
+    names: tuple[str, str | None],
+    places: Sequence[Any],
+    slots: Sequence[Any],
+    looks: _Looks,
+) -> None:
+    """Draw the median of each place and colour as a short line."""
+    share = _FILLED / len(slots)
+    finite = _finite(panel.table, metric)
+    for slot in slots:
+        line_x, line_y = [], []
+        for (place, other), runs in groups_of(finite, *names):
+            if other != slot:
+                continue
+            centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
+            line_x += [centre - share / 2, centre + share / 2, np.nan]
+            line_y += [float(np.median(runs[metric])), float(np.median(runs[metric])), np.nan]
+        if line_x:
+            colour = looks.colours[slot] if looks.names[0] is not None else style.BLACK
+            panel.axes.plot(
+                line_x, line_y, color=colour, linewidth=1.4, zorder=2.5, gid=f"median:{level_text(slot)}",
+                solid_capstyle="butt",
+            )  # fmt: skip
+
+
+def _count_lost(panel: Panel, metric: str, x: str, places: Sequence[Any]) -> None:
+    """Write above each place how many of its runs have no dot."""
+    lost = panel.table[~np.isfinite(panel.table[metric].to_numpy(np.float64))]
+    for (place,), runs in groups_of(lost, x):
+        _write_lost(panel.axes, places.index(place), len(runs))
+
+
+def _write_lost(axes: Axes, at: float, count: int) -> None:
+    axes.text(
+        at, 0.985, f"×{count}", color=style.VERMILION, fontsize=7.5, fontweight="bold", ha="center", va="top",
+        transform=axes.get_xaxis_transform(), gid="lost",
+    )  # fmt: skip
+
+
+def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[tuple[str, list[Any]]]:
+    """Return the handles of the colours, of the markers, and of what else is drawn."""
+    colour, marker = looks.names
+    dot: dict[str, Any] = {"linestyle": "none", "markersize": 5, "markeredgewidth": 0.0}
+    groups: list[tuple[str, list[Any]]] = []
+    if colour is not None:
+        shown = levels(values_of(table[colour]))
+        seen = set(values_of(_finite(table, metric)[colour]))
+        shapes = ["s"] * len(shown) if marker is not None else [looks.markers[value] for value in shown]
+        groups.append(
+            (
+                parameter_label(colour),
+                [
+                    Line2D([], [], color=looks.colours[value], marker=shape, label=_named(value, seen), **dot)
+                    for value, shape in zip(shown, shapes, strict=True)
+                ],
+            )
+        )
+    if marker is not None:
+        face = style.BLUE if colour is None else style.GREY
+        groups.append(
+            (
+                parameter_label(marker),
+                [
+                    Line2D([], [], color=face, marker=shape, label=level_text(value), **dot)
+                    for value, shape in looks.markers.items()
+                ],
+            )
+        )
+    groups.append((" " * bool(groups), _notes(table, metric, log)))
+    return groups
+
+
+def _named(value: Any, seen: set[Any]) -> str:
+    """Return a value for the legend, saying where none of its runs has a dot."""
+    return level_text(value) + ("" if value in seen else " (no dot)")
+
+
+def _notes(table: pd.DataFrame, metric: str, log: bool) -> list[Any]:
+    """Return the handles of the median, hollow dots, and runs without a dot."""
+    values = table[metric].to_numpy(np.float64)
+    lost = ~np.isfinite(values)
+    failed = lost & (table["state"] != "finished").to_numpy() if "state" in table else np.zeros_like(lost)
+    handles: list[Any] = [Line2D([], [], color=style.GREY, linewidth=1.4, label="median of the finite runs")]
+    if "diverged" in table and (table["diverged"][~lost] > 0).any():
+        handles.append(
+            Line2D(
+                [], [], linestyle="none", marker="o", markersize=4.5, markerfacecolor="white",
+                markeredgecolor=style.GREY, label="some test orbits diverged",
+            )
+        )  # fmt: skip
+    if lost.any():
+        parts = {"not finished": int(failed.sum()), "not finite": int((lost & ~failed).sum())}
+        said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+        cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
+        cross.set_label(f"n  runs here have no dot\n(in all: {said})")
+        handles.append(cross)
+    if log and (zeros := int((values == 0).sum())):
+        handles.append(Line2D([], [], linestyle="none", label=f"{zeros} runs at 0 lie on the lower edge"))
+    return handles

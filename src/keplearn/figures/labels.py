@@ -1,0 +1,269 @@
+"""Words, order and colours of what a group's figures show: metrics with units, parameters, their values."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import isfinite, log10
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.colors import to_hex, to_rgb
+
+from keplearn.config.names import known_names
+from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.statistics import MEANS
+from keplearn.figures import style
+
+METRICS: dict[str, tuple[str, str]] = {
+    "mean": ("acceleration error along the propagated path", "%"),
+    "field": ("acceleration error at the true states", "%"),
+    "theta-deg": ("angle between predicted and true acceleration", "°"),
+    "radial%": ("samples whose force points outwards", "%"),
+    "collinear-deg": ("angle between predicted acceleration and direction to the centre", "°"),
+    "flips": ("changes of sign of the magnitude per orbit", ""),
+    "skewness": ("skewness of the acceleration errors", ""),
+    "pearson-sk1": ("Pearson's first skewness of the acceleration errors", ""),
+    "pearson-sk2": ("Pearson's second skewness of the acceleration errors", ""),
+    "bowley": ("Bowley's skewness of the acceleration errors", ""),
+    "median": ("median acceleration error", "%"),
+    "std": ("standard deviation of the acceleration errors", "%"),
+    "q1": ("lower quartile of the acceleration errors", "%"),
+    "q3": ("upper quartile of the acceleration errors", "%"),
+    "max": ("greatest acceleration error", "%"),
+    "outliers": ("outlying samples", ""),
+    "position%": ("position error", "%"),
+    "energy-drift": ("relative drift of the energy", ""),
+    "momentum-drift": ("relative drift of the angular momentum", ""),
+    "diverged": ("diverged test orbits", ""),
+    "best_loss": ("least validation loss", ""),
+    "seconds": ("time of training", "s"),
+    "steps_per_second": ("optimiser steps per second", "1/s"),
+}
+"""What a metric says, and its unit."""
+
+PARAMETERS: dict[str, str] = {
+    "dataset_name": "training dataset",
+    "length_strategy": "part of each orbit",
+    "lr_strategy": "learning rate",
+    "steps_strategy": "optimiser steps",
+    "segment_length_strategy": "segment length (samples)",
+    "width": "width (neurons)",
+    "depth": "depth (hidden layers)",
+    "train_val_split": "training share",
+    "batch_size": "batch size (segments)",
+    "num_trajs": "training orbits",
+    "num_total_orbits": "orbits",
+    "num_train_orbits": "training orbits",
+    "loss_fcn": "loss",
+    "mse_weight": "weight of the squared error",
+    "rtol": "relative tolerance",
+    "atol": "absolute tolerance",
+    "stride": "stride (samples)",
+    "l1": "weight of Σ|w|",
+    "l2": "weight of Σw²",
+    "energy_drift": "weight of the energy drift",
+    "sign_flip": "weight of changes of sign",
+    "dtype": "number format",
+}
+"""A parameter in plain words; others are their names with blanks."""
+
+_UNORDERED = ("seed",)
+"""Parameters whose values are numbers without an order."""
+
+_LOG_RANGE = 20.0
+"""Positive values whose greatest is this many times the least stand on a logarithmic axis."""
+
+
+def metric_label(metric: str, *, of_runs: bool = True) -> str:
+    """Return a metric in words, with its unit: of a run as a whole, or of a sample or an orbit."""
+    name, unit = METRICS.get(metric, (_plain(metric), ""))
+    mean = "mean " if of_runs and metric in MEANS and metric != "radial%" else ""
+    return f"{mean}{name} ({unit})" if unit else f"{mean}{name}"
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit of a metric, empty for numbers without one."""
+    return METRICS.get(metric, ("", ""))[1]
+
+
+def parameter_label(name: str) -> str:
+    """Return a parameter in plain words, with its unit if it has one."""
+    return PARAMETERS.get(name, _plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def values_of(column: "pd.Series[Any]") -> list[Any]:
+    """Return the values of a column as Python's own, with None for whatever is missing."""
+    return [None if pd.isna(v) else v.item() if isinstance(v, np.generic) else v for v in column]
+
+
+def levels(values: Iterable[Any]) -> list[Any]:
+    """Return the distinct values: numbers in their order, names in order of appearance, None last."""
+    found = list(dict.fromkeys(values))
+    given = [value for value in found if value is not None]
+    ordered = sorted(given) if all(_is_number(value) for value in given) else given
+    return ordered + [None] * (None in found)
+
+
+def is_ordered(name: str, values: Iterable[Any]) -> bool:
+    """Whether a parameter's values are numbers with an order."""
+    return name not in _UNORDERED and all(_is_number(value) for value in values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def level_text(value: Any) -> str:
+    """Return a parameter's value as text."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number in few letters: ``0.0123``, ``12.3``, ``1230``, ``1.2e+06``."""
+    if value == 0 or not isfinite(value):
+        return f"{value:g}"
+    power = int(np.floor(log10(abs(value))))
+    if not -4 < power < 5:
+        return re.sub(r"e([+-])0*", r"e\1", f"{value:.1e}").replace("e+", "e")
+    rounded = round(value, digits - 1 - power)
+    return f"{rounded:.{max(0, digits - 1 - power)}f}"
+
+
+def wrap(text: str, letters: int) -> str:
+    """Break a name after blanks and underscores into as few lines of at most so many letters as can be.
+
+    What commas part, outside brackets, stands on lines of its own. Else the lines are about equally long; a
+    piece that is longer than a line stays whole.
+    """
+    if len(text) <= letters:
+        return text
+    parts = re.split(r"(?<=,) (?![^\[]*\])", text)
+    if len(parts) > 1:
+        return "\n".join(wrap(part, letters) for part in parts)
+    pieces = re.findall(r"[^_ ]*[_ ]|[^_ ]+", text)
+    broken = _broken(pieces, letters)
+    while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
+        broken, letters = narrower, letters - 1
+    return "\n".join(line.rstrip(" ") for line in broken)
+
+
+def _broken(pieces: Sequence[str], letters: int) -> list[str]:
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return lines
+
+
+_TINTS = tuple(to_hex(tuple(0.5 + 0.5 * part for part in to_rgb(colour))) for colour, _ in style.MODELS)
+_COLOURS = (*(colour for colour, _ in style.MODELS), *_TINTS)
+_MARKERS = tuple(marker for _, marker in style.MODELS)
+
+
+def colour_of(values: Iterable[Any]) -> dict[Any, str]:
+    """Give each value a colour, the same one in every figure.
+
+    A value's colour follows from the value alone: the place of a layer, activation or loss among those that
+    keplearn knows, else the value's text. Where two would get one colour the later, by name, takes the next
+    free one: for colours that agree between figures of parts of a group, give all of the group's values.
+    Up to 8 values differ in hue, up to 16 in hue and tint; then colours repeat.
+    """
+    return {value: _COLOURS[slot % len(_COLOURS)] for value, slot in _slots(values).items()}
+
+
+def marker_of(values: Iterable[Any]) -> dict[Any, str]:
+    """Give each value a marker, the same one in every figure; as `colour_of`, with 8 that differ."""
+    return {value: _MARKERS[slot % len(_MARKERS)] for value, slot in _slots(values).items()}
+
+
+def _slots(values: Iterable[Any]) -> dict[Any, int]:
+    """Give each value a number of its own, of the first 8 as long as they last."""
+    known = levels(values)
+    taken: dict[int, Any] = {}
+    for value in sorted(known, key=level_text):
+        first = _preferred(level_text(value))
+        turn = len(taken) // len(_MARKERS) * len(_MARKERS)
+        slot = next(s for k in range(8) if (s := turn + (first + k) % len(_MARKERS)) not in taken)
+        taken[slot] = value
+    slots = {value: slot for slot, value in taken.items()}
+    return {value: slots[value] for value in known}
+
+
+@cache
+def _preferred(text: str) -> int:
+    """Return the number that a value would have if it were alone."""
+    for names in known_names().values():
+        if text in names:
+            return names.index(text) % len(_MARKERS)
+    return crc32(text.encode()) % len(_MARKERS)
+
+
+def wants_log(values: Float[np.ndarray, "..."]) -> bool:
+    """Whether finite values ask for a logarithmic axis: none negative, most above 0, a wide range."""
+    values = values[np.isfinite(values)]
+    positive = values[values > 0]
+    if len(positive) < max(2, 0.5 * len(values)) or (values < 0).any():
+        return False
+    return bool(positive.max() >= _LOG_RANGE * positive.min())
+
+
+def limits(values: Float[np.ndarray, "..."], log: bool, above: float = 0.06) -> tuple[float, float]:
+    """Return the range of an axis for all finite values, with room below and a share ``above``."""
+    values = values[np.isfinite(values) & ((values > 0) | (not log))]
+    if not values.size:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    low, high = (np.log10([values.min(), values.max()])) if log else (values.min(), values.max())
+    span = high - low or (0.5 if log else abs(high) or 1.0)
+    low, high = low - 0.05 * span, high + above * span
+    return (float(10**low), float(10**high)) if log else (float(low), float(high))
+
+
+def require_columns(table: pd.DataFrame, metric: str, names: Sequence[str | None]) -> None:
+    """Refuse a table without rows, or without one of these columns.
+
+    Raises
+    ------
+    KeplearnError
+        Naming the column nearest to the one that is missing.
+    """
+    if table.empty:
+        raise KeplearnError("There is nothing to draw: the table has no run.")
+    for name in (metric, *names):
+        if name is not None and name not in table:
+            raise KeplearnError(f"the table has no column {name!r}.{nearest(name, map(str, table))}")
+    if not pd.api.types.is_numeric_dtype(table[metric]):
+        numbers = [*table.attrs.get("metrics", [])]
+        raise KeplearnError(f"{metric!r} is no metric: its values are not numbers.{nearest(metric, numbers)}")
+    used = [name for name in names if name is not None]
+    if twice := [name for name in used if used.count(name) > 1]:
+        raise KeplearnError(f"{twice[0]!r} is given twice: a parameter stands in one place of a figure.")
+
+
+def default_title(table: pd.DataFrame) -> str:
+    """Return "group NAME, tested on DATASET", or what of it the table knows."""
+    parts = {"group": "group {}", "dataset": "tested on {}"}
+    return ", ".join(text.format(table.attrs[key]) for key, text in parts.items() if table.attrs.get(key))
+
+
+def choose(table: pd.DataFrame, used: Sequence[str | None]) -> str:
+    """Return the varying parameter with most values that is not used yet; seeds only if nothing else varies.
+
+    Raises
+    ------
+    KeplearnError
+        If no parameter is left.
+    """
+    left = [name for name in table.attrs.get("varying", []) if name in table and name not in used]
+    if not left:
+        raise KeplearnError("no parameter is left to draw along: name one of the table's columns.")
+    return max(left, key=lambda name: (name not in _UNORDERED, len(levels(values_of(table[name])))))
