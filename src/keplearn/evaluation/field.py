@@ -304,7 +304,7 @@ def _in_their_planes(model: NeuralODE, training: OrbitDataset) -> VectorArray:
     return rotate_back(planes, accelerations(model, into_planes(planes, training.states)))
 
 
-def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 120) -> "xarray.Dataset":
+def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "xarray.Dataset":
     """Return the residual of the learned vector field in the plane z = 0, in percent of the truth.
 
     The frame holds the Earth and the training orbits, those in space projected on the plane. Where the model
