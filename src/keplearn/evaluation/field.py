@@ -215,7 +215,7 @@ def _sizes(
 
 
 def _local_slope(radii: ScalarArray, sizes: ScalarArray) -> ScalarArray:
-    """d log size / d log r along the first axis, by differences of second order; NaN where a size is 0."""
+    """Slope d log size / d log r along the first axis, by differences of second order; NaN where a size is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.gradient(np.log(sizes), np.log(radii), axis=0, edge_order=2)
 

@@ -33,6 +33,8 @@ _OUTLINE = [withStroke(linewidth=1.8, foreground=style.GREY)]
 """Makes a white line seen on the white of the legend."""
 _TRUE_SLOPE = -2.0
 _ARROWS = 13
+# Inches: a map that is higher becomes narrower.
+_HIGHEST = 7.0
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−"))
 
 
@@ -88,10 +90,10 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
     _radius_ticks(below)
     velocity = ", at circular velocity" if facts.get("uses_velocity") else ""
     band = Patch(facecolor=style.PREDICTION, alpha=0.22, linewidth=0)
-    shade = Patch(facecolor=style.PALE, alpha=0.5, linewidth=0)
+    shade = Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.5)
     entries: dict[str, Any] = {
         "two-body law: slope −2": Line2D([], [], color=style.TRUTH, linewidth=2.6, alpha=0.85),
-        f"learned{velocity}: median of {facts['directions']} directions, least to greatest": (
+        f"learned{velocity}: median of {facts['directions']} directions (band: all)": (
             band,
             Line2D([], [], **learned),
         ),
@@ -237,9 +239,7 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
         found, ("residual", "training_x", "training_y", "learned_x", "learned_y", "true_x", "true_y"), least=0
     )
     x, y = found["x"].to_numpy(), found["y"].to_numpy()
-    figure, (axes,) = style.new_figure(_height(x, y))
-    axes.grid(visible=False)
-    axes.set_aspect("equal")
+    figure, axes = _new_panel(x, y, bool(title))
     residual = _finite(found["residual"])
     label = "residual of the acceleration, 100 |Δa| / |a| (%)"
     if found.attrs.get("uses_velocity"):
@@ -248,20 +248,9 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
     earth = Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.BLACK, linewidth=0.6)
     earth.set(zorder=2.5, gid="earth")
     axes.add_patch(earth)
+    ball: dict[str, Any] = {"marker": "o", "markersize": 8, "color": style.EARTH, "markeredgecolor": "black"}
     handles = [_draw_training_orbits(axes, found)]
-    handles.append(
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker="o",
-            markersize=8,
-            color=style.EARTH,
-            markeredgecolor="black",
-            markeredgewidth=0.6,
-            label="Earth, to scale",
-        )  # fmt: skip
-    )
+    handles.append(Line2D([], [], linestyle="none", markeredgewidth=0.6, label="Earth, to scale", **ball))
     if vectors:
         handles += _draw_vectors(axes, found)
     axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])
@@ -270,15 +259,24 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
         axis.set_major_formatter(_THOUSANDS)
     axes.set_xlabel("x (10³ km)")
     axes.set_ylabel("y (10³ km)")
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="lower center", ncols=4)
     if title:
-        figure.suptitle(title)
+        axes.set_title(title)
     return figure
 
 
-def _height(x: Float64[np.ndarray, "x"], y: Float64[np.ndarray, "y"]) -> float:
-    """Inches that a panel of equal scales needs in a figure of the house's width, colours and legend beside."""
-    return float(np.clip(5.7 * np.ptp(y) / np.ptp(x), 2.5, 6.2)) + 1.0
+def _new_panel(x: Float64[np.ndarray, "x"], y: Float64[np.ndarray, "y"], titled: bool) -> tuple[Figure, Axes]:
+    """Return a figure whose one panel has the map's shape; the scale is at its right, the legend below."""
+    (left, right), (bottom, top) = (0.6, 1.25), (0.85, 0.4 if titled else 0.12)
+    width = min(style.WIDTH - left - right, _HIGHEST * float(np.ptp(x) / np.ptp(y)))
+    height = width * float(np.ptp(y) / np.ptp(x))
+    whole = (left + width + right, bottom + height + top)
+    figure = Figure(figsize=whole)
+    axes = figure.add_axes((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+    axes.tick_params(labelsize=style.STYLE["xtick.labelsize"])
+    axes.grid(visible=False)
+    axes.set_aspect("equal")
+    return figure, axes
 
 
 def _draw_training_orbits(axes: Axes, found: xarray.Dataset) -> Artist:
@@ -333,18 +331,8 @@ def _draw_vectors(axes: Axes, found: xarray.Dataset) -> list[Artist]:
             *at[drawn].T, *arrows.T, angles="xy", scale_units="xy", scale=1, color=colour, width=width,
             headwidth=3.6, headlength=4.0, headaxislength=3.6, zorder=3, gid=key,
         )  # fmt: skip
-        handles.append(
-            Line2D(
-                [],
-                [],
-                linestyle="none",
-                color=colour,
-                marker=r"$\rightarrow$",
-                markersize=15,
-                markeredgewidth=0.3,
-                label=f"{key} acceleration",
-            )  # fmt: skip
-        )
+        look: dict[str, Any] = {"marker": r"$\rightarrow$", "markersize": 15, "markeredgewidth": 0.3}
+        handles.append(Line2D([], [], linestyle="none", color=colour, label=f"{key} acceleration", **look))
     return handles
 
 
