@@ -179,3 +179,18 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
     """
     cells = grid_cells(training, n_a, n_e)
     return on_grid(cells, evaluate(model, cells.orbits))
+
+
+def summary(found: "xarray.Dataset") -> dict[str, float | int]:
+    """Sum up a grid: mean and median over its cells of ``mean`` and ``field`` in %, and numbers of cells.
+
+    Means and medians are over the cells with a finite error; ``diverged`` and ``masked`` are counts of ``cells``.
+    """
+    result: dict[str, float | int] = {}
+    for key in ("mean", "field"):
+        values = found[key].to_numpy()
+        values = values[np.isfinite(values)]
+        result[key] = finite_mean(values)
+        result[f"{key} median"] = float(np.median(values)) if values.size else np.nan
+    counts = {key: int(found[key].sum()) for key in ("diverged", "masked")}
+    return {**result, "cells": int(found["masked"].size), **counts}

@@ -58,7 +58,7 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
     _require(found, (*(f"{x}{end}" for x in names for end in ("", "_low", "_high")), "true_acceleration"))
     facts, radius = found.attrs, found["radius"].to_numpy()
     low, high = facts["training_low"], facts["training_high"]
-    figure, (above, below) = style.new_figure(4.9, (1.35, 1.0))
+    figure, (above, below) = style.new_figure(5.2, (1.35, 1.0))
     for axes in (above, below):
         axes.axvspan(low, high, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4, gid="training")
         axes.set_xscale("log")
@@ -102,7 +102,7 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
         text = f"fit in the training range: slope {fitted:.4f}, rms {facts['fit_rms_percent']:.2g} %"
         entries[text.replace("-", "−")] = Line2D([], [], **dashes)
     entries["training radii"] = shade
-    above.legend(list(entries.values()), list(entries), loc="lower left", bbox_to_anchor=(0.01, 0.02))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)
     return figure
@@ -363,7 +363,8 @@ def _label_colours(axes: Axes, ratio: float) -> None:
         return f"{value:g}" if 1e-4 < value < 1e5 or ratio < 300 else f"$10^{{{power}}}$"
 
     fine = ratio < 300
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,), numticks=50))
+    powers = LogLocator(subs=(1.0, 2.0, 5.0) if fine else (1.0,), numticks=50)
+    axes.yaxis.set_major_locator(MaxNLocator(5) if ratio < 4 else powers)
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
     axes.yaxis.set_minor_locator(LogLocator(subs=tuple(range(1, 10)), numticks=50))
     axes.yaxis.set_minor_formatter(NullFormatter())
