@@ -81,9 +81,10 @@ def evaluate(
     from keplearn.evaluation import table as tables
 
     if asked:
-        from keplearn.cli.field import field_table
+        from keplearn.cli.field import field_table, for_people
 
-        _print(field_table(described, asked, model, skip=len(found) > 1), format)
+        measured = field_table(described, asked, model, skip=len(found) > 1)
+        _print(for_people(measured) if format in ("table", "markdown") else measured, format)
         return
     scored = _score(described, on, model, segments, skip=len(found) > 1)
     scores = tables.score_table((about, evaluation) for about, evaluation in scored)

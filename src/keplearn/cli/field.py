@@ -37,6 +37,14 @@ def field_table(
     return pd.DataFrame(rows)
 
 
+def for_people(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with six decimals where four digits would read -2, 1 or 2 for any good model."""
+    exact = [key for key in table.columns if key.startswith("slope") and "%" not in key]
+    exact += [key for key in ("mu-hat/mu", "n-hat") if key in table]
+    shown = {key: [f"{x:.6f}" if x == x else "-" for x in table[key]] for key in exact}
+    return table.assign(**shown)
+
+
 def _rows(
     runs: "Iterable[tuple[Run, dict[str, str]]]", asked: list[str], which: str, skip: bool
 ) -> Iterator[dict[str, Any]]:
@@ -96,12 +104,8 @@ def _grid(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) 
     from keplearn.evaluation.store import keep_evaluation
 
     cells = grid_cells(training)
-    return {
-        f"grid {key}": value
-        for key, value in summary(
-            on_grid(cells, keep_evaluation(run.path, model, cells.orbits, which=which))
-        ).items()
-    }
+    kept = keep_evaluation(run.path, model, cells.orbits, which=which)
+    return {f"grid {key}": value for key, value in summary(on_grid(cells, kept)).items()}
 
 
 _MEASURES = {"slope": _slope, "law": _law, "grid": _grid}
