@@ -26,6 +26,8 @@ from keplearn.shapes import ScalarArray, StateArray, VectorArray
 if TYPE_CHECKING:
     import xarray
 
+Directions = Float64[np.ndarray, "direction 3"]
+
 # States in one call, the last one filled up: all calls of all figures share one program an architecture.
 _AT_ONCE = 7200
 # Radii that differ by less than this, relatively, define no slope: circles, to rounding.
@@ -184,9 +186,7 @@ def slope(
     )
 
 
-def _directions(
-    training: OrbitDataset, count: int, planar: bool
-) -> tuple[Float64[np.ndarray, "direction 3"], Float64[np.ndarray, "direction 3"]]:
+def _directions(training: OrbitDataset, count: int, planar: bool) -> tuple[Directions, Directions]:
     """Unit vectors outward, and 90° ahead in the sense of motion: the k-th at k/count of a turn in a plane.
 
     The planes are those of training orbits, evenly chosen; a planar model's is always z = 0.
@@ -206,7 +206,7 @@ def _directions(
 
 
 def _sizes(
-    model: NeuralODE, radii: ScalarArray, outward: VectorArray, along: VectorArray, mu: float
+    model: NeuralODE, radii: Float64[np.ndarray, "radius"], outward: Directions, along: Directions, mu: float
 ) -> Float64[np.ndarray, "radius direction"]:
     """|a_θ| in km/s² on circular orbits of these radii (km)."""
     position = radii[:, None, None] * outward
@@ -214,7 +214,9 @@ def _sizes(
     return np.linalg.norm(accelerations(model, np.concatenate([position, velocity], axis=-1)), axis=-1)
 
 
-def _local_slope(radii: ScalarArray, sizes: ScalarArray) -> ScalarArray:
+def _local_slope(
+    radii: Float64[np.ndarray, "radius"], sizes: Float64[np.ndarray, "radius *rest"]
+) -> Float64[np.ndarray, "radius *rest"]:
     """Slope d log size / d log r along the first axis, by differences of second order; NaN where a size is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.gradient(np.log(sizes), np.log(radii), axis=0, edge_order=2)

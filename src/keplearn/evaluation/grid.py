@@ -89,7 +89,7 @@ def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: in
     return Cells(a_edges, e_edges, masked, orbits, bound[:, :2].copy())
 
 
-def _centres(edges: ScalarArray) -> ScalarArray:
+def _centres(edges: Float64[np.ndarray, "edge"]) -> Float64[np.ndarray, "cell"]:
     return (edges[1:] + edges[:-1]) / 2
 
 

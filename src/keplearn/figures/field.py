@@ -84,22 +84,22 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
     above.set_ylim(max(floor, true.min() / 30), min(roof, true.max() * 30))
     above.set_ylabel("|a| (km/s²)")
     below.set_ylabel("local slope\nd log|a| / d log r")
-    below.set_xlabel("radius r (10³ km)")
+    velocity = ", at the velocity of the circular orbit" if facts.get("uses_velocity") else ""
+    below.set_xlabel(f"radius r (10³ km){velocity}")
     below.set_xlim(radius[0], radius[-1])
     below.set_ylim(*_slope_limits(found, fitted))
     _radius_ticks(below)
-    velocity = ", at circular velocity" if facts.get("uses_velocity") else ""
     band = Patch(facecolor=style.PREDICTION, alpha=0.22, linewidth=0)
     shade = Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.5)
     entries: dict[str, Any] = {
         "two-body law: slope −2": Line2D([], [], color=style.TRUTH, linewidth=2.6, alpha=0.85),
-        f"learned{velocity}: median of {facts['directions']} directions (band: all)": (
+        f"learned: median and range of {facts['directions']} directions": (
             band,
             Line2D([], [], **learned),
         ),
     }
     if np.isfinite(fitted):
-        text = f"fit in the training range: slope {fitted:.4f}, rms {facts['fit_rms_percent']:.2g} %"
+        text = f"fit in training radii: slope {fitted:.4f}, rms {facts['fit_rms_percent']:.2g} %"
         entries[text.replace("-", "−")] = Line2D([], [], **dashes)
     entries["training radii"] = shade
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)
