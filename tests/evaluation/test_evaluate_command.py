@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,7 @@ from keplearn.cli import main
 from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
+from keplearn.evaluation import grid
 from keplearn.evaluation.field import law
 from keplearn.models.files import load_model
 from keplearn.models.neural_ode import Architecture, new_model
@@ -73,16 +75,17 @@ def test_the_wide_table_shows_config_keys(keplearn):
     assert "| 4 | mlp_rtn |" in row
 
 
-def test_slope_law_and_grid_are_one_row_a_run(keplearn, tmp_path):
+def test_slope_law_and_grid_are_one_row_a_run(keplearn, tmp_path, monkeypatch):
+    monkeypatch.setattr(grid, "grid_cells", partial(grid.grid_cells, n_a=4, n_e=3))
     code, out, err = keplearn("evaluate", "study", "--slope", "--law", "--grid", "--format", "json")
     assert code == 0
     assert "skipped" in err
     (row,) = json.loads(out)
     assert row["training"] == TRAINED_ON
     assert {"slope", "slope-rms%", "mu-hat/mu", "n-hat", "residual%", "grid mean", "grid field"} <= set(row)
-    assert row["grid cells"] == 480
+    assert row["grid cells"] == 12
     kept = list((tmp_path / "runs" / "study" / row["run_id"] / "evaluations").iterdir())
-    assert [path.name for path in kept] == [f"a-e_grid_24x20_around_{TRAINED_ON}.nc"]
+    assert [path.name for path in kept] == [f"a-e_grid_4x3_around_{TRAINED_ON}.nc"]
 
     run = tmp_path / "runs" / "study" / row["run_id"]
     found = law(load_model(run / "model.eqx"), load_dataset(TRAINED_ON))

@@ -99,7 +99,7 @@ def test_the_residual_is_to_scale_with_earth_and_orbits(measured):
     assert isinstance(drawn["earth"], Circle)
     assert drawn["earth"].radius == EARTH_RADIUS
     assert isinstance(drawn["error"], QuadMesh)
-    values = np.ma.filled(drawn["error"].get_array(), np.nan)
+    values = np.ma.asarray(drawn["error"].get_array()).filled(np.nan)
     outside = np.isfinite(found["residual"].to_numpy())
     np.testing.assert_array_equal(values[outside], found["residual"].to_numpy()[outside])
     assert isinstance(drawn["training"], LineCollection)

@@ -66,9 +66,9 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
     above.plot(radius, found["true_acceleration"], color=style.TRUTH, linewidth=2.6, alpha=0.85, gid="true")
     learned: dict[str, Any] = {"color": style.PREDICTION, "linewidth": 1.4}
     for axes, name in zip((above, below), names, strict=True):
-        band = (_finite(found[f"{name}_{end}"]) for end in ("low", "high"))
+        least, most = (_finite(found[f"{name}_{end}"]) for end in ("low", "high"))
         axes.fill_between(
-            radius, *band, color=style.PREDICTION, alpha=0.22, linewidth=0, gid=f"{name}_spread"
+            radius, least, most, color=style.PREDICTION, alpha=0.22, linewidth=0, gid=f"{name}_spread"
         )
         axes.plot(radius, _finite(found[name]), gid=name, **learned)
     fitted = facts["fitted_slope"]
@@ -211,7 +211,7 @@ def _draw_diverged(axes: Axes, found: xarray.Dataset) -> list[Artist]:
 
 def _rectangles(found: xarray.Dataset, chosen: np.ndarray) -> list[Rectangle]:
     """The outlines of cells."""
-    a, e = found["a_edges"].to_numpy(), found["e_edges"].to_numpy()
+    a, e = found["a_edges"].to_numpy().tolist(), found["e_edges"].to_numpy().tolist()
     cells = zip(*np.nonzero(chosen), strict=True)
     return [Rectangle((a[k], e[i]), a[k + 1] - a[k], e[i + 1] - e[i]) for i, k in cells]
 
