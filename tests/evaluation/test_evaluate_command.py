@@ -11,7 +11,7 @@ from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation import grid
-from keplearn.evaluation.field import law
+from keplearn.evaluation.power_law import law
 from keplearn.models.files import load_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import RunWriter

@@ -11,8 +11,9 @@ from known_fields import kepler, kepler_dataset, one_percent_more
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.field import accelerations, law, residual_field, slope, training_radii
+from keplearn.evaluation.field import accelerations, residual_field, training_radii
 from keplearn.evaluation.grid import ae_grid, grid_cells, on_grid, summary
+from keplearn.evaluation.power_law import law, slope
 from keplearn.evaluation.rollout import evaluate
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH

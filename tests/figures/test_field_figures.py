@@ -13,8 +13,8 @@ from matplotlib.quiver import Quiver
 from keplearn.data.dataset import load_dataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import residual_field
-from keplearn.evaluation.field import slope as slope_of
 from keplearn.evaluation.grid import ae_grid
+from keplearn.evaluation.power_law import slope as slope_of
 from keplearn.figures import field, grid, save_figure, slope
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.plan import training_data

@@ -72,7 +72,7 @@ def _rows(
 
 def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
     """The fitted slope and its rms; the local slope at the ends of the training range, and of the whole."""
-    from keplearn.evaluation.field import slope
+    from keplearn.evaluation.power_law import slope
 
     found = slope(model, training)
     local = found["local_slope"].to_numpy()
@@ -87,7 +87,7 @@ def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str)
 
 
 def _law(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
-    from keplearn.evaluation.field import law
+    from keplearn.evaluation.power_law import law
 
     found = law(model, training)
     return {

@@ -1,8 +1,10 @@
 """Figures on paper: data in, Matplotlib Figure out, one module per family; no display and no global state."""
 
+from keplearn.figures.ae_grid import grid
 from keplearn.figures.errors import acceleration, orbit_errors
-from keplearn.figures.field import field, grid, slope
 from keplearn.figures.orbits import orbit
+from keplearn.figures.power_law import slope
+from keplearn.figures.residual import field
 from keplearn.figures.style import save_figure
 from keplearn.figures.training import loss
 
