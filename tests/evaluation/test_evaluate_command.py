@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,9 @@ from keplearn.cli import main
 from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
+from keplearn.evaluation import grid
+from keplearn.evaluation.power_law import law
+from keplearn.models.files import load_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import RunWriter
 
@@ -71,6 +75,32 @@ def test_the_wide_table_shows_config_keys(keplearn):
     assert "| 4 | mlp_rtn |" in row
 
 
+def test_slope_law_and_grid_are_one_row_a_run(keplearn, tmp_path, monkeypatch):
+    monkeypatch.setattr(grid, "grid_cells", partial(grid.grid_cells, n_a=4, n_e=3))
+    code, out, err = keplearn("evaluate", "study", "--slope", "--law", "--grid", "--format", "json")
+    assert code == 0
+    assert "skipped" in err
+    (row,) = json.loads(out)
+    assert row["training"] == TRAINED_ON
+    assert {"slope", "slope-rms%", "mu-hat/mu", "n-hat", "residual%", "grid mean", "grid field"} <= set(row)
+    assert row["grid cells"] == 12
+    kept = list((tmp_path / "runs" / "study" / row["run_id"] / "evaluations").iterdir())
+    assert [path.name for path in kept] == [f"a-e_grid_4x3_around_{TRAINED_ON}.nc"]
+
+    run = tmp_path / "runs" / "study" / row["run_id"]
+    found = law(load_model(run / "model.eqx"), load_dataset(TRAINED_ON))
+    assert (row["mu-hat/mu"], row["n-hat"]) == pytest.approx((found.mu_ratio, found.n_hat))
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_the_law_is_shown_in_every_format(keplearn, form):
+    code, out, _ = keplearn("evaluate", "study", "--law", "--columns", "width", "--format", form)
+    assert code == 0
+    assert "n-hat" in out.splitlines()[0]
+    assert "grid" not in out
+    assert len(out.splitlines()) == (3 if form == "markdown" else 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -79,6 +109,8 @@ def test_the_wide_table_shows_config_keys(keplearn):
         (("study", "--model", "phase:3"), "none of the 2 runs"),
         (("study", "--on", "simple_TBP_plnar_2_test"), TESTED_ON),
         (("study", "--segments", "1"), "at least 2"),
+        (("study", "--law", "--on", TESTED_ON), "--on"),
+        (("study", "--slope", "--model", "phase:3"), "none of the runs"),
     ],
 )
 def test_what_cannot_be_scored_is_said_in_one_message(keplearn, arguments, message):

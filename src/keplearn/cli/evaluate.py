@@ -12,6 +12,7 @@ from keplearn.device import Device
 from keplearn.errors import KeplearnError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray
 
     from keplearn.runs.store import Run
@@ -29,6 +30,9 @@ def evaluate(
     wide: Annotated[bool, Parameter(negative="")] = False,
     columns: str = "",
     all_metrics: Annotated[bool, Parameter(negative="")] = False,
+    slope: Annotated[bool, Parameter(negative="")] = False,
+    law: Annotated[bool, Parameter(negative="")] = False,
+    grid: Annotated[bool, Parameter(negative="")] = False,
     device: Device = "auto",
 ) -> None:
     """Score trained runs on datasets; every result is kept in RUN/evaluations and read again next time.
@@ -53,6 +57,12 @@ def evaluate(
         Config keys shown with each run, e.g. output_layer,width.
     all_metrics
         All metrics in tables for people too.
+    slope
+        Instead of scores, a row a run: the slope of log|a| over log r, fitted over the training radii and local.
+    law
+        Likewise: the law a = -mu_hat r^-n_hat that the learned field amounts to; may stand beside the others.
+    grid
+        Likewise: errors over a grid in semi-major axis and eccentricity around the training orbits.
     device
         cpu, gpu, or auto: a GPU where there is one.
     """
@@ -61,11 +71,21 @@ def evaluate(
     keys = [key.strip() for key in columns.split(",") if key.strip()]
     found = _find(runs, names)
     described = [(run, {"run_id": run.run_id, "group": run.group, **_describe(run, keys)}) for run in found]
+    asked = [name for name, wanted in {"slope": slope, "law": law, "grid": grid}.items() if wanted]
+    scoring = {"on": on, "segments": segments, "wide": wide, "all-metrics": all_metrics}
+    given = [f"--{name}" for name, value in scoring.items() if value]
+    if asked and given:
+        raise KeplearnError(f"{', '.join(given)}: for scores on test datasets, not with --{asked[0]}.")
     choose_device(device)
 
-    from keplearn.cli.output import print_table
     from keplearn.evaluation import table as tables
 
+    if asked:
+        from keplearn.cli.field import field_table, for_people
+
+        measured = field_table(described, asked, model, skip=len(found) > 1)
+        _print(for_people(measured) if format in ("table", "markdown") else measured, format)
+        return
     scored = _score(described, on, model, segments, skip=len(found) > 1)
     scores = tables.score_table((about, evaluation) for about, evaluation in scored)
     if scores.empty:
@@ -74,10 +94,17 @@ def evaluate(
         scores = tables.wide(scores, keys)
     elif format in ("table", "markdown") and not all_metrics:
         scores = tables.short(scores)
+    _print(scores, format)
+
+
+def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "json"]) -> None:
+    from keplearn.cli.output import print_table
+    from keplearn.evaluation import table as tables
+
     if format == "table":
-        print_table(*tables.cells(scores))
+        print_table(*tables.cells(table))
     else:
-        print(tables.render(scores, format))
+        print(tables.render(table, format))
 
 
 def _find(runs: Path, names: list[str]) -> "list[Run]":

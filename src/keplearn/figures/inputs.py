@@ -1,4 +1,4 @@
-"""What figures of one orbit read: the orbit out of an evaluation, without padding, and its periapsis."""
+"""What figures read, and what they refuse: one orbit out of an evaluation, without padding, and its periapsis."""
 
 from dataclasses import dataclass
 
@@ -135,3 +135,18 @@ def true_anomalies(evaluation: xarray.Dataset) -> Float64[np.ndarray, "orbit sam
         real = np.isfinite(row)
         found[k, real] = np.degrees(start[k] + np.unwrap(row[real]))
     return found
+
+
+def finite(values: xarray.DataArray) -> np.ndarray:
+    """Return values with NaN for whatever is not finite."""
+    array = values.to_numpy().astype(np.float64)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def require_finite(found: xarray.Dataset, names: tuple[str, ...], least: int = 1) -> None:
+    """Refuse numbers without some of these variables, or of which the first has not so many finite values."""
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise KeplearnError(f"This cannot be drawn: it lacks {', '.join(missing)}.")
+    if np.isfinite(found[names[0]].to_numpy()).sum() < least:
+        raise KeplearnError(f"There is nothing to draw: {names[0]} is nowhere finite.")

@@ -74,6 +74,9 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "keplearn",
 }
 
+THOUSANDS = FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−"))
+"""Labels km in thousands."""
+
 styled = matplotlib.rc_context(STYLE)
 """Decorator: the function runs in the house style, and the caller's settings come back after it."""
 

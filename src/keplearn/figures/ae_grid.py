@@ -1,0 +1,111 @@
+"""The figure of a model's errors over semi-major axis and eccentricity."""
+
+from typing import Any
+
+import numpy as np
+import xarray
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from keplearn.errors import KeplearnError, nearest
+from keplearn.figures import style
+from keplearn.figures.colours import draw_mesh
+from keplearn.figures.inputs import finite, require_finite
+from keplearn.orbits.constants import EARTH_RADIUS
+
+QUANTITIES = {
+    "mean": "mean acceleration error along the propagated path (%)",
+    "field": "mean acceleration error at the true states (%)",
+}
+"""What `grid` can show, and what its colour bar then says."""
+
+
+@style.styled
+def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figure:
+    """Draw a model's error over semi-major axis and eccentricity, a cell an orbit, with the training orbits on top.
+
+    Cells whose propagation diverged are hatched; the colour is that of what was finite of them, none if nothing
+    was. The colours reach from the 1st to the 99th percentile of the cells.
+
+    Parameters
+    ----------
+    found
+        As `keplearn.evaluation.grid.ae_grid` gives it: km, %.
+    title
+        Above the figure.
+    quantity
+        ``mean`` or ``field``.
+
+    Raises
+    ------
+    KeplearnError
+        If a variable is missing, or the quantity is none of these.
+    """
+    if quantity not in QUANTITIES:
+        known = ", ".join(QUANTITIES)
+        raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
+    require_finite(
+        found, (quantity, "diverged", "masked", "a_edges", "e_edges", "training_a", "training_e"), least=0
+    )
+    a_edges, e_edges = found["a_edges"].to_numpy(), found["e_edges"].to_numpy()
+    figure, (axes,) = style.new_figure(4.6)
+    axes.grid(visible=False)
+    axes.set(xlim=a_edges[[0, -1]], ylim=e_edges[[0, -1]])
+    draw_mesh(figure, axes, (a_edges, e_edges), finite(found[quantity]), QUANTITIES[quantity])
+    handles: list[Artist] = [_draw_training_points(axes, found)]
+    handles += _draw_masked(axes, found)
+    handles += _draw_diverged(axes, found)
+    axes.set_xlabel("semi-major axis a (10³ km)")
+    axes.set_ylabel("eccentricity e")
+    axes.xaxis.set_major_formatter(style.THOUSANDS)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _draw_training_points(axes: Axes, found: xarray.Dataset) -> Artist:
+    points = axes.plot(
+        found["training_a"], found["training_e"], linestyle="none", marker="o", markersize=4.0, color="white",
+        markeredgecolor="black", markeredgewidth=0.8, label="training orbits", gid="training", clip_on=False,
+    )  # fmt: skip
+    return points[0]
+
+
+def _draw_masked(axes: Axes, found: xarray.Dataset) -> list[Artist]:
+    """Grey out the cells that meet the Earth, with the line where the perigee is on the ground."""
+    masked = found["masked"].to_numpy()
+    if not masked.any():
+        return []
+    for rectangle in _rectangles(found, masked):
+        axes.add_patch(rectangle)
+        rectangle.set(facecolor=style.PALE, edgecolor=style.PALE, linewidth=0.4, gid="masked")
+    low, high = found["a_edges"].to_numpy()[[0, -1]]
+    a = np.linspace(low, high, 400)
+    ground: dict[str, Any] = {"color": style.BLACK, "linewidth": 1.2, "linestyle": (0, (4, 1.5))}
+    axes.plot(a, 1.0 - EARTH_RADIUS / a, gid="ground", **ground)
+    return [
+        Patch(facecolor=style.PALE, label="perigee below the Earth's surface"),
+        Line2D([], [], label="perigee on the surface", **ground),
+    ]
+
+
+def _draw_diverged(axes: Axes, found: xarray.Dataset) -> list[Artist]:
+    diverged = found["diverged"].to_numpy()
+    if not diverged.any():
+        return []
+    look: dict[str, Any] = {"fill": False, "hatch": "xxxxx", "edgecolor": style.VERMILION, "linewidth": 0.8}
+    for rectangle in _rectangles(found, diverged):
+        rectangle.set(gid="diverged", **look)
+        axes.add_patch(rectangle)
+    return [Patch(label=f"diverged ({int(diverged.sum())} cells)", **look)]
+
+
+def _rectangles(found: xarray.Dataset, chosen: np.ndarray) -> list[Rectangle]:
+    """The outlines of cells."""
+    a, e = found["a_edges"].to_numpy().tolist(), found["e_edges"].to_numpy().tolist()
+    cells = zip(*np.nonzero(chosen), strict=True)
+    return [Rectangle((a[k], e[i]), a[k + 1] - a[k], e[i + 1] - e[i]) for i, k in cells]
