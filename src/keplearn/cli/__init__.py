@@ -26,6 +26,10 @@ _COMMANDS = {
 
     Every result is kept in RUN/evaluations and read again next time.
     """,
+    "report:report": """Write one interactive HTML page of a group: table, plots, every run; it opens offline.
+
+    Test datasets that its runs were not evaluated on yet are evaluated.
+    """,
     "demo:demo": """Train three recipes on ten orbits, score them on unseen orbits and satellites, draw them.
 
     Finished runs are not trained again: a second demo only shows its results.

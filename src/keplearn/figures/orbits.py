@@ -60,9 +60,9 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
         If a variable is missing, or there is no such orbit.
     """
     one = one_orbit(evaluation, orbit, _PREDICTED)
-    plane, planar = _plane(one)
-    true = _curve(one, "", plane)
-    predicted = _curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
+    plane, planar = drawing_plane(one)
+    true = smooth_curve(one, "", plane)
+    predicted = smooth_curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
     frame = _frame(true, predicted)
     figure, axes = _new_panel(frame)
     axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
@@ -79,7 +79,7 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     return figure
 
 
-def _plane(one: OneOrbit) -> tuple[Plane, bool]:
+def drawing_plane(one: OneOrbit) -> tuple[Plane, bool]:
     """Return two unit vectors that span the drawing, and whether they are x and y themselves."""
     heights = (one.finite(name)[:, 2] for name in ("position", "predicted_position"))
     if all((np.nan_to_num(z) == 0.0).all() for z in heights):
@@ -90,7 +90,7 @@ def _plane(one: OneOrbit) -> tuple[Plane, bool]:
     return np.stack([outward, ahead / np.linalg.norm(ahead)]), False
 
 
-def _curve(one: OneOrbit, prefix: str, plane: Plane, segments: int = 0) -> Points:
+def smooth_curve(one: OneOrbit, prefix: str, plane: Plane, segments: int = 0) -> Points:
     """Return points along an orbit: its samples, and in between the quintic with r, v, a of both.
 
     With ``segments``, the propagation starts anew every so many samples, and the curve is broken there.

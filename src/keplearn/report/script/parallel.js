@@ -1,0 +1,198 @@
+// Parallel coordinates: a line a run, an axis a column; dragging along an axis keeps the runs in that range.
+
+const PARALLEL = { top: 44, height: 210, missing: 22, bottom: 8 };
+let parallelAxes = [];
+let parallelLayer = null;
+
+function buildParallel() {
+  const section = document.getElementById("parallel");
+  const menu = columnMenu("Colour", state.colour, (key) => { state.colour = key; changed("colour"); });
+  section.replaceChildren(
+    element("div", { class: "head" }, element("h2", {}, "Parameters and scores"),
+      element("span", { class: "hint" }, "drag along an axis to filter, click it to clear; click a line to open its run"),
+      menu, legend(columnOf.get(state.colour)), chooser("Axes", "axes")),
+    element("div", { class: "plot" }),
+  );
+}
+
+function drawParallel() {
+  const holder = document.querySelector("#parallel .plot");
+  const width = holder.clientWidth;
+  const height = PARALLEL.top + PARALLEL.height + PARALLEL.missing + PARALLEL.bottom;
+  const shown = state.axes.map((key) => columnOf.get(key));
+  const [side, last] = [46, 110];
+  const gap = shown.length > 1 ? (width - side - last) / (shown.length - 1) : 0;
+  parallelAxes = shown.map((column, k) => ({ column, x: side + k * gap, y: axisPlaces(column) }));
+  const [layer, context] = canvas(width, height);
+  const picture = drawing(width, height, { class: "over" });
+  parallelAxes.forEach((axis, k) => drawAxis(picture, axis, k, gap || width));
+  picture.addEventListener("pointermove", (event) => hoverParallel(event));
+  picture.addEventListener("pointerleave", () => { hideTip(); paintHover(null); });
+  picture.addEventListener("click", (event) => { const row = nearestLine(event); if (row !== null) select(row, event.ctrlKey || event.metaKey || event.shiftKey); });
+  const [hover, hoverContext] = canvas(width, height);
+  holder.replaceChildren(layer, hover, picture);
+  holder.style.height = `${height}px`;
+  parallelLayer = { context, hoverContext, width, height, gap };
+  paintParallel();
+}
+
+// Where each run lies on an axis, in pixels.
+function axisPlaces(column) {
+  const scale = columnScale(column, 0.03);
+  const none = PARALLEL.top + PARALLEL.height + PARALLEL.missing - 4;
+  return column.at.map((value) => (value === null ? none : PARALLEL.top + PARALLEL.height * (1 - scale.unit(value))));
+}
+
+function paintParallel() {
+  if (!parallelLayer) return;
+  const { context, width, height } = parallelLayer;
+  context.clearRect(0, 0, width, height);
+  const colours = colouring(columnOf.get(state.colour));
+  const buckets = new Map();
+  for (const row of rows) {
+    const colour = view.passes[row] ? colours.colour(row) : "#e4e4e4";
+    if (!buckets.has(colour)) buckets.set(colour, []);
+    buckets.get(colour).push(row);
+  }
+  const shown = view.shown.length;
+  const faint = shown > 1500 ? 0.22 : shown > 300 ? 0.42 : 0.72;
+  const order = [...buckets].sort(([a], [b]) => (b === "#e4e4e4") - (a === "#e4e4e4"));
+  for (const [colour, list] of order) {
+    context.strokeStyle = colour;
+    context.globalAlpha = colour === "#e4e4e4" ? 0.5 : faint;
+    context.lineWidth = 1.1;
+    // One path of many lines is painted once: where they cross they do not add up, but it stays fluid.
+    context.beginPath();
+    for (const row of list) tracePath(context, row);
+    context.stroke();
+  }
+  context.globalAlpha = 1;
+  paintSelected(context);
+}
+
+function paintSelected(context) {
+  for (const [k, row] of state.runs.entries()) {
+    context.setLineDash((DASHES[k] || "").split(" ").filter(Boolean).map(Number));
+    for (const [colour, size] of [["#fff", 5], [study.colours.models[k], 2.6]]) {
+      [context.strokeStyle, context.lineWidth] = [colour, size];
+      context.beginPath();
+      tracePath(context, row);
+      context.stroke();
+    }
+  }
+  context.setLineDash([]);
+}
+
+function tracePath(context, row) {
+  parallelAxes.forEach((axis, k) => (k ? context.lineTo(axis.x, axis.y[row]) : context.moveTo(axis.x, axis.y[row])));
+}
+
+function paintHover(row) {
+  const { hoverContext: context, width, height } = parallelLayer;
+  context.clearRect(0, 0, width, height);
+  if (row === null) return;
+  for (const [colour, size] of [["#fff", 5], ["#111", 2.2]]) {
+    [context.strokeStyle, context.lineWidth] = [colour, size];
+    context.beginPath();
+    tracePath(context, row);
+    context.stroke();
+  }
+}
+
+function nearestLine(event) {
+  const bounds = event.currentTarget.getBoundingClientRect();
+  const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
+  if (parallelAxes.length < 2) return null;
+  const k = Math.max(0, Math.min(parallelAxes.length - 2, Math.floor((x - parallelAxes[0].x) / parallelLayer.gap)));
+  const [from, to] = [parallelAxes[k], parallelAxes[k + 1]];
+  const part = (x - from.x) / (to.x - from.x);
+  if (part < -0.05 || part > 1.05) return null;
+  let [near, distance] = [null, 9];
+  for (const row of view.shown) {
+    const away = Math.abs(from.y[row] + (to.y[row] - from.y[row]) * part - y);
+    if (away < distance) [near, distance] = [row, away];
+  }
+  return near;
+}
+
+function hoverParallel(event) {
+  if (event.buttons) return;
+  const row = nearestLine(event);
+  paintHover(row);
+  if (row === null) hideTip();
+  else runTip(event, row, parallelAxes.map((axis) => axis.column));
+}
+
+function drawAxis(picture, { column, x }, k, gap) {
+  const { top, height } = PARALLEL;
+  const scale = columnScale(column, 0.03);
+  const end = k === parallelAxes.length - 1;
+  const room = Math.min(gap, 220) - 12;
+  label(picture, column.label, room, { x, y: 16, "text-anchor": k === 0 ? "start" : "middle", dx: k === 0 ? -40 : 0, class: "name" });
+  const about = [column.unit, column.dataset !== null && study.datasets.length > 1 ? study.datasets[column.dataset].name : ""].filter(Boolean).join(", ");
+  if (about) label(picture, about, room, { x, y: 30, "text-anchor": k === 0 ? "start" : "middle", dx: k === 0 ? -40 : 0, class: "tick" });
+  shape(picture, "path", { d: `M${x} ${top}v${height}`, class: "axis" });
+  if (column.missing) shape(picture, "text", { x: x + 5, y: top + height + PARALLEL.missing, class: "tick halo" }, "none");
+  const few = !column.text && column.distinct.length <= 8;
+  const ticks = column.text ? scale.order : few ? column.distinct : scale.ticks(6);
+  const every = Math.ceil((ticks.length * 13) / height);
+  let before = Infinity;
+  ticks.forEach((tick, place) => {
+    const y = top + height * (1 - scale.unit(tick));
+    if (place % every || Math.abs(before - y) < 11) return;
+    before = y;
+    shape(picture, "path", { d: `M${x - 3} ${y}h6`, class: "axis" });
+    const text = column.text ? column.levels[tick] : few ? format(tick) : tickText(tick);
+    label(picture, text, (end ? 110 : gap) - 14, { x: x + 6, y: y + 3.5, class: "tick halo" });
+  });
+  drawBrush(picture, column, x);
+}
+
+function drawBrush(picture, column, x) {
+  const { top, height } = PARALLEL;
+  const strip = shape(picture, "rect", { x: x - 11, y: top - 6, width: 22, height: height + 12, class: "strip", "data-axis": column.key });
+  const range = state.brushes[column.key];
+  const mark = shape(picture, "rect", { x: x - 7, width: 14, y: 0, height: 0, class: "brush" });
+  if (range) place(mark, ...range.map((value) => brushPixel(column, value)));
+  strip.addEventListener("click", (event) => event.stopPropagation());
+  strip.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    strip.setPointerCapture(event.pointerId);
+    const zero = picture.getBoundingClientRect().top;
+    const at = (moved) => Math.max(top - 6, Math.min(top + height + 6, moved.clientY - zero));
+    const start = at(event);
+    const move = (moved) => {
+      if (Math.abs(at(moved) - start) > 3) state.brushes[column.key] = brushRange(column, start, at(moved));
+      else delete state.brushes[column.key];
+      if (state.brushes[column.key]) place(mark, start, at(moved));
+      changed("brush");
+    };
+    const up = (moved) => {
+      strip.removeEventListener("pointermove", move);
+      strip.removeEventListener("pointerup", up);
+      move(moved);
+      changed("brushed");
+    };
+    strip.addEventListener("pointermove", move);
+    strip.addEventListener("pointerup", up);
+  });
+}
+
+function place(mark, from, to) {
+  mark.setAttribute("y", Math.min(from, to));
+  mark.setAttribute("height", Math.abs(to - from));
+}
+
+// A brush over texts keeps the levels under it, as a range of places along the axis.
+function brushRange(column, from, to) {
+  const part = (pixel) => 1 - (pixel - PARALLEL.top) / PARALLEL.height;
+  const [low, high] = [part(Math.max(from, to)), part(Math.min(from, to))];
+  if (column.text) return [low, high].map((value) => Number(value.toFixed(4)));
+  const scale = columnScale(column, 0.03);
+  return [low, high].map((value) => Number(scale.value(value).toPrecision(5)));
+}
+
+function brushPixel(column, value) {
+  const unit = column.text ? value : columnScale(column, 0.03).unit(value);
+  return PARALLEL.top + PARALLEL.height * (1 - unit);
+}
