@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.layout import assemble
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.figures.inputs import OneOrbit, one_orbit
 from keplearn.figures.orbits import drawing_plane, smooth_curve
@@ -79,8 +80,7 @@ class TestData:
     def _drawings(self) -> "list[_Drawing]":
         if self.dataset is None:
             return []
-        truth = self.dataset.to_xarray()
-        return [_Drawing(_true_orbit(truth, self.dataset, k)) for k in self.drawn]
+        return [_Drawing(_true_orbit(self.dataset, k)) for k in self.drawn]
 
 
 def choose_orbits(datasets: Mapping[str, OrbitDataset | None]) -> list[TestData]:
@@ -137,10 +137,12 @@ def _evenly(curve: Float64[np.ndarray, "point 2"], count: int) -> Int[np.ndarray
     return np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], count)).clip(0, len(curve) - 1))
 
 
-def _true_orbit(truth: "xarray.Dataset", dataset: OrbitDataset, orbit: int) -> OneOrbit:
-    """An orbit of the truth as figures read it: a prediction that is right everywhere."""
-    import xarray
-
-    right = {name: truth[name.removeprefix("predicted_")] for name in _PREDICTED}
-    diverged = xarray.zeros_like(truth["eccentricity"], dtype=bool)
-    return one_orbit(truth.assign(right, diverged=diverged).assign_attrs(mu=dataset.mu), orbit, _PREDICTED)
+def _true_orbit(dataset: OrbitDataset, orbit: int) -> OneOrbit:
+    """An orbit of the truth as figures read it: of an evaluation that is right everywhere."""
+    right = {
+        "predicted_position": dataset.states[..., :3],
+        "predicted_velocity": dataset.states[..., 3:],
+        "predicted_acceleration": dataset.accelerations,
+        "diverged": np.zeros(len(dataset)),
+    }
+    return one_orbit(assemble(dataset, right, {"mu": dataset.mu}), orbit, _PREDICTED)
