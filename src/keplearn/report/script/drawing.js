@@ -38,11 +38,35 @@ function fit(text, width, size = 11) {
   return cut();
 }
 
-function label(parent, text, width, attributes) {
+function label(parent, text, width, attributes, whole = text) {
   const short = fit(text, width, attributes["font-size"] || 11);
   const made = shape(parent, "text", attributes, short);
-  if (short !== text) shape(made, "title", {}, text);
+  if (short !== whole) shape(made, "title", {}, whole);
   return made;
+}
+
+// A name in two lines where it does not fit into one, parted at a low line or a space.
+function wrapped(text, width) {
+  if (textWidth(text, 12) <= width) return [text, ""];
+  const cuts = [...text.matchAll(/[_ ]/g)].map((match) => match.index + 1);
+  if (!cuts.length) return [text, ""];
+  const longer = (cut) => Math.max(textWidth(text.slice(0, cut)), textWidth(text.slice(cut)));
+  const cut = cuts.reduce((a, b) => (longer(b) < longer(a) ? b : a));
+  return [text.slice(0, cut).trim(), text.slice(cut)];
+}
+
+// Levels without what all of them begin and end with: that is where they do not differ.
+function briefLevels(column) {
+  const levels = column.levels;
+  if (column.brief || levels.length < 2) return (column.brief ||= levels);
+  const common = (texts) => {
+    let size = 0;
+    while (texts.every((text) => size < text.length && text[size] === texts[0][size])) size += 1;
+    return texts[0].slice(0, size).replace(/[A-Za-z0-9.]*$/, "").length;
+  };
+  const start = common(levels);
+  const end = common(levels.map((text) => [...text.slice(start)].reverse().join("")));
+  return (column.brief = levels.map((text) => `${start ? "…" : ""}${text.slice(start, text.length - end)}${end ? "…" : ""}`));
 }
 
 // A canvas as sharp as the screen; on paper at least twice that of one.
@@ -233,7 +257,7 @@ function markPath(kind, x, y, r) {
 const DASHES = ["", "7 3", "2 2.5", "9 3 2 3", "12 4", "4 2", "1.5 4"];
 
 // Frame of a plot with an axis below and one at the left; returns where values lie.
-function frame(picture, box, x, y, titles) {
+function frame(picture, box, x, y, titles, each = 70) {
   const { left, top, width, height } = box;
   const px = (value) => left + width * x.unit(value);
   const py = (value) => top + height * (1 - y.unit(value));
@@ -242,7 +266,7 @@ function frame(picture, box, x, y, titles) {
     shape(picture, "text", { x: left - 5, y: py(tick) + 3.5, "text-anchor": "end", class: "tick" }, tickText(tick));
   }
   if (!x.labels) {
-    for (const tick of x.ticks(Math.max(2, Math.floor(width / 70)))) {
+    for (const tick of x.ticks(Math.max(2, Math.floor(width / each)))) {
       shape(picture, "path", { d: `M${px(tick)} ${top}v${height}`, class: "grid" });
       shape(picture, "text", { x: px(tick), y: top + height + 14, "text-anchor": "middle", class: "tick" }, tickText(tick));
     }

@@ -1,6 +1,6 @@
 // Parallel coordinates: a line a run, an axis a column; dragging along an axis keeps the runs in that range.
 
-const PARALLEL = { top: 44, height: 210, missing: 22, bottom: 8 };
+const PARALLEL = { top: 60, height: 220, missing: 22, bottom: 8 };
 let parallelAxes = [];
 let parallelLayer = null;
 
@@ -36,11 +36,21 @@ function drawParallel() {
   paintParallel();
 }
 
-// Where each run lies on an axis, in pixels.
+// Where each run lies on an axis, in pixels. Runs of one level, or of one of few numbers, are fanned out a little in
+// the order of their colours, so that they can be followed from axis to axis.
 function axisPlaces(column) {
   const scale = columnScale(column, 0.03);
   const none = PARALLEL.top + PARALLEL.height + PARALLEL.missing - 4;
-  return column.at.map((value) => (value === null ? none : PARALLEL.top + PARALLEL.height * (1 - scale.unit(value))));
+  const places = column.at.map((value) => (value === null ? none : PARALLEL.top + PARALLEL.height * (1 - scale.unit(value))));
+  if (!column.text && column.distinct.length > 12) return places;
+  const band = column.text ? Math.min(44, (0.62 * PARALLEL.height) / column.levels.length) : 12;
+  const colour = columnOf.get(state.colour);
+  const strength = (row) => (colour.at[row] === null ? Infinity : colour.text ? columnScale(colour, 0).unit(colour.at[row]) : colour.at[row]);
+  for (const value of column.distinct) {
+    const there = rows.filter((row) => column.at[row] === value).sort((a, b) => strength(b) - strength(a) || a - b);
+    there.forEach((row, k) => (places[row] += band * ((k + 0.5) / there.length - 0.5)));
+  }
+  return places;
 }
 
 function paintParallel() {
@@ -128,9 +138,12 @@ function drawAxis(picture, { column, x }, k, gap) {
   const scale = columnScale(column, 0.03);
   const end = k === parallelAxes.length - 1;
   const room = Math.min(gap, 220) - 12;
-  label(picture, column.label, room, { x, y: 16, "text-anchor": k === 0 ? "start" : "middle", dx: k === 0 ? -40 : 0, class: "name" });
+  const anchor = { x: k === 0 ? x - 40 : x, "text-anchor": k === 0 ? "start" : "middle" };
+  const [first, second] = wrapped(column.label, room);
+  label(picture, first, room, { ...anchor, y: second ? 13 : 27, class: "name" });
+  if (second) label(picture, second, room, { ...anchor, y: 27, class: "name" });
   const about = [column.unit, column.dataset !== null && study.datasets.length > 1 ? study.datasets[column.dataset].name : ""].filter(Boolean).join(", ");
-  if (about) label(picture, about, room, { x, y: 30, "text-anchor": k === 0 ? "start" : "middle", dx: k === 0 ? -40 : 0, class: "tick" });
+  if (about) label(picture, about, room, { ...anchor, y: 41, class: "tick" });
   shape(picture, "path", { d: `M${x} ${top}v${height}`, class: "axis" });
   if (column.missing) shape(picture, "text", { x: x + 5, y: top + height + PARALLEL.missing, class: "tick halo" }, "none");
   const few = !column.text && column.distinct.length <= 8;
@@ -143,7 +156,9 @@ function drawAxis(picture, { column, x }, k, gap) {
     before = y;
     shape(picture, "path", { d: `M${x - 3} ${y}h6`, class: "axis" });
     const text = column.text ? column.levels[tick] : few ? format(tick) : tickText(tick);
-    label(picture, text, (end ? 110 : gap) - 14, { x: x + 6, y: y + 3.5, class: "tick halo" });
+    const space = (end ? 110 : gap) - 14;
+    const named = column.text && textWidth(text) > space ? briefLevels(column)[tick] : text;
+    label(picture, named, space, { x: x + 6, y: y + 3.5, class: "tick halo" }, text);
   });
   drawBrush(picture, column, x);
 }

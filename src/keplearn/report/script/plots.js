@@ -62,7 +62,7 @@ function drawHeat() {
   const [x, y, value] = ["x", "y", "value"].map((key) => columnOf.get(state.heat[key]));
   const facets = facetsOf(state.heat.facet).map((facet) => ({ ...facet, list: heatCells(facet.list, x, y, value) }));
   const counted = state.heat.by === "runs";
-  const numbers = facets.flatMap((facet) => facet.list.map((cell) => cell.value));
+  const numbers = facets.flatMap((facet) => facet.list.map((cell) => cell.value)).filter((number) => number !== null);
   const scale = scaleOf(numbers, 0);
   const title = counted ? "number of runs" : `${state.heat.by} of ${value.title}`;
   const section = document.getElementById("heat");
@@ -75,12 +75,15 @@ function heatCells(list, x, y, value) {
   const cells = new Map();
   for (const row of list) {
     const [i, j] = [across.of(row), up.of(row)];
-    if (i < 0 || j < 0 || (value.at[row] === null && state.heat.by !== "runs")) continue;
+    if (i < 0 || j < 0) continue;
     const key = i * 1000 + j;
     if (!cells.has(key)) cells.set(key, { i, j, rows: [] });
     cells.get(key).rows.push(row);
   }
-  for (const cell of cells.values()) cell.value = STATISTICS[state.heat.by](cell.rows.map((row) => value.at[row]));
+  for (const cell of cells.values()) {
+    const values = cell.rows.map((row) => value.at[row]).filter((one) => one !== null || state.heat.by === "runs");
+    cell.value = values.length ? STATISTICS[state.heat.by](values) : null; // runs that all failed, say
+  }
   return [...cells.values()];
 }
 
@@ -89,7 +92,7 @@ function heatPicture(cells, width, x, y, scale) {
   const wide = Math.min(150, Math.max(...up.map((text) => textWidth(text))), width * 0.32);
   const left = wide + 34;
   const inner = width - left - 8;
-  const tall = Math.max(150, Math.min(300, up.length * 34));
+  const tall = Math.max(200, Math.min(340, up.length * 34));
   const below = labelRoom(across, inner);
   const box = { left, top: 8, width: inner, height: tall };
   const picture = drawing(width, tall + below + 30);
@@ -107,12 +110,12 @@ function heatPicture(cells, width, x, y, scale) {
 }
 
 function heatCell(picture, cell, [left, top, dx, dy], names, scale) {
-  const part = scale.unit(cell.value);
+  const part = cell.value === null ? null : scale.unit(cell.value);
   const value = columnOf.get(state.heat.value);
-  const made = shape(picture, "rect", { x: left + 0.5, y: top + 0.5, width: Math.max(1, dx - 1), height: Math.max(1, dy - 1), fill: rampColour(part), class: "cell" });
-  const text = format(cell.value);
+  const made = shape(picture, "rect", { x: left + 0.5, y: top + 0.5, width: Math.max(1, dx - 1), height: Math.max(1, dy - 1), fill: part === null ? "#e9ebee" : rampColour(part), class: "cell" });
+  const text = cell.value === null ? "none" : format(cell.value);
   if (textWidth(text) < dx - 6 && dy > 15) {
-    shape(picture, "text", { x: left + dx / 2, y: top + dy / 2 + 4, "text-anchor": "middle", "font-size": 11, fill: part > 0.62 ? "#111" : "#fff", "pointer-events": "none" }, text);
+    shape(picture, "text", { x: left + dx / 2, y: top + dy / 2 + 4, "text-anchor": "middle", "font-size": 11, fill: part === null || part > 0.62 ? "#111" : "#fff", "pointer-events": "none" }, text);
   }
   const scored = cell.rows.filter((row) => value.at[row] !== null);
   const good = scored.length ? scored.reduce((a, b) => (value.at[b] < value.at[a] ? b : a)) : cell.rows[0];
@@ -156,8 +159,8 @@ function dotsPicture(list, width, x, y, colours) {
     const [u, v] = [places.unit(row), y.at[row]];
     if (u !== null && v !== null) points.push({ row, x: left + inner * u, y: box.top + box.height * (1 - scale.unit(v)) });
   }
-  paintDots(context, points, colours);
   if (places.groups) paintMedians(context, box, list, places.groups, y, scale);
+  paintDots(context, points, colours);
   const near = (event) => nearestPoint(points, event);
   picture.addEventListener("pointermove", (event) => { const row = near(event); if (row === null) hideTip(); else runTip(event, row, [x, y, columnOf.get(state.dots.colour)]); });
   picture.addEventListener("pointerleave", hideTip);
@@ -192,13 +195,11 @@ function paintMedians(context, box, list, groups, y, scale) {
   values.forEach((some, k) => {
     if (!some.length) return;
     const at = box.top + box.height * (1 - scale.unit(middle(some)));
-    for (const [colour, size] of [["#fff", 4.5], ["#111", 2]]) {
-      [context.strokeStyle, context.lineWidth] = [colour, size];
-      context.beginPath();
-      context.moveTo(box.left + each * (k + 0.12), at);
-      context.lineTo(box.left + each * (k + 0.88), at);
-      context.stroke();
-    }
+    [context.strokeStyle, context.lineWidth] = ["#111", 2];
+    context.beginPath();
+    context.moveTo(box.left + each * (k + 0.12), at);
+    context.lineTo(box.left + each * (k + 0.88), at);
+    context.stroke();
   });
 }
 

@@ -15,7 +15,7 @@ function drawRuns() {
     element("div", { class: "chips" }, ...chosen.map(chip)),
     ...chosen.flatMap(troubles),
     ...[lossPlot, errorPlot, orbitPlots].flatMap((draw) => draw(chosen, panel.clientWidth - 28)),
-    differences(chosen), ...(chosen.length === 1 ? [configTable(chosen[0], open)] : []),
+    differences(chosen), otherScores(chosen, open), ...(chosen.length === 1 ? [configTable(chosen[0], open)] : []),
   );
   if (opened) panel.scrollTop = 0;
 }
@@ -157,7 +157,7 @@ function orbitPlots(chosen, width) {
     return element("figure", {}, orbitPicture(orbit, paths, side), element("figcaption", {}, `${orbit.tag} orbit ${orbit.name}: a = ${format(orbit.a)} km, e = ${format(orbit.e)}`));
   });
   const plane = drawn.every((orbit) => orbit.planar) ? "x and y" : "in its plane";
-  return [plotTitle("Orbits", `${plane}, 10³ km; black: true; coloured: predicted; blue disc: the Earth`), element("div", { class: "orbits" }, ...plots)];
+  return [plotTitle("Orbits", `${plane}, 10³ km; black: true, from the dot; coloured: predicted; disc: the Earth`), element("div", { class: "orbits" }, ...plots)];
 }
 
 function orbitPicture(orbit, paths, side) {
@@ -166,13 +166,16 @@ function orbitPicture(orbit, paths, side) {
   const xs = truth.map(([x]) => x).concat(-6400, 6400);
   const ys = truth.map(([, y]) => y).concat(-6400, 6400);
   const [left, right, bottom, top] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const half = 0.62 * Math.max(right - left, top - bottom);
+  // A model that runs away must not shrink the orbit to a dot: the frame grows by a quarter at most.
+  const size = Math.max(right - left, top - bottom);
+  const leaves = paths.some(({ path }) => path.length < 90 || points(path).some(([x, y]) => x < left - 0.04 * size || x > right + 0.04 * size || y < bottom - 0.04 * size || y > top + 0.04 * size));
+  const half = (leaves ? 0.72 : 0.55) * size;
   const [cx, cy] = [(left + right) / 2, (bottom + top) / 2];
   const margin = 34;
   const box = { left: margin, top: 4, width: side - margin - 4, height: side - margin - 4 };
   const picture = drawing(side, box.height + 24);
   const thousand = (middle) => linearScale((middle - half) / 1000, (middle + half) / 1000, 0);
-  const { px, py } = frame(picture, box, thousand(cx), thousand(cy), {});
+  const { px, py } = frame(picture, box, thousand(cx), thousand(cy), {}, 42);
   const clip = `clip${orbit.tag}${Math.random().toString(36).slice(2)}`;
   shape(shape(picture, "clipPath", { id: clip }), "rect", { x: box.left, y: box.top, width: box.width, height: box.height });
   const inside = shape(picture, "g", { "clip-path": `url(#${clip})` });
@@ -183,33 +186,50 @@ function orbitPicture(orbit, paths, side) {
     const dash = paths.length > 1 ? run.dash : "";
     shape(inside, "path", { d: line(points(path)), fill: "none", stroke: run.colour, "stroke-width": 1.6, "stroke-dasharray": dash });
   }
+  shape(inside, "circle", { cx: px(truth[0][0] / 1000), cy: py(truth[0][1] / 1000), r: 3.4, fill: study.colours.truth });
   return picture;
 }
 
-// In what the selected runs differ; for one alone, where it stands among all.
+const MAIN = new Set(["mean", "field", "theta-deg", "radial%", "position%", "diverged"]);
+const isMain = (column) => column.dataset === null || MAIN.has(column.key.split("@")[0]);
+const LEAST = new Set(["mean", "field", "theta-deg", "median", "q1", "q3", "max", "position%"]);
+
+// In what the selected runs differ, and their main scores; for one alone, where it stands among all.
 function differences(chosen) {
   const several = chosen.length > 1;
   const differs = (column) => new Set(chosen.map(({ row }) => column.at[row])).size > 1;
   const apart = several ? parameters.filter(differs) : parameters;
-  const scores = columns.filter((column) => isMetric(column) && chosen.some(({ row }) => column.at[row] !== null));
+  const title = several ? (apart.length ? "Differences in the config" : "No difference in the config") : "What varies in this study";
+  return factsTable(chosen, "differences", [[title, apart.length ? apart : parameters], ...scoreParts(chosen, isMain)]);
+}
+
+function otherScores(chosen, open) {
+  const parts = scoreParts(chosen, (column) => !isMain(column));
+  return element("details", { "data-part": "scores", open: open.has("scores") }, element("summary", {}, "Other scores"), factsTable(chosen, "scores", parts));
+}
+
+function scoreParts(chosen, wanted) {
+  const scores = columns.filter((column) => isMetric(column) && wanted(column) && chosen.some(({ row }) => column.at[row] !== null));
+  const parts = study.datasets.map((data, number) => [`Scores on ${data.name}`, scores.filter((column) => column.dataset === number)]);
+  return [...parts, ["Training", scores.filter((column) => column.dataset === null)]];
+}
+
+// Columns down, runs across.
+function factsTable(chosen, id, sections) {
+  const several = chosen.length > 1;
   const names = chosen.map((run) => element("th", { class: "number" }, sample(run), element("br"), element("code", {}, run.id.slice(0, 8))));
   const head = element("tr", {}, element("th"), ...names, ...(several ? [] : [element("th", { class: "number" }, "rank")]));
   const line = (column) => {
     const values = chosen.map(({ row }) => column.at[row]);
-    const least = isMetric(column) && several && column.dataset !== null ? Math.min(...values.filter((value) => value !== null)) : null;
+    const compared = several && LEAST.has(column.key.split("@")[0]) && new Set(values).size > 1;
+    const least = compared ? Math.min(...values.filter((value) => value !== null)) : null;
     const cells = chosen.map(({ row }) => element("td", { class: `number${least !== null && column.at[row] === least ? " least" : ""}` }, show(column, row)));
     const rank = several ? [] : [element("td", { class: "number muted" }, isMetric(column) ? rankText(column, chosen[0].row) : "")];
     return element("tr", {}, element("th", { title: column.about || column.label }, column.title), ...cells, ...rank);
   };
   const part = (title, list) => (list.length ? [element("tr", { class: "part" }, element("th", { colspan: chosen.length + 2 }, title)), ...list.map(line)] : []);
-  const title = several ? (apart.length ? "Differences in the config" : "No difference in the config") : "What varies in this study";
-  return element("div", { class: "wide" }, element("table", { class: "facts", id: "differences" }, element("thead", {}, head),
-    element("tbody", {}, ...part(title, apart), ...(several && !apart.length ? part(title, parameters) : []), ...scoreParts(scores, part))));
-}
-
-function scoreParts(scores, part) {
-  const parts = study.datasets.map((data, number) => part(`Scores on ${data.name}`, scores.filter((column) => column.dataset === number)));
-  return [...parts.flat(), ...part("Training", scores.filter((column) => column.dataset === null))];
+  return element("div", { class: "wide" }, element("table", { class: "facts", id }, element("thead", {}, head),
+    element("tbody", {}, ...sections.flatMap(([title, list]) => part(title, list)))));
 }
 
 function rankText(column, row) {

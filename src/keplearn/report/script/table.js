@@ -29,7 +29,7 @@ function buildTable() {
 function columnWidth(column) {
   const texts = column.text ? column.levels : column.distinct.slice(0, 60).map(format);
   const widest = Math.max(0, ...texts.slice(0, 200).map((text) => textWidth(text, 12.5)));
-  return Math.ceil(Math.min(230, Math.max(textWidth(column.title, 12.5) + 34, widest + 20, 66)));
+  return Math.ceil(Math.min(260, Math.max(textWidth(column.title, 12.5) + 34, widest + 20, 66)));
 }
 
 function headerRow(shown) {
