@@ -18,7 +18,7 @@ from keplearn.report.numbers import rounded
 if TYPE_CHECKING:
     import xarray
 
-ORBITS = 100
+ORBITS = 120
 """Orbits of all datasets together whose errors are kept; of more, evenly chosen ones."""
 POINTS = 48
 """Points of a predicted orbit."""

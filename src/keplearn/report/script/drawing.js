@@ -22,6 +22,8 @@ function shape(parent, tag, attributes = {}, text = null) {
 const drawing = (width, height, attributes = {}) =>
   shape(document.createDocumentFragment(), "svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...attributes });
 
+let onPaper = false;
+
 const ruler = document.createElement("canvas").getContext("2d");
 function textWidth(text, size = 11) {
   ruler.font = `${size}px ${FONT}`;
@@ -69,10 +71,10 @@ function briefLevels(column) {
   return (column.brief = levels.map((text) => `${start ? "…" : ""}${text.slice(start, text.length - end)}${end ? "…" : ""}`));
 }
 
-// A canvas as sharp as the screen; on paper at least twice that of one.
+// A canvas as sharp as the screen, on paper sharper.
 function canvas(width, height) {
   const made = element("canvas");
-  const sharp = Math.max(2, devicePixelRatio || 1);
+  const sharp = onPaper ? 3 : devicePixelRatio || 1;
   [made.width, made.height] = [Math.round(width * sharp), Math.round(height * sharp)];
   [made.style.width, made.style.height] = [`${width}px`, `${height}px`];
   const context = made.getContext("2d");
@@ -80,14 +82,14 @@ function canvas(width, height) {
   return [made, context];
 }
 
-// Scales: from a value to 0..1. Logarithmic where positive values span more than a factor of thirty; where signs
-// mix over decades, linear in the middle and logarithmic outside.
-function scaleOf(values, padded = 0.03) {
+// Scales: from a value to 0..1. Logarithmic where positive values span more than a factor of thirty (or another);
+// where signs mix over decades, linear in the middle and logarithmic outside.
+function scaleOf(values, padded = 0.03, factor = 30) {
   const finite = values.filter((value) => value !== null && Number.isFinite(value));
   if (!finite.length) return linearScale(0, 1);
   let [low, high] = [Infinity, -Infinity];
   for (const value of finite) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  if (low > 0 && high / low > 30) return logScale(low, high, padded);
+  if (low > 0 && high / low > factor) return logScale(low, high, padded);
   const sizes = finite.map(Math.abs).filter((value) => value > 0).sort((a, b) => a - b);
   const middle = sizes[Math.floor(sizes.length / 2)];
   if (middle && Math.max(-low, high) / middle > 300) return wideScale(low, high, middle, padded);
@@ -213,9 +215,9 @@ function colouring(column) {
   return { scale, colour, mark: () => 0 };
 }
 
-function legend(column) {
+function legend(column, titled = true) {
   const colours = colouring(column);
-  const box = element("div", { class: "legend" }, element("span", { class: "muted" }, column.title));
+  const box = element("div", { class: "legend" }, titled ? element("span", { class: "muted" }, column.title) : null);
   if (colours.classes) {
     colours.classes.forEach((text, k) => {
       const picture = drawing(12, 12);

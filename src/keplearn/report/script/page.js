@@ -55,7 +55,7 @@ function failedRuns() {
   const table = element("table", { class: "facts" }, element("thead", {}, element("tr", {}, ...["run", "kind", "reason", "its parameters"].map((title) => element("th", {}, title)))),
     element("tbody", {}, ...failed.slice(0, 300).map(line)));
   const more = failed.length > 300 ? [element("p", { class: "muted" }, `and ${failed.length - 300} more: filter the table by state`)] : [];
-  return element("details", { id: "failed", open: failed.length <= 3 }, element("summary", {}, `${failed.length} ${failed.length === 1 ? "run" : "runs"} without an end: failed or interrupted`), element("div", { class: "limited" }, table, ...more));
+  return element("details", { id: "failed", open: failed.length <= 3 }, element("summary", {}, `${failed.length} ${failed.length === 1 ? "run" : "runs"} failed or interrupted`), element("div", { class: "limited" }, table, ...more));
 }
 
 function commonConfig() {
@@ -88,33 +88,42 @@ const levelIn = (column, level, [low, high]) => columnScale(column, 0.03).unit(l
 
 // What each kind of change draws anew; many changes within a frame are drawn once.
 const parts = {
-  rows: [drawBar, markFilters, drawTable, paintParallel, drawHeat, drawDots],
+  rows: [drawBar, markFilters, drawTable, paintParallel],
+  pictures: [paintParallel, drawHeat, drawDots],
   head: [buildTable],
   axes: [buildParallel, drawParallel],
   plots: [buildPlots],
   runs: [drawRuns],
 };
 const needs = {
-  all: ["axes", "head", "plots", "runs", "rows"],
-  runs: ["runs", "rows"],
+  all: ["axes", "head", "plots", "runs", "rows", "pictures"],
+  runs: ["runs", "rows", "pictures"],
   brush: ["rows"],
-  brushed: ["axes", "rows"],
+  brushed: ["axes", "rows", "pictures"],
   filter: ["rows"],
+  pictures: ["pictures"],
   sort: ["head", "rows"],
   table: ["head", "rows"],
-  axes: ["axes", "rows"],
+  axes: ["axes", "rows", "pictures"],
   colour: ["axes", "rows"],
-  heat: ["rows"],
-  dots: ["rows"],
+  heat: ["pictures"],
+  dots: ["pictures"],
 };
 const due = new Set();
+let resting = 0;
 
 function changed(what = "runs") {
+  // While a filter moves, the plots below wait until it rests.
+  if (what === "brush" || what === "filter") {
+    clearTimeout(resting);
+    resting = setTimeout(() => { resting = 0; changed("pictures"); }, 90);
+  }
   if (!due.size) requestAnimationFrame(redraw);
   for (const part of needs[what]) due.add(part);
 }
 
 function redraw() {
+  if (!due.size) return;
   applyFilters();
   const open = [...document.querySelectorAll(".chooser[open]")].map((box) => box.parentElement.parentElement.id);
   const scroll = document.querySelector("#table .scroller")?.scrollLeft || 0;
@@ -144,5 +153,10 @@ addEventListener("keydown", (event) => {
 addEventListener("click", (event) => {
   for (const box of document.querySelectorAll(".chooser[open]")) if (!box.contains(event.target)) box.open = false;
 });
-addEventListener("beforeprint", () => { paperRows = 400; drawTable(); });
-addEventListener("afterprint", () => { paperRows = 0; drawTable(); });
+for (const [event, paper] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    onPaper = paper;
+    changed("all");
+    redraw();
+  });
+}

@@ -1,6 +1,7 @@
 // Parallel coordinates: a line a run, an axis a column; dragging along an axis keeps the runs in that range.
 
 const PARALLEL = { top: 60, height: 220, missing: 22, bottom: 8 };
+const WHILE_MOVING = 400; // lines at most, until the filter rests
 let parallelAxes = [];
 let parallelLayer = null;
 
@@ -10,7 +11,7 @@ function buildParallel() {
   section.replaceChildren(
     element("div", { class: "head" }, element("h2", {}, "Parameters and scores"),
       element("span", { class: "hint" }, "drag along an axis to filter, click it to clear; click a line to open its run"),
-      menu, legend(columnOf.get(state.colour)), chooser("Axes", "axes")),
+      menu, legend(columnOf.get(state.colour), false), chooser("Axes", "axes")),
     element("div", { class: "plot" }),
   );
 }
@@ -20,9 +21,11 @@ function drawParallel() {
   const width = holder.clientWidth;
   const height = PARALLEL.top + PARALLEL.height + PARALLEL.missing + PARALLEL.bottom;
   const shown = state.axes.map((key) => columnOf.get(key));
-  const [side, last] = [46, 110];
+  const ends = shown[shown.length - 1];
+  const [side, last] = [46, ends?.text ? 110 : 58];
   const gap = shown.length > 1 ? (width - side - last) / (shown.length - 1) : 0;
   parallelAxes = shown.map((column, k) => ({ column, x: side + k * gap, y: axisPlaces(column) }));
+  const [ground, groundContext] = canvas(width, height);
   const [layer, context] = canvas(width, height);
   const picture = drawing(width, height, { class: "over" });
   parallelAxes.forEach((axis, k) => drawAxis(picture, axis, k, gap || width));
@@ -30,10 +33,12 @@ function drawParallel() {
   picture.addEventListener("pointerleave", () => { hideTip(); paintHover(null); });
   picture.addEventListener("click", (event) => { const row = nearestLine(event); if (row !== null) select(row, event.ctrlKey || event.metaKey || event.shiftKey); });
   const [hover, hoverContext] = canvas(width, height);
-  holder.replaceChildren(layer, hover, picture);
+  holder.replaceChildren(ground, layer, hover, picture);
   holder.style.height = `${height}px`;
   parallelLayer = { context, hoverContext, width, height, gap };
-  paintParallel();
+  // All runs stand in grey behind those that the filters leave.
+  groundContext.globalAlpha = 0.6;
+  paintLines(groundContext, rows, "#e2e2e2");
 }
 
 // Where each run lies on an axis, in pixels. Runs of one level, or of one of few numbers, are fanned out a little in
@@ -58,26 +63,21 @@ function paintParallel() {
   const { context, width, height } = parallelLayer;
   context.clearRect(0, 0, width, height);
   const colours = colouring(columnOf.get(state.colour));
-  const buckets = new Map();
-  for (const row of rows) {
-    const colour = view.passes[row] ? colours.colour(row) : "#e4e4e4";
-    if (!buckets.has(colour)) buckets.set(colour, []);
-    buckets.get(colour).push(row);
-  }
-  const shown = view.shown.length;
-  const faint = shown > 1500 ? 0.22 : shown > 300 ? 0.42 : 0.72;
-  const order = [...buckets].sort(([a], [b]) => (b === "#e4e4e4") - (a === "#e4e4e4"));
-  for (const [colour, list] of order) {
-    context.strokeStyle = colour;
-    context.globalAlpha = colour === "#e4e4e4" ? 0.5 : faint;
-    context.lineWidth = 1.1;
-    // One path of many lines is painted once: where they cross they do not add up, but it stays fluid.
-    context.beginPath();
-    for (const row of list) tracePath(context, row);
-    context.stroke();
-  }
+  const every = resting ? Math.ceil(view.shown.length / WHILE_MOVING) : 1;
+  const buckets = Map.groupBy(every > 1 ? view.shown.filter((_, k) => k % every === 0) : view.shown, colours.colour);
+  context.globalAlpha = view.shown.length > 1500 ? 0.3 : view.shown.length > 300 ? 0.45 : 0.75;
+  for (const [colour, list] of buckets) paintLines(context, list, colour);
   context.globalAlpha = 1;
   paintSelected(context);
+}
+
+function paintLines(context, list, colour) {
+  [context.strokeStyle, context.lineWidth] = [colour, 1.1];
+  for (const row of list) {
+    context.beginPath();
+    tracePath(context, row);
+    context.stroke();
+  }
 }
 
 function paintSelected(context) {
@@ -156,7 +156,7 @@ function drawAxis(picture, { column, x }, k, gap) {
     before = y;
     shape(picture, "path", { d: `M${x - 3} ${y}h6`, class: "axis" });
     const text = column.text ? column.levels[tick] : few ? format(tick) : tickText(tick);
-    const space = (end ? 110 : gap) - 14;
+    const space = (end ? (column.text ? 110 : 58) : gap) - 14;
     const named = column.text && textWidth(text) > space ? briefLevels(column)[tick] : text;
     label(picture, named, space, { x: x + 6, y: y + 3.5, class: "tick halo" }, text);
   });

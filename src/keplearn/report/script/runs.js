@@ -52,10 +52,10 @@ function lossPlot(chosen, width) {
   if (!trained.length) return [];
   const kinds = trained.map((run) => study.losses[run.detail.kind]);
   const values = trained.flatMap(({ detail }) => [...detail.loss, ...(detail.val || []), ...(detail.low || []), ...(detail.high || [])]);
-  const y = scaleOf(values);
+  const y = scaleOf(values, 0.03, 8);
   const x = linearScale(0, Math.max(...kinds.flatMap((kind) => kind.ends)), 0);
   const left = 26 + Math.max(...y.ticks(6).map((tick) => textWidth(tickText(tick))));
-  const box = { left, top: 6, width: width - left - 12, height: 190 };
+  const box = { left, top: 6, width: width - left - 22, height: 190 };
   const picture = drawing(width, box.height + 44);
   const { px, py } = frame(picture, box, x, y, { x: "optimiser step", y: "loss" });
   for (const end of new Set(kinds.flatMap((kind) => kind.ends.slice(0, -1)))) shape(picture, "path", { d: `M${px(end)} ${box.top}v${box.height}`, class: "phase" });
@@ -105,7 +105,7 @@ function errorPlot(chosen, width) {
   const scored = chosen.filter((run) => run.detail.errors);
   const values = scored.flatMap((run) => run.detail.errors.flat());
   if (!values.some((value) => value !== null)) return [];
-  const y = scaleOf(values, 0.06);
+  const y = scaleOf(values, 0.06, 8);
   const left = 26 + Math.max(...y.ticks(6).map((tick) => textWidth(tickText(tick))));
   const box = { left, top: 20, width: width - left - 12, height: 170 };
   const total = study.datasets.reduce((sum, data) => sum + data.orbits.length, 0);
@@ -129,6 +129,7 @@ function errorPlot(chosen, width) {
 }
 
 function orbitTicks(picture, data, from, step, box) {
+  if (data.orbits.length * step < 14) return;
   const names = data.orbits.map((name) => fit(name, 40));
   const every = Math.max(1, Math.ceil((Math.max(...names.map((name) => textWidth(name))) + 8) / step));
   names.forEach((name, k) => {

@@ -2,7 +2,7 @@
 
 const ROW = 27;
 let tableFocus = 0;
-let paperRows = 0; // on paper nothing scrolls: so many rows are written out
+const PAPER_ROWS = 400; // on paper nothing scrolls: so many rows are written out
 
 function buildTable() {
   const section = document.getElementById("table");
@@ -82,9 +82,9 @@ function drawTable() {
   const body = scroller.querySelector("tbody");
   const shown = ["run_id", ...state.table].map((key) => columnOf.get(key));
   const total = view.sorted.length;
-  scroller.style.height = paperRows ? "auto" : `${Math.min(13, Math.max(3, total)) * ROW + 62}px`;
-  const first = paperRows ? 0 : Math.max(0, Math.min(Math.floor(scroller.scrollTop / ROW) - 6, total - 26));
-  const last = Math.min(total, paperRows || first + 34);
+  scroller.style.height = onPaper ? "auto" : `${Math.min(13, Math.max(3, total)) * ROW + 78}px`;
+  const first = onPaper ? 0 : Math.max(0, Math.min(Math.floor(scroller.scrollTop / ROW) - 6, total - 26));
+  const last = Math.min(total, onPaper ? PAPER_ROWS : first + 34);
   const focused = body.contains(document.activeElement) && document.activeElement.tagName === "TR";
   tableFocus = Math.min(tableFocus, Math.max(0, total - 1));
   const made = [];
