@@ -27,6 +27,10 @@ _COMMANDS = {
     Every result is kept in RUN/evaluations and read again next time.
     """,
     "plot:app": "Draw a dataset, a run or a group: a command a figure.",
+    "report:report": """Write one interactive HTML page of a group: table, plots, every run; it opens offline.
+
+    Test datasets that its runs were not evaluated on yet are evaluated.
+    """,
     "demo:demo": """Train three recipes on ten orbits, score them on unseen orbits and satellites, draw them.
 
     Finished runs are not trained again: a second demo only shows its results.

@@ -224,7 +224,7 @@ def field(
         best, final, or phase:P.
     """
     from keplearn.evaluation.field import residual_field
-    from keplearn.figures.field import field as draw
+    from keplearn.figures.residual import field as draw
 
     found = _run(run, saving)
     numbers = residual_field(found.model(model), _training(found))
@@ -243,8 +243,8 @@ def slope(run: str, *, model: str = "best", saving: Saving = NO_SAVING) -> None:
     model
         best, final, or phase:P.
     """
-    from keplearn.evaluation.field import slope as measure
-    from keplearn.figures.field import slope as draw
+    from keplearn.evaluation.power_law import slope as measure
+    from keplearn.figures.power_law import slope as draw
 
     found = _run(run, saving)
     figure = draw(measure(found.model(model), _training(found)), saving.title or _trained(found))
@@ -267,7 +267,7 @@ def grid(
         best, final, or phase:P.
     """
     from keplearn.evaluation.grid import ae_grid
-    from keplearn.figures.field import grid as draw
+    from keplearn.figures.ae_grid import grid as draw
 
     found = _run(run, saving)
     figure = draw(ae_grid(found.model(model), _training(found)), saving.title or _trained(found), quantity)

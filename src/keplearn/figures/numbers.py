@@ -49,10 +49,10 @@ def _series(axes: Axes) -> Iterator[tuple[str, list[tuple[Any, Any, float]]]]:
 def _points(artist: Artist) -> list[tuple[Any, Any, float]]:
     """Return the points of one artist, in the units of its axes."""
     if isinstance(artist, Line2D):
-        x, y = artist.get_data(orig=True)
-        return [(a, b, np.nan) for a, b in zip(np.atleast_1d(x), np.atleast_1d(y), strict=False)]
+        x, y = (np.atleast_1d(np.asarray(values)) for values in artist.get_data(orig=True))
+        return [(a, b, np.nan) for a, b in zip(x, y, strict=False)]
     if isinstance(artist, QuadMesh):
-        corners = artist.get_coordinates()
+        corners = np.asarray(artist.get_coordinates(), float)
         centres = (corners[:-1, :-1] + corners[1:, 1:]) / 2
         values = np.ma.filled(np.ma.asarray(artist.get_array()).astype(float), np.nan).ravel()
         return [(x, y, value) for (x, y), value in zip(centres.reshape(-1, 2), values, strict=True)]
@@ -67,11 +67,11 @@ def _points(artist: Artist) -> list[tuple[Any, Any, float]]:
         )
         return [(x, y, value) for (x, y), value in zip(offsets, values, strict=False)]
     if isinstance(artist, LineCollection | PolyCollection):
-        corners = [point for path in artist.get_paths() for point in path.vertices]
+        corners = [point for path in artist.get_paths() for point in np.asarray(path.vertices)]
         return [(x, y, np.nan) for x, y in corners]
     if isinstance(artist, Rectangle):
         left, bottom = artist.get_xy()
         return [(left + artist.get_width() / 2, bottom + artist.get_height(), np.nan)]
     if isinstance(artist, PathPatch):
-        return [(x, y, np.nan) for x, y in artist.get_path().vertices]
+        return [(x, y, np.nan) for x, y in np.asarray(artist.get_path().vertices)]
     return []

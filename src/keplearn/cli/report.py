@@ -1,0 +1,57 @@
+"""``keplearn report``: one interactive page of a group."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from keplearn.device import Device
+
+
+def report(
+    group: Annotated[str, Parameter(name="GROUP")],
+    /,
+    *,
+    on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    runs: Path = Path("runs"),
+    out: Path = Path("reports"),
+    device: Device = "auto",
+) -> None:
+    """Write one interactive HTML page of a group, OUT/GROUP.html; it opens offline and can be sent as it is.
+
+    Parameters
+    ----------
+    group
+        The group.
+    on
+        Names or files of test datasets, the most important first; by default those that the runs were scored on.
+    runs
+        The directory of all runs.
+    out
+        The directory of pages.
+    device
+        For evaluations that are not there yet: cpu, gpu, or auto.
+    """
+    from keplearn.device import choose_device
+    from keplearn.runs.store import find_runs
+
+    find_runs(runs, group, on_damaged=lambda error: None)  # a misspelled group is told before JAX starts
+    choose_device(device)
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from keplearn.report import write_report
+
+    def shown(blocks: Sequence[Any]) -> Iterator[Any]:
+        console = Console(stderr=True)
+        options: dict[str, Any] = {"console": console, "transient": True, "disable": not sys.stderr.isatty()}
+        yield from track(blocks, "reading runs", **options)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    path = write_report(runs, group, out, on=on or (), track=shown, say=say)
+    print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

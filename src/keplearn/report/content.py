@@ -1,0 +1,207 @@
+"""What a report page knows of a group: a table by columns for all views, and a few kB a run that are read when asked.
+
+Everything is plain JSON. The table holds what varies among the runs, once a column; what all share stands once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keplearn.config.difference import cell, flat, varying
+from keplearn.errors import KeplearnError
+from keplearn.evaluation.statistics import KEYS
+from keplearn.report.curves import Losses, loss_curves
+from keplearn.report.numbers import rounded
+from keplearn.report.orbits import TestData
+from keplearn.runs.store import Run
+
+if TYPE_CHECKING:
+    import xarray
+
+UNITS = {
+    **dict.fromkeys(("mean", "field", "radial%", "position%", "median", "std", "q1", "q3", "max"), "%"),
+    **dict.fromkeys(("theta-deg", "collinear-deg"), "°"),
+    "outliers": "samples",
+    "diverged": "orbits",
+}
+"""Units of metrics; the others are pure numbers."""
+
+MEANINGS = {
+    "mean": "error of the acceleration along the propagated path, % of the true one",
+    "field": "error of the acceleration at the true states, % of the true one",
+    "theta-deg": "angle between predicted and true acceleration",
+    "radial%": "share of samples whose acceleration points away from the centre",
+    "collinear-deg": "angle between predicted acceleration and the direction to the centre",
+    "flips": "sign changes of the network's output along an orbit",
+    "position%": "error of the predicted position",
+    "energy-drift": "relative change of the energy along an orbit",
+    "momentum-drift": "relative change of the angular momentum along an orbit",
+    "diverged": "orbits whose propagation failed",
+}
+
+SUMMED = {
+    "best_loss": ("best loss", "", "least validation loss of the last phase"),
+    "seconds": ("seconds", "s", "wall time of the run, compiling and scoring included"),
+    "steps_per_second": ("steps/s", "1/s", "training steps a second"),
+    "segment_ratio": ("segment ratio", "", "length of a segment over that of an orbit"),
+    "num_train_orbits": ("train orbits", "", "orbits trained on"),
+}
+"""What a run's summary adds: label, units, meaning."""
+
+Column = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report's data: ``head`` for the whole study, and one entry of ``details`` a run, in the table's order."""
+
+    head: dict[str, Any]
+    details: list[dict[str, Any]]
+
+
+def study_content(
+    runs: Sequence[Run],
+    datasets: Sequence[TestData],
+    evaluations: Mapping[str, Mapping[str, "xarray.Dataset"]],
+) -> Content:
+    """Put together what the page of a group shows.
+
+    Parameters
+    ----------
+    runs
+        The runs of one group, in any state.
+    datasets
+        The test datasets, the most important first: its ``mean`` tells which run is the best.
+    evaluations
+        Per run id, what was evaluated, by dataset's name; a run may lack some or all.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no run.
+    """
+    if not runs:
+        raise KeplearnError("There is nothing to report: the group has no run.")
+    builder = ContentBuilder(runs, datasets)
+    for run in runs:
+        builder.add(run, evaluations.get(run.run_id, {}))
+    return builder.content()
+
+
+class ContentBuilder:
+    """`study_content` run by run, for studies whose evaluations do not fit into memory together."""
+
+    def __init__(self, runs: Sequence[Run], datasets: Sequence[TestData]):
+        self.runs, self.datasets = runs, datasets
+        self.scores: list[Mapping[str, Mapping[str, Any]]] = []
+        self.details: list[dict[str, Any]] = []
+        self.losses = Losses()
+
+    def add(self, run: Run, evaluations: Mapping[str, "xarray.Dataset"]) -> None:
+        """Take in the next run of the list."""
+        from keplearn.evaluation.table import summary
+
+        recorded = run.record.get("scores") or {}
+        made = {name: summary(x) for name, x in evaluations.items() if name not in recorded}
+        self.scores.append({**recorded, **made})
+        detail = loss_curves(run.metrics(), self.losses)
+        if warnings := (run.record.get("summary") or {}).get("warnings"):
+            detail["warnings"] = warnings[:4]
+        if evaluations:
+            detail["errors"] = [data.errors(evaluations.get(data.name)) for data in self.datasets]
+            detail["paths"] = [
+                path for data in self.datasets for path in data.paths(evaluations.get(data.name))
+            ]
+        self.details.append(detail)
+
+    def content(self) -> Content:
+        """The whole, once all runs were added."""
+        configs = [run.config for run in self.runs]
+        differing = varying(configs)
+        common = {key: cell(x) for key, x in flat(configs[0]).items() if key not in differing}
+        columns = [*self._states(), *self._parameters(differing), *self._metrics(), *self._summed()]
+        head = {
+            "group": self.runs[0].group,
+            "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "common": common,
+            "datasets": [data.head() for data in self.datasets],
+            "columns": columns,
+            "losses": self.losses.kinds,
+        }
+        return Content(head, self.details)
+
+    def _states(self) -> list[Column]:
+        keys = {"run_id": "run", "state": "state", "kind": "failure", "reason": "reason"}
+        records = [run.record for run in self.runs]
+        return [column(key, label, "state", [r.get(key) for r in records]) for key, label in keys.items()]
+
+    def _parameters(self, differing: Mapping[str, Sequence[object]]) -> list[Column]:
+        found = []
+        for key, values in differing.items():
+            plain = [_single(value) for value in values]
+            numbers = all(
+                (isinstance(x, int | float) and not isinstance(x, bool)) or x is None for x in plain
+            )
+            cells = plain if numbers else [cell(value) for value in values]
+            found.append(column(key, key.partition(".")[2], "parameter", cells))
+        return found
+
+    def _metrics(self) -> list[Column]:
+        found = []
+        for number, data in enumerate(self.datasets):
+            scores = [scores.get(data.name) or {} for scores in self.scores]
+            tag = f" D{number + 1}" if len(self.datasets) > 1 else ""
+            for key in KEYS:
+                values = [_number(score.get(key)) for score in scores]
+                if any(value is not None for value in values):
+                    about = {"unit": UNITS.get(key, ""), "about": MEANINGS.get(key, ""), "dataset": number}
+                    found.append(column(f"{key}@{data.name}", f"{key}{tag}", "metric", values, **about))
+        return found
+
+    def _summed(self) -> list[Column]:
+        summaries = [run.record.get("summary") or {} for run in self.runs]
+        found = []
+        for key, (label, unit, about) in SUMMED.items():
+            read = [s.get(key) if key != "seconds" else (s.get(key) or {}).get("total") for s in summaries]
+            values = [_number(value) for value in read]
+            if any(value is not None for value in values):
+                found.append(column(key, label, "summary", values, unit=unit, about=about))
+        return found
+
+
+def column(key: str, label: str, role: str, values: Sequence[Any], **about: Any) -> Column:
+    """A column of the page's table: numbers as they are, texts as numbers of ``levels``; None where missing.
+
+    Parameters
+    ----------
+    key, label
+        Its name in addresses, and the one that is shown.
+    role
+        state, parameter, metric or summary.
+    values
+        One a run.
+    about
+        More of it: unit, about, dataset.
+    """
+    head = {"key": key, "label": label, "role": role, **about}
+    if all(value is None or isinstance(value, int | float) for value in values) and role != "state":
+        return {**head, "values": list(values)}
+    levels = {text: k for k, text in enumerate(dict.fromkeys(x for x in values if x is not None))}
+    return {**head, "levels": [str(x) for x in levels], "codes": [levels.get(x, -1) for x in values]}
+
+
+def _single(value: object) -> object:
+    """A value without the lists of one entry around it."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if value is None or not isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < 1e6 else rounded(np.array([value]), 5)[0]

@@ -1,0 +1,161 @@
+"""The page's file: data, style and program put into one HTML text, and written whole or not at all."""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.errors import KeplearnError
+from keplearn.evaluation.store import keep_evaluations
+from keplearn.figures import style
+from keplearn.files import write_text
+from keplearn.report.content import Content, ContentBuilder
+from keplearn.report.orbits import choose_orbits
+from keplearn.runs.store import Run, find_runs
+
+if TYPE_CHECKING:
+    import xarray
+
+_HERE = Path(__file__).parent
+SCRIPTS = ("study", "drawing", "parallel", "table", "plots", "runs", "page")
+"""The program's files in ``script/``, in the order in which they are put together."""
+
+Track = Callable[[Sequence[Any]], Iterator[Any]]
+"""Goes through blocks of runs and shows how far it is."""
+
+
+def write_report(
+    runs: str | Path,
+    group: str,
+    out: str | Path = "reports",
+    *,
+    on: Sequence[str] = (),
+    track: Track = iter,
+    say: Callable[[str], object] = lambda text: None,
+) -> Path:
+    """Write the report of a group, ``OUT/GROUP.html``.
+
+    Parameters
+    ----------
+    runs
+        The directory of all runs.
+    group
+        The group; its damaged runs are left out.
+    out
+        The directory of the page.
+    on
+        Names or files of test datasets; by default all those that the runs were scored on. Runs without a
+        kept evaluation are evaluated.
+    track
+        Goes through the blocks of runs and shows progress.
+    say
+        Is told of runs that are left out.
+
+    Returns
+    -------
+    path
+        The page.
+
+    Raises
+    ------
+    KeplearnError
+        If there is no such group, it has no run, a dataset cannot be loaded, or the page cannot be written.
+    """
+    found = find_runs(runs, group, on_damaged=lambda error: say(f"skipped: {error}"))
+    if not found:
+        raise KeplearnError(f"there is nothing to report: the group {group} in {runs} has no run.")
+    path = Path(out) / f"{found[0].group}.html"
+    write_text(path, render(_content(found, on, track, say)))
+    return path
+
+
+def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callable[[str], object]) -> Content:
+    """Evaluate block by block, so that the evaluations of thousands of runs are never in memory together."""
+    from keplearn.evaluation.propagation import models_at_once
+
+    scored = dict.fromkeys(name for run in found for name in run.record.get("scores") or {})
+    loaded: dict[str, OrbitDataset | None] = {}
+    for name in dict.fromkeys(on or scored):
+        try:
+            loaded[name] = load_dataset(name)
+        except KeplearnError as error:
+            if on:
+                raise
+            loaded[name] = None  # a file that is gone: the runs' scores are still there
+            say(f"no orbits of {name}: {error}")
+    datasets = choose_orbits(loaded)
+    builder = ContentBuilder(found, datasets)
+    size = models_at_once()
+    for block in track([found[k : k + size] for k in range(0, len(found), size)]):
+        models = {}
+        for run in block:
+            try:
+                models[run.path] = run.model()
+            except KeplearnError as error:
+                if run.state == "finished":
+                    say(f"not evaluated: {error}")
+        kept: dict[Path, dict[str, xarray.Dataset]] = {path: {} for path in models}
+        for data in datasets:
+            if data.dataset is not None:
+                made = keep_evaluations(list(models.items()), data.dataset)
+                for path, evaluation in zip(models, made, strict=True):
+                    kept[path][data.name] = evaluation
+        for run in block:
+            builder.add(run, kept.get(run.path, {}))
+    return builder.content()
+
+
+def render(content: Content) -> str:
+    """Return the page of a study as HTML that needs nothing else.
+
+    The browser is told to run this one program and to load nothing from anywhere (Content-Security-Policy), and
+    the data stand in it as JSON without ``<``, so that no name or value can become a part of the page.
+    """
+    script = "\n".join((_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
+    css = (_HERE / "page.css").read_text(encoding="utf-8")
+    policy = f"default-src 'none'; img-src data:; style-src {_hash(css)}; script-src {_hash(script)}"
+    parts = {
+        "TITLE": html.escape(f"{content.head['group']} · keplearn"),
+        "POLICY": policy,
+        "STYLE": css,
+        "STUDY": _json(content.head | {"colours": _colours()}),
+        "DETAILS": "\n".join(map(_json, content.details)),
+        "SCRIPT": script,
+    }
+    page = (_HERE / "page.html").read_text(encoding="utf-8")
+    # Split, not replaced one after another: no value is ever searched for a mark.
+    pieces = page.split("%%")
+    text = "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+    # A lone surrogate (a file's name that is no UTF-8) cannot be written.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(character, escape)
+    return text
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _colours() -> dict[str, Any]:
+    """The house's colours: of compared runs, of the truth, and a scale that stays apart in grey."""
+    import matplotlib
+
+    scale = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, 19))
+    return {
+        "models": [colour for colour, _ in style.MODELS if colour != style.TRUTH],
+        "truth": style.TRUTH,
+        "earth": style.EARTH,
+        "scale": [[round(255 * float(x)) for x in colour[:3]] for colour in scale],
+    }

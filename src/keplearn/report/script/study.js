@@ -1,0 +1,237 @@
+// The study's data, the state of the view, and which runs the filters leave.
+
+const study = JSON.parse(document.getElementById("study").textContent);
+const columns = study.columns;
+const columnOf = new Map(columns.map((column) => [column.key, column]));
+const count = (columns[0].codes || columns[0].values).length;
+const rows = Array.from({ length: count }, (_, row) => row);
+
+for (const column of columns) prepare(column);
+
+function prepare(column) {
+  column.text = Boolean(column.levels);
+  // One list for both kinds: a number, or the number of a level; null where there is none.
+  column.at = column.text ? column.codes.map((code) => (code < 0 ? null : code)) : column.values;
+  column.unit ||= "";
+  column.dataset ??= null;
+  column.title = column.unit ? `${column.label} (${column.unit})` : column.label;
+  column.distinct = [...new Set(column.at)].filter((value) => value !== null);
+  if (!column.text) column.distinct.sort((a, b) => a - b);
+  column.missing = column.at.includes(null);
+}
+
+const idOf = (row) => show(columnOf.get("run_id"), row);
+const stateOf = (row) => show(columnOf.get("state"), row);
+const rowOf = new Map(rows.map((row) => [idOf(row), row]));
+const shownColumns = (role) => columns.filter((column) => column.role === role);
+const isMetric = (column) => column.role === "metric" || column.role === "summary";
+const metricOf = (number, name) =>
+  columns.find((column) => column.dataset === number && column.key.startsWith(`${name}@`));
+
+// The text of a run's value.
+function show(column, row) {
+  const value = column.at[row];
+  if (value === null) return "–";
+  return column.text ? column.levels[value] : format(value);
+}
+
+// Four significant digits, as short as they can be.
+function format(value) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
+  return String(Number(value.toPrecision(size >= 1e4 ? 6 : 4)));
+}
+
+let lines = null;
+// What is known of one run alone is read when it is asked for: a line of JSON each.
+function detailOf(row) {
+  lines ||= document.getElementById("details").textContent.split("\n");
+  return JSON.parse(lines[row]);
+}
+
+// The view: what reload and a shared address keep.
+const means = study.datasets.map((_, number) => metricOf(number, "mean")).filter(Boolean);
+const parameters = shownColumns("parameter");
+const firstMetric = means[0] || shownColumns("summary")[0] || columnOf.get("state");
+const spare = parameters.length ? parameters : [columnOf.get("state")];
+const best = bestRow();
+
+function defaults() {
+  const keys = (list) => list.map((column) => column.key);
+  const some = [...means, metricOf(0, "field"), columnOf.get("best_loss")].filter(Boolean);
+  const scores = means.flatMap((_, number) => ["mean", "field"].map((name) => metricOf(number, name)));
+  const plain = [columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
+  return {
+    sort: means.length ? means[0].key : "",
+    table: keys(plain.filter(Boolean).slice(0, 18)),
+    axes: keys([...parameters.slice(0, 7), ...some.slice(0, 4)]),
+    colour: firstMetric.key,
+    heat: { x: spare[0].key, y: (spare[1] || spare[0]).key, value: firstMetric.key, by: "median", facet: "" },
+    dots: { x: spare[0].key, y: firstMetric.key, colour: (spare[1] || spare[0]).key, facet: "" },
+    filters: {},
+    brushes: {},
+    runs: [],
+  };
+}
+
+let state = defaults();
+
+function bestRow() {
+  if (!means.length) return null;
+  const scored = rows.filter((row) => means[0].at[row] !== null);
+  return scored.length ? scored.reduce((a, b) => (means[0].at[b] < means[0].at[a] ? b : a)) : null;
+}
+
+// Only what differs from the first view stands in the address.
+function writeAddress() {
+  const first = defaults();
+  const entries = [];
+  for (const key of ["sort", "colour"]) if (state[key] !== first[key]) entries.push([key, state[key]]);
+  for (const key of ["table", "axes"]) {
+    if (state[key].join() !== first[key].join()) entries.push([key, JSON.stringify(state[key])]);
+  }
+  for (const plot of ["heat", "dots"]) {
+    for (const [key, value] of Object.entries(state[plot])) {
+      if (value !== first[plot][key]) entries.push([`${plot}.${key}`, value]);
+    }
+  }
+  for (const [key, text] of Object.entries(state.filters)) entries.push([`filter:${key}`, text]);
+  for (const [key, [low, high]] of Object.entries(state.brushes)) entries.push([`brush:${key}`, `${low}..${high}`]);
+  for (const row of state.runs) entries.push(["run", idOf(row)]);
+  const text = new URLSearchParams(entries).toString();
+  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+}
+
+// An address may be of another version of the page: what means nothing here is passed over.
+function readAddress() {
+  state = defaults();
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
+    const [head, rest] = [key.slice(0, key.search(/[.:]|$/)), key.slice(key.search(/[.:]|$/) + 1)];
+    if (key === "sort" && columnOf.has(value.replace(/^-/, ""))) state.sort = value;
+    else if (key === "colour" && columnOf.has(value)) state.colour = value;
+    else if (key === "table" || key === "axes") state[key] = knownKeys(value) || state[key];
+    else if (head === "heat" || head === "dots") readChoice(state[head], rest, value);
+    else if (head === "filter" && columnOf.has(rest)) state.filters[rest] = value;
+    else if (head === "brush" && columnOf.has(rest)) readBrush(rest, value);
+    else if (key === "run" && rowOf.has(value)) state.runs.push(rowOf.get(value));
+  }
+}
+
+function readBrush(key, text) {
+  const ends = text.split("..").map(Number);
+  if (ends.length === 2 && ends.every(Number.isFinite)) state.brushes[key] = ends;
+}
+
+function knownKeys(text) {
+  try {
+    return JSON.parse(text).filter((key) => columnOf.has(key));
+  } catch {
+    return null;
+  }
+}
+
+function readChoice(plot, key, value) {
+  const known = key === "by" ? value in STATISTICS : columnOf.has(value) || (key === "facet" && value === "");
+  if (key in plot && known) plot[key] = value;
+}
+
+// Filters of table columns: text (a|b, !a) or numbers (<5, >=2, 1..5, =3, -).
+function predicate(column, text) {
+  const wanted = text.trim();
+  if (!wanted) return null;
+  if (wanted === "-" || wanted === "–") return (row) => column.at[row] === null;
+  return column.text ? textPredicate(column, wanted) : numberPredicate(column, wanted);
+}
+
+function textPredicate(column, wanted) {
+  const negated = wanted.startsWith("!");
+  const parts = wanted.slice(negated ? 1 : 0).toLowerCase().split("|").map((part) => part.trim()).filter(Boolean);
+  if (!parts.length) return null;
+  const holds = column.levels.map((level) => parts.some((part) => level.toLowerCase().includes(part)) !== negated);
+  return (row) => (column.at[row] === null ? negated : holds[column.at[row]]);
+}
+
+// Undefined for a text that is no condition.
+function numberPredicate(column, wanted) {
+  const range = wanted.match(/^(-?[\d.eE+-]+?)\s*\.\.\s*(-?[\d.eE+-]+)$/);
+  if (range) return between(column, Number(range[1]), Number(range[2]));
+  const [, sign, text] = wanted.match(/^(<=|>=|<|>|=|!=?)?\s*(.*)$/);
+  const limit = Number(text);
+  if (text === "" || Number.isNaN(limit)) return undefined;
+  const near = (value) => Math.abs(value - limit) <= 1e-9 * Math.max(Math.abs(limit), Math.abs(value)) || format(value) === text;
+  const test = {
+    "<": (value) => value < limit,
+    "<=": (value) => value <= limit,
+    ">": (value) => value > limit,
+    ">=": (value) => value >= limit,
+    "!": (value) => !near(value),
+    "!=": (value) => !near(value),
+  }[sign] || near;
+  return (row) => column.at[row] !== null && test(column.at[row]);
+}
+
+function between(column, low, high) {
+  if (Number.isNaN(low) || Number.isNaN(high)) return undefined;
+  return (row) => column.at[row] !== null && column.at[row] >= low && column.at[row] <= high;
+}
+
+// A brush's range is one of values, for texts of places along the axis.
+function brushed(column, low, high) {
+  if (!column.text) return between(column, low, high);
+  const scale = columnScale(column, 0.03);
+  return (row) => column.at[row] !== null && scale.unit(column.at[row]) >= low && scale.unit(column.at[row]) <= high;
+}
+
+const view = { passes: new Uint8Array(count), sorted: rows, wrong: new Set() };
+
+// Which rows pass, and in which order they stand.
+function applyFilters() {
+  const tests = [];
+  view.wrong.clear();
+  for (const [key, text] of Object.entries(state.filters)) {
+    const test = predicate(columnOf.get(key), text);
+    if (test) tests.push(test);
+    else if (test === undefined) view.wrong.add(key);
+  }
+  for (const [key, range] of Object.entries(state.brushes)) tests.push(brushed(columnOf.get(key), ...range));
+  for (const row of rows) view.passes[row] = tests.every((test) => test(row)) ? 1 : 0;
+  view.shown = rows.filter((row) => view.passes[row]);
+  view.sorted = sortRows(view.shown);
+}
+
+function sortRows(list) {
+  const key = state.sort.replace(/^-/, "");
+  if (!key) return list;
+  const column = columnOf.get(key);
+  const sign = state.sort.startsWith("-") ? -1 : 1;
+  const rank = column.text ? ranks(column.levels) : null;
+  const value = (row) => (rank ? rank[column.at[row]] : column.at[row]);
+  return [...list].sort((a, b) => {
+    const [gone, other] = [column.at[a] === null, column.at[b] === null];
+    if (gone || other) return gone - other || a - b; // missing ones last, either way
+    return sign * (value(a) - value(b)) || a - b;
+  });
+}
+
+function ranks(levels) {
+  const order = levels.map((_, k) => k).sort((a, b) => compareText(levels[a], levels[b]));
+  const rank = [];
+  order.forEach((level, place) => (rank[level] = place));
+  return rank;
+}
+
+function compareText(a, b) {
+  return a.localeCompare(b, "en", { numeric: true });
+}
+
+// Runs selected one by one, or with others for comparison.
+const MOST = 7;
+function select(row, together) {
+  const there = state.runs.includes(row);
+  if (together) state.runs = there ? state.runs.filter((other) => other !== row) : [...state.runs, row].slice(-MOST);
+  else state.runs = there && state.runs.length === 1 ? [] : [row];
+  changed();
+}
+
+const runColour = (row) => study.colours.models[state.runs.indexOf(row)];
