@@ -97,7 +97,9 @@ def box_table(
         names, values = _by_sample(evaluation, metric) if per == "sample" else _by_orbit(evaluation, metric)
         part = pd.DataFrame({"run_id": run.run_id, "orbit": names, "value": values})
         part.insert(1, "label", ", ".join(level_text(cell[name]) for name in by))
-        parts.append(part.assign(**{name: [cell[name]] * len(part) for name in by}))
+        parts.append(
+            part.assign(**{name: pd.Series([cell[name]] * len(part), index=part.index) for name in by})
+        )
     # Boxes stand in the order of their parameters.
     orders = [levels(cell[name] for cell in cells) for name in by]
     keys = [tuple(order.index(cell[name]) for name, order in zip(by, orders, strict=True)) for cell in cells]
@@ -184,7 +186,8 @@ def box(
     handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
     unit = errors.attrs.get("unit", unit_of(metric))
     names = [
-        note(f"{row.number}  {_name(row)}: {number(float(row.value))} {unit}") for row in worst.itertuples()
+        note(f"{row.number}  {_name(row)}: {number(float(str(row.value)))} {unit}")
+        for row in worst.itertuples()
     ]
     half = -(-len(handles) // 2)
     draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])

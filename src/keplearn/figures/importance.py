@@ -206,7 +206,7 @@ def _spearman(x: Float64[np.ndarray, "run"], y: Float64[np.ndarray, "run"]) -> f
     ranks = [pd.Series(one).rank().to_numpy() for one in (x, y)]
     if min(rank.std() for rank in ranks) == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _eta(x: Float64[np.ndarray, "run"], y: Float64[np.ndarray, "run"]) -> float:
@@ -364,17 +364,18 @@ _BEST: dict[str, Any] = {
 def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float) -> None:
     """Draw the forest's mean and the best run at each value; the least of either is filled."""
     at = np.arange(len(rows))
-    for key, look in (("partial", _PARTIAL), ("best", _BEST)):
+    looks: dict[str, dict[str, Any]] = {"partial": _PARTIAL, "best": _BEST}
+    for key, look in looks.items():
         values = rows[key].to_numpy(np.float64)
         # Between names there is nothing: a line would say otherwise.
-        line = {} if is_ordered(name, rows["value"]) else {"linestyle": "none"}
+        line: dict[str, Any] = {} if is_ordered(name, rows["value"]) else {"linestyle": "none"}
         axes.plot(at, values, markerfacecolor="white", gid=f"{key}:{name}", **(look | line))
         least = int(values.argmin())
         axes.plot(
             at[least : least + 1],
             values[least : least + 1],
             gid=f"least {key}:{name}",
-            **(look | {"linestyle": "none"}),
+            **dict(look, linestyle="none"),
         )
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")

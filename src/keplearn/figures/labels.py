@@ -165,7 +165,12 @@ def _broken(pieces: Sequence[str], letters: int) -> list[str]:
     return lines
 
 
-_TINTS = tuple(to_hex(tuple(0.5 + 0.5 * part for part in to_rgb(colour))) for colour, _ in style.MODELS)
+def _tint(colour: str) -> str:
+    red, green, blue = (0.5 + 0.5 * part for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+_TINTS = tuple(_tint(colour) for colour, _ in style.MODELS)
 _COLOURS = (*(colour for colour, _ in style.MODELS), *_TINTS)
 _MARKERS = tuple(marker for _, marker in style.MODELS)
 

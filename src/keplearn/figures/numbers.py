@@ -58,7 +58,10 @@ def _points(artist: Artist) -> list[tuple[Any, Any, float]]:
         return [(x, y, value) for (x, y), value in zip(centres.reshape(-1, 2), values, strict=True)]
     if isinstance(artist, Quiver):
         lengths = np.hypot(np.asarray(artist.U), np.asarray(artist.V))
-        return [(x, y, value) for x, y, value in zip(artist.X, artist.Y, lengths, strict=True)]
+        return [
+            (x, y, value)
+            for x, y, value in zip(np.asarray(artist.X), np.asarray(artist.Y), lengths, strict=True)
+        ]
     if isinstance(artist, PathCollection):
         offsets = np.ma.filled(np.ma.asarray(artist.get_offsets()).astype(float), np.nan)
         array = artist.get_array()
