@@ -194,7 +194,7 @@ def phases(run: str, *, orbit: str | None = None, saving: Saving = NO_SAVING) ->
 
     found = _run(run, saving)
     dataset, k = _chosen(found, Test(orbit=orbit)) if orbit else (mean_orbit(_training(found)), 0)
-    one = dataset.only(k)
+    one = dataset if len(dataset) == 1 else dataset.only(k)
     steps = found.config.parameters.steps_strategy
     models = [found.model(f"phase:{p}") for p in range(len(steps))]
     labels = [f"phase {p}: {n} steps" for p, n in enumerate(steps)]
@@ -504,13 +504,21 @@ def _group(group: str, on: str | None, saving: Saving) -> "tuple[list[Run], pd.D
 def _trained(run: "Run") -> str:
     """Return what a title says of a run: its layers, and what it was trained on."""
     p = run.config.parameters
-    return f"{run.group}/{run.run_id}: {p.feature_layer} + {p.output_layer}, trained on {run.config.dataset_name}"
+    layers = f"{p.feature_layer} + {p.output_layer} ({run.group[:24]}/{run.run_id[:8]})"
+    return f"{layers}\ntrained on {_short(run.config.dataset_name)}"
 
 
 def _both(run: "Run", evaluation: "xarray.Dataset", orbit: int | None) -> str:
     """Return what was trained, and what it is tested on."""
-    name = evaluation.attrs["dataset"]
+    name, count = _short(evaluation.attrs["dataset"]), evaluation.sizes["orbit"]
     if orbit is None:
-        return f"{_trained(run)}\ntested on the {evaluation.sizes['orbit']} orbits of {name}"
+        return f"{_trained(run)}\ntested on the {count} orbits of {name}"
+    if count == 1 and "=" in name:  # chosen by its elements, which are its name
+        return f"{_trained(run)}\ntested on {name}"
     a, e = (float(evaluation[key][orbit]) for key in ("semi_major_axis", "eccentricity"))
     return f"{_trained(run)}\ntested on {name}#{orbit}: a = {a:,.0f} km, e = {e:.3f}"
+
+
+def _short(dataset: str) -> str:
+    """Return a dataset's name, or a file's without its directories."""
+    return Path(dataset).name if dataset.endswith(".nc") else dataset
