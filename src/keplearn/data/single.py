@@ -1,6 +1,7 @@
 """Datasets of one Kepler orbit: chosen by its elements, written as text, or the mean of a dataset's orbits."""
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     return _make(f"mean of {dataset.name}", dataset.mu, elements, samples, dataset.planar, "mean elements")
 
 
-def parse_orbit(text: str) -> dict[str, float]:
+def parse_orbit(text: str) -> dict[str, Any]:
     """Read an orbit's elements, as in ``a=20000,e=0.4,nu0=20deg``: arguments of `single_orbit`.
 
     ``a`` in km; ``i``, ``raan``, ``argp`` and ``nu0`` in degrees with ``deg`` behind, else in rad. An orbit with
@@ -106,7 +107,7 @@ def parse_orbit(text: str) -> dict[str, float]:
     KeplearnError
         If a part does not parse, stands twice or is missing, or the orbit is unbound or crosses the Earth.
     """
-    elements: dict[str, float] = {}
+    elements: dict[str, Any] = {}
     for part in text.split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         where = f"orbit {text!r}: {part.strip()!r}"

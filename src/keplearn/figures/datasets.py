@@ -139,7 +139,7 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
     """Draw a dataset's orbits in this frame, in space in a cube that holds it."""
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_ORBITS)).round().astype(int))
     dimensions = 2 if dataset.planar else 3
-    curves = [_curve(dataset, k, dimensions) for k in chosen]
+    curves = [_curve(dataset, int(k), dimensions) for k in chosen]
     look: dict[str, Any] = {
         "colors": colours.to_rgba(np.nan_to_num(dataset.elements[chosen, 1])),
         "linewidths": 1.1 if len(chosen) <= 12 else 0.7 if len(chosen) <= 50 else 0.5,
@@ -154,12 +154,12 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
         middle, half = (low + high) / 2, (high - low).max() / 2
         for k, limit in enumerate((axes.set_xlim, axes.set_ylim, axes.set_zlim)):
             limit(middle[k] - half, middle[k] + half)
-        axes.set_box_aspect((1, 1, 1), zoom=0.84)
+        axes.set_box_aspect((1, 1, 1), zoom=0.84)  # pyright: ignore[reportArgumentType]
         axes.set_zlabel("z (10³ km)", labelpad=-6)
         axes.view_init(elev=24, azim=-50)
         axes.zaxis.set_tick_params(pad=-2)
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-            axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
+            axis.set_pane_color((1.0, 1.0, 1.0, 0.0))  # pyright: ignore[reportAttributeAccessIssue]
     else:
         draw_earth(axes)
         axes.add_collection(LineCollection(curves, **look))

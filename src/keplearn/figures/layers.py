@@ -20,7 +20,7 @@ from keplearn.models.geometry import rtn_frame
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.models.outputs import DIRECTIONS, MAGNITUDES, PRODUCTS, HeadValues
 
-Values = Float64[np.ndarray, "quantity sample"]
+Values = Float64[np.ndarray, "_ sample"]
 
 
 @style.styled

@@ -55,7 +55,7 @@ def states(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figur
         below.set_ylabel(f"{name} error\n({unit})")
         below.set_xlabel("time (h)")
         below.set_xlim(one.hours[0], one.hours[-1])
-    finite = np.isfinite(one.values["predicted_position"]).all(axis=1)
+    finite = np.asarray(np.isfinite(one.values["predicted_position"]).all(axis=1))
     mark_events(panels, one, one.hours, finite)
     figure.align_ylabels(panels)
     handles, labels = panels[0].get_legend_handles_labels()
