@@ -1,6 +1,6 @@
 """A true orbit as a model sees it, and panels over its time or true anomaly."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray
@@ -17,7 +17,6 @@ from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit, true_anomalies
 from keplearn.models.neural_ode import NeuralODE
 
-Against = Literal["time", "anomaly"]
 _AXES = {"time": "time (h)", "anomaly": "true anomaly (°)"}
 
 

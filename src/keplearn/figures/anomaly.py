@@ -99,7 +99,12 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
     return figure
 
 
-def _on_grid(anomaly: OnGrid, values: Float64[np.ndarray, "orbit sample"], *, periodic: bool) -> OnGrid:
+def _on_grid(
+    anomaly: Float64[np.ndarray, "orbit sample"],
+    values: Float64[np.ndarray, "orbit sample"],
+    *,
+    periodic: bool,
+) -> OnGrid:
     """Interpolate each orbit to `GRID`; NaN where it has no two neighbouring samples that are finite.
 
     ``anomaly`` in degrees, increasing along each orbit, more than a revolution or less; of several passages the

@@ -139,7 +139,7 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
     """Draw a dataset's orbits in this frame, in space in a cube that holds it."""
     chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_ORBITS)).round().astype(int))
     dimensions = 2 if dataset.planar else 3
-    curves = [_curve(dataset, k, dimensions) for k in chosen]
+    curves = [_curve(dataset, int(k), dimensions) for k in chosen]
     look: dict[str, Any] = {
         "colors": colours.to_rgba(np.nan_to_num(dataset.elements[chosen, 1])),
         "linewidths": 1.1 if len(chosen) <= 12 else 0.7 if len(chosen) <= 50 else 0.5,

@@ -83,7 +83,7 @@ def _values(dataset: OrbitDataset, name: str) -> Float64[np.ndarray, "orbit"]:
     return values if name == "eccentricity" else np.degrees(values)
 
 
-def _shown(name: str, values: Sequence[Float64[np.ndarray, "orbit"]]) -> bool:
+def _shown(name: str, values: Sequence[Float64[np.ndarray, "_"]]) -> bool:
     """Whether an element has a panel."""
     known = np.concatenate(values)
     known = known[np.isfinite(known)]
@@ -97,9 +97,7 @@ def _look(k: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _draw_histogram(
-    axes: Axes, name: str, values: Sequence[Float64[np.ndarray, "orbit"]], count: int
-) -> None:
+def _draw_histogram(axes: Axes, name: str, values: Sequence[Float64[np.ndarray, "_"]], count: int) -> None:
     """Draw an element of every dataset, in bins that all share."""
     known = np.concatenate(values)
     known = known[np.isfinite(known)]

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.figures import style
-from keplearn.figures.along import Against, TrueOrbit
+from keplearn.figures.along import TrueOrbit
 from keplearn.figures.plane import DASHES
 from keplearn.models.features import feature_names
 from keplearn.models.geometry import rtn_frame
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.models.outputs import DIRECTIONS, MAGNITUDES, PRODUCTS, HeadValues
 
-Values = Float64[np.ndarray, "quantity sample"]
+Values = Float64[np.ndarray, "_ sample"]
 
 
 @style.styled
@@ -28,7 +28,7 @@ def features(
     model: NeuralODE,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
-    against: Against = "time",
+    against: str = "time",
     title: str = "",
 ) -> Figure:
     """Draw every input of a model's network along a true orbit, a panel each.
@@ -77,7 +77,7 @@ def outputs(
     model: NeuralODE,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
-    against: Against = "time",
+    against: str = "time",
     title: str = "",
 ) -> Figure:
     """Draw every output of a model's network along a true orbit, and the acceleration that comes of them.

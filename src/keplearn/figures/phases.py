@@ -69,8 +69,8 @@ def phases(
         left.plot(*at, "D", color=style.GREEN, markersize=5.0, zorder=4, gid="periapsis")
     label_axes(left, flat)
     if not flat:
-        left.set_xlabel("osculating plane at the start:\nalong the first position (10³ km)")
-        left.set_ylabel("90° ahead (10³ km)")
+        left.set_xlabel("along the first position (10³ km)")
+        left.set_ylabel("90° ahead in the osculating plane (10³ km)")
     mark_events([right], ones[0], ones[0].hours)
     style.log_axis(right)
     right.set_xlim(ones[0].hours[0], ones[0].hours[-1])

@@ -89,7 +89,7 @@ def draw_earth(axes: Axes) -> None:
     axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
 
 
-def frame_around(true: Points, predicted: Points) -> Frame:
+def frame_around(true: Points, predicted: Float64[np.ndarray, "_ 2"]) -> Frame:
     """Return a frame around the Earth, the true orbit, and the prediction as far as it stays near."""
     earth = np.array([[-EARTH_RADIUS] * 2, [EARTH_RADIUS] * 2])
     needed = np.concatenate([true[np.isfinite(true).all(axis=1)], earth])
