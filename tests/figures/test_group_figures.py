@@ -316,7 +316,7 @@ def test_labels_have_plain_words_and_units():
     assert [number(v) for v in (0.01234, 12.34, 1234.4, 1.2e7, 0.0)] == [
         "0.0123",
         "12.3",
-        "1234",
+        "1230",
         "1.2e7",
         "0",
     ]

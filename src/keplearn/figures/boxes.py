@@ -20,7 +20,7 @@ from keplearn.evaluation.group_table import parameter_cells
 from keplearn.evaluation.statistics import KEYS, MEANS, summarize
 from keplearn.evaluation.store import keep_evaluations
 from keplearn.figures import style
-from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note
+from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.labels import (
     default_title,
     level_text,
@@ -97,7 +97,9 @@ def box_table(
         names, values = _by_sample(evaluation, metric) if per == "sample" else _by_orbit(evaluation, metric)
         part = pd.DataFrame({"run_id": run.run_id, "orbit": names, "value": values})
         part.insert(1, "label", ", ".join(level_text(cell[name]) for name in by))
-        parts.append(part.assign(**{name: [cell[name]] * len(part) for name in by}))
+        for name in by:
+            part[name] = [cell[name]] * len(part)
+        parts.append(part)
     # Boxes stand in the order of their parameters.
     orders = [levels(cell[name] for cell in cells) for name in by]
     keys = [tuple(order.index(cell[name]) for name, order in zip(by, orders, strict=True)) for cell in cells]
@@ -183,9 +185,7 @@ def box(
     worst = _worst(pd.concat(outliers))
     handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
     unit = errors.attrs.get("unit", unit_of(metric))
-    names = [
-        note(f"{row.number}  {_name(row)}: {number(float(row.value))} {unit}") for row in worst.itertuples()
-    ]
+    names = [note(f"{row.number}  {_name(row)}: {number(row.value)} {unit}") for row in _records(worst)]
     half = -(-len(handles) // 2)
     draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
     figure.suptitle(title or default_title(errors))
@@ -199,6 +199,10 @@ def _worst(outliers: pd.DataFrame) -> pd.DataFrame:
     worst = outliers.sort_values("value", ascending=False, kind="stable")
     worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
     return worst.assign(number=range(1, len(worst) + 1))
+
+
+def _records(worst: pd.DataFrame) -> list[Any]:
+    return list(worst.itertuples())
 
 
 def _name(row: Any) -> str:
@@ -225,10 +229,7 @@ def _draw_box(axes: Axes, at: int, rows: pd.DataFrame, *, violin: bool, log: boo
     values = rows["value"].to_numpy(np.float64)
     finite = np.isfinite(values)
     if lost := int((~finite).sum()):
-        axes.text(
-            at, 0.985, f"×{lost}", color=style.VERMILION, fontsize=7.5, fontweight="bold", ha="center", va="top",
-            transform=axes.get_xaxis_transform(), gid="lost",
-        )  # fmt: skip
+        write_lost(axes, at, lost)
     kept = values[finite]
     if not kept.size:
         return rows.iloc[:0].assign(at=at)

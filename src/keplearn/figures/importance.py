@@ -203,10 +203,8 @@ def _importances(learnt: _Learnt) -> pd.DataFrame:
 
 def _spearman(x: Float64[np.ndarray, "run"], y: Float64[np.ndarray, "run"]) -> float:
     """Correlation of the ranks; 0 if all of one are equal."""
-    ranks = [pd.Series(one).rank().to_numpy() for one in (x, y)]
-    if min(rank.std() for rank in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (pd.Series(one).rank().to_numpy() for one in (x, y))
+    return float(np.corrcoef(first, second)[0, 1]) if first.std() > 0 < second.std() else 0.0
 
 
 def _eta(x: Float64[np.ndarray, "run"], y: Float64[np.ndarray, "run"]) -> float:
@@ -367,18 +365,19 @@ def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float) -
     for key, look in (("partial", _PARTIAL), ("best", _BEST)):
         values = rows[key].to_numpy(np.float64)
         # Between names there is nothing: a line would say otherwise.
-        line = {} if is_ordered(name, rows["value"]) else {"linestyle": "none"}
+        line: dict[str, Any] = {} if is_ordered(name, rows["value"]) else {"linestyle": "none"}
+        alone: dict[str, Any] = look | {"linestyle": "none"}
         axes.plot(at, values, markerfacecolor="white", gid=f"{key}:{name}", **(look | line))
         least = int(values.argmin())
         axes.plot(
             at[least : least + 1],
             values[least : least + 1],
             gid=f"least {key}:{name}",
-            **(look | {"linestyle": "none"}),
+            **alone,
         )
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")
-    axes.set_title(parameter_label(name), fontsize=8.5)
+    axes.set_title(parameter_label(name), fontsize=8)
     name_ticks(axes, [level_text(value) for value in rows["value"]], inches / len(rows), 7.0)
 
 
