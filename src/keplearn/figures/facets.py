@@ -150,6 +150,14 @@ def note(text: str) -> Artist:
     return Line2D([], [], linestyle="none", label=text)
 
 
+def write_lost(axes: Axes, at: int, count: int) -> None:
+    """Write above a place how many runs or values have none in the panel."""
+    axes.text(
+        at, 0.985, f"×{count}", color=style.VERMILION, fontsize=7.5, fontweight="bold", ha="center", va="top",
+        transform=axes.get_xaxis_transform(), gid="lost",
+    )  # fmt: skip
+
+
 def inches_of(axes: Axes) -> tuple[float, float]:
     """Return width and height of laid out axes, inches; lay the figure out before."""
     box = axes.get_window_extent()

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -20,6 +19,7 @@ from keplearn.figures.facets import (
     inches_of,
     label_axes,
     name_ticks,
+    write_lost,
 )
 from keplearn.figures.labels import (
     choose,
@@ -141,7 +141,7 @@ def _finite(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[np.isfinite(table[metric].to_numpy(np.float64))]
 
 
-_Swarm = list[tuple[pd.DataFrame, Float64[np.ndarray, "run"]]]
+_Swarm = list[tuple[pd.DataFrame, Float64[np.ndarray, "_"]]]
 """Runs of a place and colour, and where each stands on x."""
 
 
@@ -160,23 +160,28 @@ def _arrange(
     scale = np.log10 if log else np.asarray
     share = _FILLED / len(slots)
     reach = 0.5 * width * share / len(places)
-    size, swarms = 0.0, []
+    groups = []
+    for panel in drawn.panels:
+        found = []
+        for (place, slot), runs in groups_of(_finite(panel.table, metric), x, by):
+            centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
+            value = np.clip(runs[metric].to_numpy(np.float64), low, high)
+            found.append((runs, centre, height * (scale(value) - scale(low)) / (scale(high) - scale(low))))
+        groups.append(found)
+    size, offsets = 0.0, []
     for size, apart in _SIZES:
-        swarms, fits = [], True
-        for panel in drawn.panels:
-            swarm: _Swarm = []
-            for (place, slot), runs in groups_of(_finite(panel.table, metric), x, by):
-                centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
-                value = np.clip(runs[metric].to_numpy(np.float64), low, high)
-                y = height * (scale(value) - scale(low)) / (scale(high) - scale(low))
-                offsets = beeswarm(y, apart * size)
-                fits &= bool(np.abs(offsets).max(initial=0.0) + size / 2 <= reach)
-                room = max(reach - size / 2, 0.0)
-                swarm.append((runs, centre + np.clip(offsets, -room, room) * len(places) / width))
-            swarms.append(swarm)
-        if fits:
+        offsets = [[beeswarm(y, apart * size) for _, _, y in found] for found in groups]
+        widest = max((np.abs(one).max(initial=0.0) for found in offsets for one in found), default=0.0)
+        if widest + size / 2 <= reach:
             break
-    return size, swarms
+    room = max(reach - size / 2, 0.0)
+    return size, [
+        [
+            (runs, centre + np.clip(moved, -room, room) * len(places) / width)
+            for (runs, centre, _), moved in zip(found, aside, strict=True)
+        ]
+        for found, aside in zip(groups, offsets, strict=True)
+    ]
 
 
 def beeswarm(y: Float64[np.ndarray, "dot"], distance: float) -> Float64[np.ndarray, "dot"]:
@@ -257,14 +262,7 @@ def _count_lost(panel: Panel, metric: str, x: str, places: Sequence[Any]) -> Non
     """Write above each place how many of its runs have no dot."""
     lost = panel.table[~np.isfinite(panel.table[metric].to_numpy(np.float64))]
     for (place,), runs in groups_of(lost, x):
-        _write_lost(panel.axes, places.index(place), len(runs))
-
-
-def _write_lost(axes: Axes, at: float, count: int) -> None:
-    axes.text(
-        at, 0.985, f"×{count}", color=style.VERMILION, fontsize=7.5, fontweight="bold", ha="center", va="top",
-        transform=axes.get_xaxis_transform(), gid="lost",
-    )  # fmt: skip
+        write_lost(panel.axes, places.index(place), len(runs))
 
 
 def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[tuple[str, list[Any]]]:

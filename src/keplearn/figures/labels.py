@@ -149,7 +149,8 @@ def wrap(text: str, letters: int) -> str:
     parts = re.split(r"(?<=,) (?![^\[]*\])", text)
     if len(parts) > 1:
         return "\n".join(wrap(part, letters) for part in parts)
-    pieces = re.findall(r"[^_ ]*[_ ]|[^_ ]+", text)
+    # A list breaks between its inner lists.
+    pieces = re.findall(r"\[*[^\[\]]*\]+,? ?" if text.startswith("[") else r"[^_ ]*[_ ]|[^_ ]+", text)
     broken = _broken(pieces, letters)
     while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
         broken, letters = narrower, letters - 1
@@ -165,12 +166,9 @@ def _broken(pieces: Sequence[str], letters: int) -> list[str]:
     return lines
 
 
-def _tint(colour: str) -> str:
-    red, green, blue = (0.5 + 0.5 * part for part in to_rgb(colour))
-    return to_hex((red, green, blue))
-
-
-_TINTS = tuple(_tint(colour) for colour, _ in style.MODELS)
+_TINTS = tuple(
+    to_hex((0.5 + 0.5 * r, 0.5 + 0.5 * g, 0.5 + 0.5 * b)) for r, g, b in (to_rgb(c) for c, _ in style.MODELS)
+)
 _COLOURS = (*(colour for colour, _ in style.MODELS), *_TINTS)
 _MARKERS = tuple(marker for _, marker in style.MODELS)
 
