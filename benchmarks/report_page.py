@@ -39,15 +39,28 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
     }
     failed = rng.random(count) < 0.03
     size = 3 * np.exp(rng.normal(size=count)) * (1 + 4 * (number["parameters.width"] < 32))
-    size = size * np.array([1.0, 0.4, 0.7, 2.5, 6.0, 1.5])[[FEATURES.index(x) for x in text["parameters.feature_layer"]]]
+    size = (
+        size
+        * np.array([1.0, 0.4, 0.7, 2.5, 6.0, 1.5])[
+            [FEATURES.index(x) for x in text["parameters.feature_layer"]]
+        ]
+    )
     size = size * np.array([1.0, 0.3, 0.6, 3.0])[[HEADS.index(x) for x in text["parameters.output_layer"]]]
     ids = [f"{k:016x}" for k in rng.integers(0, 2**62, count)]
     columns = [
         column("run_id", "run", "state", ids),
         column("state", "state", "state", ["failed" if x else "finished" for x in failed]),
         column("kind", "failure", "state", ["diverged" if x else None for x in failed]),
-        column("reason", "reason", "state", ["the loss is not finite after step 31" if x else None for x in failed]),
-        *(column(key, key.partition(".")[2], "parameter", [str(x) for x in values]) for key, values in text.items()),
+        column(
+            "reason",
+            "reason",
+            "state",
+            ["the loss is not finite after step 31" if x else None for x in failed],
+        ),
+        *(
+            column(key, key.partition(".")[2], "parameter", [str(x) for x in values])
+            for key, values in text.items()
+        ),
         *(column(key, key.partition(".")[2], "parameter", values.tolist()) for key, values in number.items()),
     ]
     for k, name in enumerate(TESTS):
@@ -64,7 +77,9 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
         "datasets": [test.head() for test in tests],
         "losses": [{"steps": STEPS, "ends": [2000, 4000], "validated": VALIDATED}],
     }  # fmt: skip
-    truths = [np.array(drawn["path"][::2]) for test in head["datasets"] for drawn in test["drawn"]]
+    truths = [
+        np.array(drawn["path"]).reshape(-1, 2)[::2] for test in head["datasets"] for drawn in test["drawn"]
+    ]
     return Content(head, [_detail(rng, x, gone, tests, truths) for x, gone in zip(size, failed, strict=True)])
 
 
@@ -75,8 +90,8 @@ def _detail(rng, size, failed, tests, truths):
     validation = 1.1 * np.interp(VALIDATED, STEPS, curve)
     paths = []
     for number, test in enumerate(truths):
-        wobble = 1 + min(0.3, size / 100) * np.sin(np.linspace(0, 3 + number, len(test) // 2))
-        paths.append((test.reshape(-1, 2)[: len(wobble)] * wobble[:, None]).round().astype(int).ravel().tolist())
+        wobble = 1 + min(0.3, size / 100) * np.sin(np.linspace(0, 3 + number, len(test)))
+        paths.append((test * wobble[:, None]).round().astype(int).ravel().tolist())
     return {
         "kind": 0,
         "loss": rounded(curve, 4), "low": rounded(0.9 * curve, 3), "high": rounded(1.2 * curve, 3),
@@ -123,7 +138,9 @@ def main() -> None:
         empty = len(render(synthetic_study(1)))
         path.write_text(render(synthetic_study(count)), encoding="utf-8")
         size = path.stat().st_size
-        print(f"{count} runs: {size / 1e6:.2f} MB, {(size - empty) / count:.0f} bytes a run", end="", flush=True)
+        print(
+            f"{count} runs: {size / 1e6:.2f} MB, {(size - empty) / count:.0f} bytes a run", end="", flush=True
+        )
         try:
             opened, filtered = seconds_to_open(path)
             print(f", drawn after {opened:.2f} s, filtered anew in {filtered:.3f} s")

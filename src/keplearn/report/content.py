@@ -113,7 +113,9 @@ class ContentBuilder:
             detail["warnings"] = warnings[:4]
         if evaluations:
             detail["errors"] = [data.errors(evaluations.get(data.name)) for data in self.datasets]
-            detail["paths"] = [path for data in self.datasets for path in data.paths(evaluations.get(data.name))]
+            detail["paths"] = [
+                path for data in self.datasets for path in data.paths(evaluations.get(data.name))
+            ]
         self.details.append(detail)
 
     def content(self) -> Content:
@@ -141,7 +143,9 @@ class ContentBuilder:
         found = []
         for key, values in differing.items():
             plain = [_single(value) for value in values]
-            numbers = all(isinstance(x, int | float) and not isinstance(x, bool) or x is None for x in plain)
+            numbers = all(
+                (isinstance(x, int | float) and not isinstance(x, bool)) or x is None for x in plain
+            )
             cells = plain if numbers else [cell(value) for value in values]
             found.append(column(key, key.partition(".")[2], "parameter", cells))
         return found
@@ -197,7 +201,11 @@ def _single(value: object) -> object:
     return value
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any) -> float | int | None:
     if value is None or not isfinite(value):
         return None
-    return int(value) if float(value).is_integer() and abs(value) < 1e6 else rounded(np.array([value]), 5)[0]
+    return (
+        int(value)
+        if float(value).is_integer() and abs(value) < 1e6
+        else rounded(np.array([float(value)]), 5)[0]
+    )

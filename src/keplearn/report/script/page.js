@@ -91,26 +91,29 @@ const parts = {
   rows: [drawBar, markFilters, drawTable, paintParallel],
   pictures: [paintParallel, drawHeat, drawDots],
   head: [buildTable],
-  axes: [buildParallel, drawParallel],
+  axes: [buildParallel],
+  lines: [drawParallel],
   plots: [buildPlots],
   runs: [drawRuns],
 };
 const needs = {
-  all: ["axes", "head", "plots", "runs", "rows", "pictures"],
+  all: ["axes", "lines", "head", "plots", "runs", "rows", "pictures"],
+  size: ["lines", "runs", "rows", "pictures"],
   runs: ["runs", "rows", "pictures"],
   brush: ["rows"],
-  brushed: ["axes", "rows", "pictures"],
+  brushed: ["lines", "rows", "pictures"],
   filter: ["rows"],
   pictures: ["pictures"],
   sort: ["head", "rows"],
   table: ["head", "rows"],
-  axes: ["axes", "rows", "pictures"],
-  colour: ["axes", "rows"],
+  axes: ["axes", "lines", "rows", "pictures"],
+  colour: ["axes", "lines", "rows"],
   heat: ["pictures"],
   dots: ["pictures"],
 };
 const due = new Set();
 let resting = 0;
+const main = document.querySelector("main");
 
 function changed(what = "runs") {
   // While a filter moves, the plots below wait until it rests.
@@ -119,6 +122,7 @@ function changed(what = "runs") {
     resting = setTimeout(() => { resting = 0; changed("pictures"); }, 90);
   }
   if (!due.size) requestAnimationFrame(redraw);
+  main.setAttribute("aria-busy", "true");
   for (const part of needs[what]) due.add(part);
 }
 
@@ -132,17 +136,19 @@ function redraw() {
   document.querySelector("#table .scroller").scrollLeft = scroll;
   due.clear();
   writeAddress();
+  if (!resting) main.removeAttribute("aria-busy");
 }
 
 buildTop();
 readAddress();
 changed("all");
 
-let width = 0;
+let width = main.clientWidth;
 new ResizeObserver(() => {
-  const now = document.querySelector("main").clientWidth;
-  if (now !== width) [width] = [now, changed("all")];
-}).observe(document.querySelector("main"));
+  if (main.clientWidth === width) return;
+  width = main.clientWidth;
+  changed("size");
+}).observe(main);
 addEventListener("hashchange", () => { readAddress(); changed("all"); });
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
