@@ -36,8 +36,9 @@ def write_run(runs, state, group="study", reason=None, **parameters):
 
 
 def embedded(path, name):
-    text = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', path.read_text(), re.S)
-    return text.group(1)
+    pattern = rf'<script type="application/json" id="{name}">(.*?)</script>'
+    (text,) = re.findall(pattern, path.read_text(), re.DOTALL)
+    return text
 
 
 def test_text_of_names_and_values_stays_text(tmp_path, page):

@@ -87,5 +87,5 @@ def _stretches(phases: Int[np.ndarray, "step"], count: int) -> list[Int[np.ndarr
 def _spread(loss: Float64[np.ndarray, "part"]) -> tuple[float, float, float]:
     finite = loss[np.isfinite(loss)]
     if not finite.size:
-        return (np.nan,) * 3
+        return np.nan, np.nan, np.nan
     return float(finite.min()), float(np.median(finite)), float(finite.max())

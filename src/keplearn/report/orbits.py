@@ -124,8 +124,8 @@ class _Drawing:
     def predicted(self, one: OneOrbit) -> list[int]:
         curve = smooth_curve(one, "predicted_", self.plane)[self.at]
         with np.errstate(invalid="ignore"):
-            near = np.isfinite(curve).all(axis=1) & (np.abs(curve) < _FAR * self.reach).all(axis=1)
-        return self._packed(curve[: len(near) if near.all() else int(np.argmin(near))])
+            away = ~(np.abs(curve) < _FAR * self.reach).all(axis=1)  # what is not a number is away as well
+        return self._packed(curve[: int(np.argmax(away)) if away.any() else len(curve)])
 
     def _packed(self, points: Float64[np.ndarray, "point 2"]) -> list[int]:
         return (points / self.unit).round().astype(int).ravel().tolist()

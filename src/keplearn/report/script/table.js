@@ -17,7 +17,7 @@ function buildTable() {
   }));
   const body = element("tbody", { onkeydown: tableKey, onclick: tableClick });
   grid.append(sizes, element("thead", {}, headerRow(shown), filterRow(shown)), body);
-  const scroller = element("div", { class: "scroller", onscroll: () => drawTable() }, grid);
+  const scroller = element("div", { class: "scroller", onscroll: () => windowOf() !== tableWindow && drawTable() }, grid);
   section.replaceChildren(
     element("div", { class: "head" }, element("h2", {}, "Runs"), element("span", { class: "hint" },
       "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none"),
@@ -77,14 +77,19 @@ function markFilters() {
   }
 }
 
+let tableWindow = 0;
+// The first row in the document; it moves by six, so that a little scrolling leaves the rows where they are.
+const windowOf = () => Math.floor(document.querySelector("#table .scroller").scrollTop / ROW / 6) * 6 - 6;
+
 function drawTable() {
   const scroller = document.querySelector("#table .scroller");
   const body = scroller.querySelector("tbody");
   const shown = ["run_id", ...state.table].map((key) => columnOf.get(key));
   const total = view.sorted.length;
   scroller.style.height = onPaper ? "auto" : `${Math.min(13, Math.max(3, total)) * ROW + 78}px`;
-  const first = onPaper ? 0 : Math.max(0, Math.min(Math.floor(scroller.scrollTop / ROW) - 6, total - 26));
-  const last = Math.min(total, onPaper ? PAPER_ROWS : first + 34);
+  tableWindow = windowOf();
+  const first = onPaper ? 0 : Math.max(0, Math.min(tableWindow, total - 26));
+  const last = Math.min(total, onPaper ? PAPER_ROWS : first + 36);
   const focused = body.contains(document.activeElement) && document.activeElement.tagName === "TR";
   tableFocus = Math.min(tableFocus, Math.max(0, total - 1));
   const made = [];
