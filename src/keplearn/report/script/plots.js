@@ -41,7 +41,9 @@ function facetsOf(key) {
   const lists = groups.labels.map(() => []);
   for (const row of view.shown) if (groups.of(row) >= 0) lists[groups.of(row)].push(row);
   const all = groups.labels.map((text, k) => ({ title: `${column.label} = ${text}`, list: lists[k] })).filter((part) => part.list.length);
-  return all.slice(0, FACETS);
+  const shown = all.slice(0, FACETS);
+  const rest = view.shown.length - shown.reduce((sum, part) => sum + part.list.length, 0);
+  return Object.assign(shown, { rest });
 }
 
 // Facets side by side: one in a row if there is one, else two or three.
@@ -56,11 +58,14 @@ function layFacets(holder, facets, draw) {
     return box;
   }));
   if (!facets.length) holder.replaceChildren(element("p", { class: "muted" }, "No run passes the filters."));
+  if (facets.rest) holder.append(element("p", { class: "muted" }, `${facets.rest} runs of other values, or of none, are not shown.`));
 }
 
 function drawHeat() {
   const [x, y, value] = ["x", "y", "value"].map((key) => columnOf.get(state.heat[key]));
-  const facets = facetsOf(state.heat.facet).map((facet) => ({ ...facet, list: heatCells(facet.list, x, y, value) }));
+  const some = facetsOf(state.heat.facet);
+  const facets = some.map((facet) => ({ ...facet, list: heatCells(facet.list, x, y, value) }));
+  facets.rest = some.rest;
   const counted = state.heat.by === "runs";
   const numbers = facets.flatMap((facet) => facet.list.map((cell) => cell.value)).filter((number) => number !== null);
   const scale = scaleOf(numbers, 0);
