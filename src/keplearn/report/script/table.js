@@ -10,18 +10,34 @@ function buildTable() {
   const widths = shown.map(columnWidth);
   const grid = element("table", { role: "grid", "aria-rowcount": count });
   grid.style.width = `${34 + widths.reduce((a, b) => a + b, 0)}px`;
-  const sizes = element("colgroup", {}, ...[34, ...widths].map((width) => {
-    const column = element("col");
-    column.style.width = `${width}px`;
-    return column;
-  }));
+  const sizes = element(
+    "colgroup",
+    {},
+    ...[34, ...widths].map((width) => {
+      const column = element("col");
+      column.style.width = `${width}px`;
+      return column;
+    }),
+  );
   const body = element("tbody", { onkeydown: tableKey, onclick: tableClick });
   grid.append(sizes, element("thead", {}, headerRow(shown), filterRow(shown)), body);
-  const scroller = element("div", { class: "scroller", onscroll: () => windowOf() !== tableWindow && drawTable() }, grid);
+  const scroller = element(
+    "div",
+    { class: "scroller", onscroll: () => windowOf() !== tableWindow && drawTable() },
+    grid,
+  );
   section.replaceChildren(
-    element("div", { class: "head" }, element("h2", {}, "Runs"), element("span", { class: "hint" },
-      "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none"),
-      chooser("Columns", "table")),
+    element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "Runs"),
+      element(
+        "span",
+        { class: "hint" },
+        "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none",
+      ),
+      chooser("Columns", "table"),
+    ),
     scroller,
   );
 }
@@ -37,10 +53,23 @@ function headerRow(shown) {
   for (const column of shown) {
     const key = state.sort.replace(/^-/, "");
     const order = key !== column.key ? "none" : state.sort.startsWith("-") ? "descending" : "ascending";
-    const about = [column.about, column.dataset !== null && column.dataset !== undefined ? study.datasets[column.dataset].name : ""];
+    const about = [
+      column.about,
+      column.dataset !== null && column.dataset !== undefined ? study.datasets[column.dataset].name : "",
+    ];
     const mark = { none: "", ascending: " ▲", descending: " ▼" }[order];
-    const button = element("button", { type: "button", "data-sort": column.key, title: about.filter(Boolean).join("\n") || column.label, onclick: () => sortBy(column.key) },
-      element("span", {}, column.label), element("span", { class: "muted" }, column.unit ? ` ${column.unit}` : ""), mark);
+    const button = element(
+      "button",
+      {
+        type: "button",
+        "data-sort": column.key,
+        title: about.filter(Boolean).join("\n") || column.label,
+        onclick: () => sortBy(column.key),
+      },
+      element("span", {}, column.label),
+      element("span", { class: "muted" }, column.unit ? ` ${column.unit}` : ""),
+      mark,
+    );
     row.append(element("th", { "aria-sort": order, class: column.text ? "" : "number" }, button));
   }
   return row;
@@ -56,7 +85,13 @@ function sortBy(key) {
 function filterRow(shown) {
   const row = element("tr", { class: "filters" }, element("td", { class: "pick" }));
   for (const column of shown) {
-    const input = element("input", { type: "text", "data-filter": column.key, "aria-label": `filter ${column.title}`, placeholder: "filter", spellcheck: "false" });
+    const input = element("input", {
+      type: "text",
+      "data-filter": column.key,
+      "aria-label": `filter ${column.title}`,
+      placeholder: "filter",
+      spellcheck: "false",
+    });
     input.value = state.filters[column.key] || "";
     input.addEventListener("input", () => {
       if (input.value.trim()) state.filters[column.key] = input.value;
@@ -95,7 +130,10 @@ function drawTable() {
   const made = [];
   for (let k = first; k < last; k += 1) made.push(tableRow(shown, view.sorted[k], k));
   body.replaceChildren(spacer(first * ROW), ...made, spacer((total - last) * ROW));
-  if (!total) body.replaceChildren(element("tr", {}, element("td", { colspan: shown.length + 1, class: "muted" }, "No run passes the filters.")));
+  if (!total)
+    body.replaceChildren(
+      element("tr", {}, element("td", { colspan: shown.length + 1, class: "muted" }, "No run passes the filters.")),
+    );
   if (focused) body.querySelector('tr[tabindex="0"]')?.focus({ preventScroll: true });
 }
 
@@ -109,8 +147,17 @@ function tableRow(shown, row, place) {
   const chosen = state.runs.includes(row);
   const box = element("input", { type: "checkbox", tabindex: -1, "aria-label": `compare ${idOf(row)}` });
   box.checked = chosen;
-  const made = element("tr", { tabindex: place === tableFocus ? 0 : -1, "data-row": row, "data-place": place, "aria-selected": chosen, "aria-rowindex": place + 1 },
-    element("td", { class: "pick" }, box));
+  const made = element(
+    "tr",
+    {
+      tabindex: place === tableFocus ? 0 : -1,
+      "data-row": row,
+      "data-place": place,
+      "aria-selected": chosen,
+      "aria-rowindex": place + 1,
+    },
+    element("td", { class: "pick" }, box),
+  );
   if (chosen) made.style.boxShadow = `inset 4px 0 ${runColour(row)}`;
   for (const column of shown) {
     const text = show(column, row);
