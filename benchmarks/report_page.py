@@ -77,7 +77,9 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
         "datasets": [test.head() for test in tests],
         "losses": [{"steps": STEPS, "ends": [2000, 4000], "validated": VALIDATED}],
     }  # fmt: skip
-    truths = [np.array(drawn["path"][::2]) for test in head["datasets"] for drawn in test["drawn"]]
+    truths = [
+        np.array(drawn["path"]).reshape(-1, 2)[::2] for test in head["datasets"] for drawn in test["drawn"]
+    ]
     return Content(head, [_detail(rng, x, gone, tests, truths) for x, gone in zip(size, failed, strict=True)])
 
 
@@ -88,10 +90,8 @@ def _detail(rng, size, failed, tests, truths):
     validation = 1.1 * np.interp(VALIDATED, STEPS, curve)
     paths = []
     for number, test in enumerate(truths):
-        wobble = 1 + min(0.3, size / 100) * np.sin(np.linspace(0, 3 + number, len(test) // 2))
-        paths.append(
-            (test.reshape(-1, 2)[: len(wobble)] * wobble[:, None]).round().astype(int).ravel().tolist()
-        )
+        wobble = 1 + min(0.3, size / 100) * np.sin(np.linspace(0, 3 + number, len(test)))
+        paths.append((test * wobble[:, None]).round().astype(int).ravel().tolist())
     return {
         "kind": 0,
         "loss": rounded(curve, 4), "low": rounded(0.9 * curve, 3), "high": rounded(1.2 * curve, 3),

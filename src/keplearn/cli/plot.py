@@ -305,8 +305,8 @@ def box(
     on
         A test dataset; by default the first.
     """
+    from keplearn.figures.box_table import box_table
     from keplearn.figures.boxes import box as draw
-    from keplearn.figures.boxes import box_table
 
     runs, table = _group(group, on, saving)
     keys = [key.strip() for key in by.split(",") if key.strip()]

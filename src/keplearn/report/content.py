@@ -201,7 +201,11 @@ def _single(value: object) -> object:
     return value
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Any) -> float | int | None:
     if value is None or not isfinite(value):
         return None
-    return int(value) if float(value).is_integer() and abs(value) < 1e6 else rounded(np.array([value]), 5)[0]
+    return (
+        int(value)
+        if float(value).is_integer() and abs(value) < 1e6
+        else rounded(np.array([float(value)]), 5)[0]
+    )

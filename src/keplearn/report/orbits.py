@@ -12,7 +12,7 @@ from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.layout import assemble
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import curve as curve_of
+from keplearn.figures.plane import curve as smooth_curve
 from keplearn.figures.plane import drawing_plane
 from keplearn.report.numbers import rounded
 
@@ -115,7 +115,7 @@ class _Drawing:
 
     def __init__(self, one: OneOrbit):
         self.plane, self.planar = drawing_plane(one)
-        curve = curve_of(one, "", self.plane)
+        curve = smooth_curve(one, "", self.plane)
         self.reach = float(np.abs(curve).max())
         self.unit = float(f"{self.reach / 1000:.3g}")
         self.fine = _evenly(curve, 2 * POINTS)
@@ -123,10 +123,10 @@ class _Drawing:
         self.truth = self._packed(curve[self.fine])
 
     def predicted(self, one: OneOrbit) -> list[int]:
-        curve = curve_of(one, "predicted_", self.plane)[self.at]
+        curve = smooth_curve(one, "predicted_", self.plane)[self.at]
         with np.errstate(invalid="ignore"):
-            near = np.asarray((np.isfinite(curve) & (np.abs(curve) < _FAR * self.reach)).all(axis=1))
-        return self._packed(curve[: len(near) if near.all() else int(np.argmin(near))])
+            away = ~(np.abs(curve) < _FAR * self.reach).all(axis=1)  # what is not a number is away as well
+        return self._packed(curve[: int(np.argmax(away)) if away.any() else len(curve)])
 
     def _packed(self, points: Float64[np.ndarray, "point 2"]) -> list[int]:
         return (points / self.unit).round().astype(int).ravel().tolist()

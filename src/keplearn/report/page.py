@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("study", "drawing", "parallel", "table", "plots", "runs", "page")
+SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "page")
 """The program's files in ``script/``, in the order in which they are put together."""
 
 Track = Callable[[Sequence[Any]], Iterator[Any]]

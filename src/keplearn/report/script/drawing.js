@@ -1,4 +1,4 @@
-// Elements, scales with their ticks, colours, and what all plots share. Text enters as text nodes only.
+// Elements, colours, and what all plots share: frames, legends, menus, the tooltip. Text enters as text nodes only.
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -68,7 +68,9 @@ function briefLevels(column) {
   };
   const start = common(levels);
   const end = common(levels.map((text) => [...text.slice(start)].reverse().join("")));
-  return (column.brief = levels.map((text) => `${start ? "…" : ""}${text.slice(start, text.length - end)}${end ? "…" : ""}`));
+  return (column.brief = levels.map(
+    (text) => `${start ? "…" : ""}${text.slice(start, text.length - end)}${end ? "…" : ""}`,
+  ));
 }
 
 // A canvas as sharp as the screen, on paper sharper.
@@ -80,113 +82,6 @@ function canvas(width, height) {
   const context = made.getContext("2d");
   context.scale(sharp, sharp);
   return [made, context];
-}
-
-// Scales: from a value to 0..1. Logarithmic where positive values span more than a factor of thirty (or another);
-// where signs mix over decades, linear in the middle and logarithmic outside.
-function scaleOf(values, padded = 0.03, factor = 30) {
-  const finite = values.filter((value) => value !== null && Number.isFinite(value));
-  if (!finite.length) return linearScale(0, 1);
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of finite) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  if (low > 0 && high / low > factor) return logScale(low, high, padded);
-  const sizes = finite.map(Math.abs).filter((value) => value > 0).sort((a, b) => a - b);
-  const middle = sizes[Math.floor(sizes.length / 2)];
-  if (middle && Math.max(-low, high) / middle > 300) return wideScale(low, high, middle, padded);
-  return linearScale(low, high, padded);
-}
-
-function transformed(low, high, padded, forward, backward, ticks) {
-  let [start, end] = [forward(low), forward(high)];
-  if (start === end) [start, end] = [start - 0.5, end + 0.5];
-  const room = (end - start) * padded;
-  [start, end] = [start - room, end + room];
-  const unit = (value) => (forward(value) - start) / (end - start);
-  const within = (tick) => unit(tick) >= -1e-9 && unit(tick) <= 1 + 1e-9;
-  return { unit, value: (part) => backward(start + part * (end - start)), ticks: (most) => ticks(low, high, most).filter(within) };
-}
-
-const linearScale = (low, high, padded = 0.03) => transformed(low, high, padded, (x) => x, (x) => x, linearTicks);
-const logScale = (low, high, padded) => transformed(low, high, padded, Math.log10, (x) => 10 ** x, logTicks);
-const wideScale = (low, high, middle, padded) =>
-  transformed(low, high, padded, (x) => Math.asinh(x / middle), (x) => middle * Math.sinh(x), (a, b, most) => wideTicks(a, b, middle, most));
-
-function linearTicks(low, high, most = 5) {
-  if (low === high) return [low];
-  const rough = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  const ticks = [];
-  for (let k = Math.ceil(low / step - 0.5); k <= high / step + 0.5; k += 1) ticks.push(Number((k * step).toPrecision(12)));
-  return ticks;
-}
-
-function logTicks(low, high, most = 5) {
-  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
-  const every = Math.max(1, Math.ceil((last - first) / most));
-  const factors = Math.log10(high / low) < 1 ? [1, 2, 3, 5, 7] : Math.log10(high / low) < most / 2.5 ? [1, 2, 5] : [1];
-  const ticks = [];
-  for (let power = first; power <= last; power += factors.length > 1 ? 1 : every) {
-    for (const factor of factors) ticks.push(Number(`${factor}e${power}`));
-  }
-  return ticks;
-}
-
-function wideTicks(low, high, middle, most) {
-  const first = Math.ceil(Math.log10(middle));
-  const last = Math.floor(Math.log10(Math.max(-low, high)));
-  const every = Math.max(1, Math.ceil(((last - first) * (low < 0 && high > 0 ? 2 : 1)) / most));
-  const ticks = [0];
-  for (let power = last; power >= first; power -= every) ticks.push(10 ** power, -(10 ** power));
-  return ticks;
-}
-
-function tickText(value) {
-  const size = Math.abs(value);
-  if (value === 0 || (size < 1e5 && size >= 1e-3)) return String(Number(value.toPrecision(6)));
-  const power = Math.floor(Math.log10(size) + 1e-9);
-  const factor = Number((value / 10 ** power).toPrecision(3));
-  const raised = String(power).replace(/[-\d]/g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
-  return factor === 1 ? `10${raised}` : factor === -1 ? `−10${raised}` : `${factor}·10${raised}`;
-}
-
-// Scales are of all runs, so that a filter does not move what it leaves.
-function columnScale(column, padded) {
-  column.scales ||= {};
-  return (column.scales[padded] ||= column.text ? levelScale(column) : scaleOf(column.at, padded));
-}
-
-// Levels one above the other in the order of their names.
-function levelScale(column) {
-  const rank = ranks(column.levels);
-  const order = column.levels.map((_, level) => level).sort((a, b) => rank[a] - rank[b]);
-  const size = Math.max(1, column.levels.length);
-  const unit = (level) => (rank[level] + 0.5) / size;
-  return { unit, order, ticks: () => order };
-}
-
-// Groups of a column's values: levels, few numbers as they are, many in ten stretches of its scale.
-function groupsOf(column, most = 24) {
-  if (column.groups?.[most]) return column.groups[most];
-  let made;
-  if (column.text) {
-    const rank = ranks(column.levels);
-    const labels = [...column.levels].sort(compareText);
-    made = { labels, of: (row) => (column.at[row] === null ? -1 : rank[column.at[row]]) };
-  } else if (column.distinct.length <= most) {
-    const place = new Map(column.distinct.map((value, k) => [value, k]));
-    made = { labels: column.distinct.map(format), of: (row) => place.get(column.at[row]) ?? -1 };
-  } else made = stretches(column, 10);
-  (column.groups ||= {})[most] = made;
-  return made;
-}
-
-function stretches(column, size) {
-  const scale = columnScale(column, 0);
-  const ends = Array.from({ length: size + 1 }, (_, k) => Number(scale.value(k / size).toPrecision(2)));
-  const labels = ends.slice(1).map((end, k) => `${tickText(ends[k])}–${tickText(end)}`);
-  const of = (row) => (column.at[row] === null ? -1 : Math.min(size - 1, Math.max(0, Math.floor(scale.unit(column.at[row]) * size))));
-  return { labels, of };
 }
 
 function rampColour(part) {
@@ -208,10 +103,15 @@ function colouring(column) {
   if (column.text) {
     const scale = columnScale(column, 0);
     const part = (row) => scale.unit(column.at[row]);
-    return { many: column.levels.length, colour: (row) => (column.at[row] === null ? NONE : rampColour(part(row))), mark: () => 0 };
+    return {
+      many: column.levels.length,
+      colour: (row) => (column.at[row] === null ? NONE : rampColour(part(row))),
+      mark: () => 0,
+    };
   }
   const scale = columnScale(column, 0);
-  const colour = (row) => (column.at[row] === null ? NONE : RAMP[Math.round(32 * Math.min(1, Math.max(0, scale.unit(column.at[row]))))]);
+  const colour = (row) =>
+    column.at[row] === null ? NONE : RAMP[Math.round(32 * Math.min(1, Math.max(0, scale.unit(column.at[row]))))];
   return { scale, colour, mark: () => 0 };
 }
 
@@ -231,7 +131,9 @@ function legend(column, titled = true) {
 
 function ramp(scale) {
   const picture = drawing(190, 26);
-  RAMP.forEach((colour, k) => shape(picture, "rect", { x: 15 + (k * 160) / 33, y: 0, width: 160 / 33 + 0.6, height: 10, fill: colour }));
+  RAMP.forEach((colour, k) =>
+    shape(picture, "rect", { x: 15 + (k * 160) / 33, y: 0, width: 160 / 33 + 0.6, height: 10, fill: colour }),
+  );
   for (const tick of scale.ticks(4)) {
     const x = 15 + 160 * scale.unit(tick);
     shape(picture, "path", { d: `M${x} 10v3`, stroke: "#555" });
@@ -245,12 +147,52 @@ function markPath(kind, x, y, r) {
   const polygon = (points) => `M${points.map(([dx, dy]) => `${x + r * dx} ${y + r * dy}`).join("L")}Z`;
   const kinds = [
     null,
-    [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]],
-    [[0, -1.1], [1, 0.8], [-1, 0.8]],
-    [[0, -1.2], [1.2, 0], [0, 1.2], [-1.2, 0]],
-    [[0, 1.1], [1, -0.8], [-1, -0.8]],
-    [[-0.35, -1.1], [0.35, -1.1], [0.35, -0.35], [1.1, -0.35], [1.1, 0.35], [0.35, 0.35], [0.35, 1.1], [-0.35, 1.1], [-0.35, 0.35], [-1.1, 0.35], [-1.1, -0.35], [-0.35, -0.35]],
-    [[0, -1.2], [0.3, -0.3], [1.2, 0], [0.3, 0.3], [0, 1.2], [-0.3, 0.3], [-1.2, 0], [-0.3, -0.3]],
+    [
+      [-0.85, -0.85],
+      [0.85, -0.85],
+      [0.85, 0.85],
+      [-0.85, 0.85],
+    ],
+    [
+      [0, -1.1],
+      [1, 0.8],
+      [-1, 0.8],
+    ],
+    [
+      [0, -1.2],
+      [1.2, 0],
+      [0, 1.2],
+      [-1.2, 0],
+    ],
+    [
+      [0, 1.1],
+      [1, -0.8],
+      [-1, -0.8],
+    ],
+    [
+      [-0.35, -1.1],
+      [0.35, -1.1],
+      [0.35, -0.35],
+      [1.1, -0.35],
+      [1.1, 0.35],
+      [0.35, 0.35],
+      [0.35, 1.1],
+      [-0.35, 1.1],
+      [-0.35, 0.35],
+      [-1.1, 0.35],
+      [-1.1, -0.35],
+      [-0.35, -0.35],
+    ],
+    [
+      [0, -1.2],
+      [0.3, -0.3],
+      [1.2, 0],
+      [0.3, 0.3],
+      [0, 1.2],
+      [-0.3, 0.3],
+      [-1.2, 0],
+      [-0.3, -0.3],
+    ],
   ];
   const points = kinds[Math.max(0, kind) % kinds.length];
   return points ? polygon(points) : `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
@@ -270,12 +212,28 @@ function frame(picture, box, x, y, titles, each = 70) {
   if (!x.labels) {
     for (const tick of x.ticks(Math.max(2, Math.floor(width / each)))) {
       shape(picture, "path", { d: `M${px(tick)} ${top}v${height}`, class: "grid" });
-      shape(picture, "text", { x: px(tick), y: top + height + 14, "text-anchor": "middle", class: "tick" }, tickText(tick));
+      shape(
+        picture,
+        "text",
+        { x: px(tick), y: top + height + 14, "text-anchor": "middle", class: "tick" },
+        tickText(tick),
+      );
     }
   } else categoryAxis(picture, box, x.labels);
   shape(picture, "path", { d: `M${left} ${top}v${height}h${width}`, class: "axis" });
-  if (titles.x) label(picture, titles.x, width + left - 6, { x: left + width / 2, y: titles.bottom ?? top + height + 30, "text-anchor": "middle", class: "title" });
-  if (titles.y) label(picture, titles.y, height + 30, { transform: `translate(${titles.at ?? 12} ${top + height / 2}) rotate(-90)`, "text-anchor": "middle", class: "title" });
+  if (titles.x)
+    label(picture, titles.x, width + left - 6, {
+      x: left + width / 2,
+      y: titles.bottom ?? top + height + 30,
+      "text-anchor": "middle",
+      class: "title",
+    });
+  if (titles.y)
+    label(picture, titles.y, height + 30, {
+      transform: `translate(${titles.at ?? 12} ${top + height / 2}) rotate(-90)`,
+      "text-anchor": "middle",
+      class: "title",
+    });
   return { px, py };
 }
 
@@ -288,7 +246,12 @@ function categoryAxis(picture, { left, top, width, height }, labels) {
     if (k % every) return;
     const [x, y] = [left + each * (k + 0.5), top + height];
     shape(picture, "path", { d: `M${x} ${y}v4`, class: "axis" });
-    if (slanted) label(picture, text, SLANTED, { transform: `translate(${x + 3} ${y + 12}) rotate(-32)`, "text-anchor": "end", class: "tick" });
+    if (slanted)
+      label(picture, text, SLANTED, {
+        transform: `translate(${x + 3} ${y + 12}) rotate(-32)`,
+        "text-anchor": "end",
+        class: "tick",
+      });
     else shape(picture, "text", { x, y: y + 15, "text-anchor": "middle", class: "tick" }, text);
   });
 }
@@ -349,7 +312,12 @@ function chooser(title, key) {
 // The tooltip: a title, then name and value by line.
 const tip = document.getElementById("tip");
 function showTip(event, title, entries = []) {
-  tip.replaceChildren(element("strong", {}, title), ...entries.map(([name, value]) => element("div", {}, element("span", { class: "muted" }, name), element("b", {}, value))));
+  tip.replaceChildren(
+    element("strong", {}, title),
+    ...entries.map(([name, value]) =>
+      element("div", {}, element("span", { class: "muted" }, name), element("b", {}, value)),
+    ),
+  );
   tip.hidden = false;
   const { width, height } = tip.getBoundingClientRect();
   const left = event.clientX + 16 + width > innerWidth ? event.clientX - width - 12 : event.clientX + 16;
@@ -361,5 +329,9 @@ const hideTip = () => (tip.hidden = true);
 // What a tooltip says of a run.
 function runTip(event, row, extra = []) {
   const some = [...new Set([...parameters.slice(0, 8), ...means, ...extra])];
-  showTip(event, idOf(row), some.map((column) => [column.title, show(column, row)]));
+  showTip(
+    event,
+    idOf(row),
+    some.map((column) => [column.title, show(column, row)]),
+  );
 }

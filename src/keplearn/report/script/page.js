@@ -3,43 +3,119 @@
 function buildTop() {
   const states = columnOf.get("state");
   const number = (name) => rows.filter((row) => show(states, row) === name).length;
-  const counts = ["finished", "failed", "interrupted", "running"].map((name) => [name, number(name)]).filter(([, many]) => many);
-  document.getElementById("top").replaceChildren(
-    element("h1", {}, study.group),
-    element("p", { class: "muted" }, `${count} runs · keplearn report of ${study.made}`),
-  );
-  document.getElementById("summary").replaceChildren(
-    tile("Runs", element("div", { class: "states" }, ...counts.map(([name, many]) => element("span", { class: `state ${name}` }, element("b", {}, String(many)), ` ${name}`)))),
-    tile(best === null ? "Best run" : `Best run by ${means[0].title}`, bestLink()),
-    tile("Time", timeText()),
-    tile("Test datasets", element("ol", { class: "datasets" }, ...study.datasets.map((data, k) => element("li", {}, element("b", {}, `D${k + 1} `), data.name, element("span", { class: "muted" }, data.count ? ` ${data.count} ${data.count === 1 ? "orbit" : "orbits"}` : ""))))),
-    variesTile(), failedRuns(), commonConfig(),
-  );
+  const counts = ["finished", "failed", "interrupted", "running"]
+    .map((name) => [name, number(name)])
+    .filter(([, many]) => many);
+  document
+    .getElementById("top")
+    .replaceChildren(
+      element("h1", {}, study.group),
+      element("p", { class: "muted" }, `${count} runs · keplearn report of ${study.made}`),
+    );
+  document
+    .getElementById("summary")
+    .replaceChildren(
+      tile(
+        "Runs",
+        element(
+          "div",
+          { class: "states" },
+          ...counts.map(([name, many]) =>
+            element("span", { class: `state ${name}` }, element("b", {}, String(many)), ` ${name}`),
+          ),
+        ),
+      ),
+      tile(best === null ? "Best run" : `Best run by ${means[0].title}`, bestLink()),
+      tile("Time", timeText()),
+      tile(
+        "Test datasets",
+        element(
+          "ol",
+          { class: "datasets" },
+          ...study.datasets.map((data, k) =>
+            element(
+              "li",
+              {},
+              element("b", {}, `D${k + 1} `),
+              data.name,
+              element(
+                "span",
+                { class: "muted" },
+                data.count ? ` ${data.count} ${data.count === 1 ? "orbit" : "orbits"}` : "",
+              ),
+            ),
+          ),
+        ),
+      ),
+      variesTile(),
+      failedRuns(),
+      commonConfig(),
+    );
 }
 
-const tile = (title, content, kind = "") => element("div", { class: `tile ${kind}` }, element("h3", {}, title), content || "–");
+const tile = (title, content, kind = "") =>
+  element("div", { class: `tile ${kind}` }, element("h3", {}, title), content || "–");
 
 function bestLink() {
   if (best === null) return "no run was scored";
-  const values = means.map((column, k) => `${study.datasets.length > 1 ? `D${k + 1} ` : ""}${show(column, best)} %`).join(", ");
-  return element("div", {}, element("button", { type: "button", class: "link", id: "best", onclick: () => { state.runs = [best]; changed(); } }, idOf(best)), element("div", { class: "muted" }, values));
+  const values = means
+    .map((column, k) => `${study.datasets.length > 1 ? `D${k + 1} ` : ""}${show(column, best)} %`)
+    .join(", ");
+  return element(
+    "div",
+    {},
+    element(
+      "button",
+      {
+        type: "button",
+        class: "link",
+        id: "best",
+        onclick: () => {
+          state.runs = [best];
+          changed();
+        },
+      },
+      idOf(best),
+    ),
+    element("div", { class: "muted" }, values),
+  );
 }
 
 function timeText() {
   const column = columnOf.get("seconds");
   if (!column) return "–";
   const total = column.at.reduce((sum, value) => sum + (value || 0), 0);
-  const text = (seconds) => (seconds < 120 ? `${format(Number(seconds.toPrecision(3)))} s` : seconds < 7200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`);
+  const text = (seconds) =>
+    seconds < 120
+      ? `${format(Number(seconds.toPrecision(3)))} s`
+      : seconds < 7200
+        ? `${(seconds / 60).toFixed(1)} min`
+        : `${(seconds / 3600).toFixed(1)} h`;
   const one = middle(column.at.filter((value) => value !== null));
-  return element("div", {}, element("b", {}, text(total)), " in all", element("div", { class: "muted" }, `${text(one)} a run (median)`));
+  return element(
+    "div",
+    {},
+    element("b", {}, text(total)),
+    " in all",
+    element("div", { class: "muted" }, `${text(one)} a run (median)`),
+  );
 }
 
 function variesTile() {
   if (!parameters.length) return tile("What varies", "nothing", "broad");
   const line = (column) => {
     const labels = groupsOf(column).labels;
-    const text = labels.length > 6 ? `${column.distinct.length} values, ${labels[0]} … ${labels[labels.length - 1]}` : labels.join(", ");
-    return element("div", { title: column.key }, element("b", {}, column.label), " ", element("span", { class: "muted" }, text + (column.missing ? ", none" : "")));
+    const text =
+      labels.length > 6
+        ? `${column.distinct.length} values, ${labels[0]} … ${labels[labels.length - 1]}`
+        : labels.join(", ");
+    return element(
+      "div",
+      { title: column.key },
+      element("b", {}, column.label),
+      " ",
+      element("span", { class: "muted" }, text + (column.missing ? ", none" : "")),
+    );
   };
   return tile("What varies", element("div", { class: "varies" }, ...parameters.map(line)), "broad");
 }
@@ -48,29 +124,89 @@ function failedRuns() {
   const failed = rows.filter((row) => stateOf(row) !== "finished" && stateOf(row) !== "running");
   if (!failed.length) return element("p", { class: "muted" }, "No run failed.");
   const own = parameters.filter((column) => column.at.some((value) => value !== column.at[0]));
-  const line = (row) => element("tr", {},
-    element("td", {}, element("button", { type: "button", class: "link", onclick: () => select(row, false) }, idOf(row))),
-    element("td", {}, show(columnOf.get("kind"), row)), element("td", { class: "reason" }, show(columnOf.get("reason"), row)),
-    element("td", { class: "muted" }, own.map((column) => `${column.label} ${show(column, row)}`).join(", ")));
-  const table = element("table", { class: "facts" }, element("thead", {}, element("tr", {}, ...["run", "kind", "reason", "its parameters"].map((title) => element("th", {}, title)))),
-    element("tbody", {}, ...failed.slice(0, 300).map(line)));
-  const more = failed.length > 300 ? [element("p", { class: "muted" }, `and ${failed.length - 300} more: filter the table by state`)] : [];
-  return element("details", { id: "failed", open: failed.length <= 3 }, element("summary", {}, `${failed.length} ${failed.length === 1 ? "run" : "runs"} failed or interrupted`), element("div", { class: "limited" }, table, ...more));
+  const line = (row) =>
+    element(
+      "tr",
+      {},
+      element(
+        "td",
+        {},
+        element("button", { type: "button", class: "link", onclick: () => select(row, false) }, idOf(row)),
+      ),
+      element("td", {}, show(columnOf.get("kind"), row)),
+      element("td", { class: "reason" }, show(columnOf.get("reason"), row)),
+      element("td", { class: "muted" }, own.map((column) => `${column.label} ${show(column, row)}`).join(", ")),
+    );
+  const table = element(
+    "table",
+    { class: "facts" },
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...["run", "kind", "reason", "its parameters"].map((title) => element("th", {}, title))),
+    ),
+    element("tbody", {}, ...failed.slice(0, 300).map(line)),
+  );
+  const more =
+    failed.length > 300
+      ? [element("p", { class: "muted" }, `and ${failed.length - 300} more: filter the table by state`)]
+      : [];
+  return element(
+    "details",
+    { id: "failed", open: failed.length <= 3 },
+    element("summary", {}, `${failed.length} ${failed.length === 1 ? "run" : "runs"} failed or interrupted`),
+    element("div", { class: "limited" }, table, ...more),
+  );
 }
 
 function commonConfig() {
-  const entries = Object.entries(study.common).map(([key, value]) => element("div", {}, element("span", { class: "muted" }, `${key} `), value));
-  return element("details", {}, element("summary", {}, "Config that all runs share"), element("div", { class: "common" }, ...entries));
+  const entries = Object.entries(study.common).map(([key, value]) =>
+    element("div", {}, element("span", { class: "muted" }, `${key} `), value),
+  );
+  return element(
+    "details",
+    {},
+    element("summary", {}, "Config that all runs share"),
+    element("div", { class: "common" }, ...entries),
+  );
 }
 
 function drawBar() {
   const active = [...Object.keys(state.filters), ...Object.keys(state.brushes)];
-  const drop = (key) => () => { delete state.filters[key]; delete state.brushes[key]; changed("axes"); };
+  const drop = (key) => () => {
+    delete state.filters[key];
+    delete state.brushes[key];
+    changed("axes");
+  };
   const bar = document.getElementById("bar");
   bar.replaceChildren(
     element("span", { id: "shown" }, element("b", {}, String(view.shown.length)), ` of ${count} runs shown`),
-    ...[...new Set(active)].map((key) => element("button", { type: "button", class: "chip", title: "clear this filter", onclick: drop(key) }, filterText(key), " ×")),
-    ...(active.length ? [element("button", { type: "button", class: "link", id: "clear", onclick: () => { state.filters = {}; state.brushes = {}; changed("axes"); } }, "clear all")] : []),
+    ...[...new Set(active)].map((key) =>
+      element(
+        "button",
+        { type: "button", class: "chip", title: "clear this filter", onclick: drop(key) },
+        filterText(key),
+        " ×",
+      ),
+    ),
+    ...(active.length
+      ? [
+          element(
+            "button",
+            {
+              type: "button",
+              class: "link",
+              id: "clear",
+              onclick: () => {
+                state.filters = {};
+                state.brushes = {};
+                changed("axes");
+              },
+            },
+            "clear all",
+          ),
+        ]
+      : []),
   );
 }
 
@@ -80,45 +216,61 @@ function filterText(key) {
   const parts = [];
   if (state.filters[key]) parts.push(`${column.label}: ${state.filters[key]}`);
   if (brush && !column.text) parts.push(`${column.label}: ${brush.map(format).join(" to ")}`);
-  if (brush && column.text) parts.push(`${column.label}: ${columnScale(column, 0.03).order.filter((level) => levelIn(column, level, brush)).map((level) => column.levels[level]).join(", ") || "none"}`);
+  if (brush && column.text)
+    parts.push(
+      `${column.label}: ${
+        columnScale(column, 0.03)
+          .order.filter((level) => levelIn(column, level, brush))
+          .map((level) => column.levels[level])
+          .join(", ") || "none"
+      }`,
+    );
   return parts.join(" and ");
 }
 
-const levelIn = (column, level, [low, high]) => columnScale(column, 0.03).unit(level) >= low && columnScale(column, 0.03).unit(level) <= high;
+const levelIn = (column, level, [low, high]) =>
+  columnScale(column, 0.03).unit(level) >= low && columnScale(column, 0.03).unit(level) <= high;
 
 // What each kind of change draws anew; many changes within a frame are drawn once.
 const parts = {
   rows: [drawBar, markFilters, drawTable, paintParallel],
   pictures: [paintParallel, drawHeat, drawDots],
   head: [buildTable],
-  axes: [buildParallel, drawParallel],
+  axes: [buildParallel],
+  lines: [drawParallel],
   plots: [buildPlots],
   runs: [drawRuns],
 };
 const needs = {
-  all: ["axes", "head", "plots", "runs", "rows", "pictures"],
+  all: ["axes", "lines", "head", "plots", "runs", "rows", "pictures"],
+  size: ["lines", "runs", "rows", "pictures"],
   runs: ["runs", "rows", "pictures"],
   brush: ["rows"],
-  brushed: ["axes", "rows", "pictures"],
+  brushed: ["lines", "rows", "pictures"],
   filter: ["rows"],
   pictures: ["pictures"],
   sort: ["head", "rows"],
   table: ["head", "rows"],
-  axes: ["axes", "rows", "pictures"],
-  colour: ["axes", "rows"],
+  axes: ["axes", "lines", "rows", "pictures"],
+  colour: ["axes", "lines", "rows"],
   heat: ["pictures"],
   dots: ["pictures"],
 };
 const due = new Set();
 let resting = 0;
+const main = document.querySelector("main");
 
 function changed(what = "runs") {
   // While a filter moves, the plots below wait until it rests.
   if (what === "brush" || what === "filter") {
     clearTimeout(resting);
-    resting = setTimeout(() => { resting = 0; changed("pictures"); }, 90);
+    resting = setTimeout(() => {
+      resting = 0;
+      changed("pictures");
+    }, 90);
   }
   if (!due.size) requestAnimationFrame(redraw);
+  main.setAttribute("aria-busy", "true");
   for (const part of needs[what]) due.add(part);
 }
 
@@ -132,28 +284,39 @@ function redraw() {
   document.querySelector("#table .scroller").scrollLeft = scroll;
   due.clear();
   writeAddress();
+  if (!resting) main.removeAttribute("aria-busy");
 }
 
 buildTop();
 readAddress();
 changed("all");
 
-let width = 0;
+let width = main.clientWidth;
 new ResizeObserver(() => {
-  const now = document.querySelector("main").clientWidth;
-  if (now !== width) [width] = [now, changed("all")];
-}).observe(document.querySelector("main"));
-addEventListener("hashchange", () => { readAddress(); changed("all"); });
+  if (main.clientWidth === width) return;
+  width = main.clientWidth;
+  changed("size");
+}).observe(main);
+addEventListener("hashchange", () => {
+  readAddress();
+  changed("all");
+});
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   const box = document.querySelector(".chooser[open]");
   if (box) box.open = false;
-  else if (state.runs.length && event.target.tagName !== "INPUT") { state.runs = []; changed(); }
+  else if (state.runs.length && event.target.tagName !== "INPUT") {
+    state.runs = [];
+    changed();
+  }
 });
 addEventListener("click", (event) => {
   for (const box of document.querySelectorAll(".chooser[open]")) if (!box.contains(event.target)) box.open = false;
 });
-for (const [event, paper] of [["beforeprint", true], ["afterprint", false]]) {
+for (const [event, paper] of [
+  ["beforeprint", true],
+  ["afterprint", false],
+]) {
   addEventListener(event, () => {
     onPaper = paper;
     changed("all");

@@ -7,11 +7,24 @@ let parallelLayer = null;
 
 function buildParallel() {
   const section = document.getElementById("parallel");
-  const menu = columnMenu("Colour", state.colour, (key) => { state.colour = key; changed("colour"); });
+  const menu = columnMenu("Colour", state.colour, (key) => {
+    state.colour = key;
+    changed("colour");
+  });
   section.replaceChildren(
-    element("div", { class: "head" }, element("h2", {}, "Parameters and scores"),
-      element("span", { class: "hint" }, "drag along an axis to filter, click it to clear; click a line to open its run"),
-      menu, legend(columnOf.get(state.colour), false), chooser("Axes", "axes")),
+    element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "Parameters and scores"),
+      element(
+        "span",
+        { class: "hint" },
+        "drag along an axis to filter, click it to clear; click a line to open its run",
+      ),
+      menu,
+      legend(columnOf.get(state.colour), false),
+      chooser("Axes", "axes"),
+    ),
     element("div", { class: "plot" }),
   );
 }
@@ -30,8 +43,14 @@ function drawParallel() {
   const picture = drawing(width, height, { class: "over" });
   parallelAxes.forEach((axis, k) => drawAxis(picture, axis, k, gap || width));
   picture.addEventListener("pointermove", (event) => hoverParallel(event));
-  picture.addEventListener("pointerleave", () => { hideTip(); paintHover(null); });
-  picture.addEventListener("click", (event) => { const row = nearestLine(event); if (row !== null) select(row, event.ctrlKey || event.metaKey || event.shiftKey); });
+  picture.addEventListener("pointerleave", () => {
+    hideTip();
+    paintHover(null);
+  });
+  picture.addEventListener("click", (event) => {
+    const row = nearestLine(event);
+    if (row !== null) select(row, event.ctrlKey || event.metaKey || event.shiftKey);
+  });
   const [hover, hoverContext] = canvas(width, height);
   holder.replaceChildren(ground, layer, hover, picture);
   holder.style.height = `${height}px`;
@@ -46,11 +65,14 @@ function drawParallel() {
 function axisPlaces(column) {
   const scale = columnScale(column, 0.03);
   const none = PARALLEL.top + PARALLEL.height + PARALLEL.missing - 4;
-  const places = column.at.map((value) => (value === null ? none : PARALLEL.top + PARALLEL.height * (1 - scale.unit(value))));
+  const places = column.at.map((value) =>
+    value === null ? none : PARALLEL.top + PARALLEL.height * (1 - scale.unit(value)),
+  );
   if (!column.text && column.distinct.length > 12) return places;
   const band = column.text ? Math.min(44, (0.62 * PARALLEL.height) / column.levels.length) : 12;
   const colour = columnOf.get(state.colour);
-  const strength = (row) => (colour.at[row] === null ? Infinity : colour.text ? columnScale(colour, 0).unit(colour.at[row]) : colour.at[row]);
+  const strength = (row) =>
+    colour.at[row] === null ? Infinity : colour.text ? columnScale(colour, 0).unit(colour.at[row]) : colour.at[row];
   for (const value of column.distinct) {
     const there = rows.filter((row) => column.at[row] === value).sort((a, b) => strength(b) - strength(a) || a - b);
     there.forEach((row, k) => (places[row] += band * ((k + 0.5) / there.length - 0.5)));
@@ -83,7 +105,10 @@ function paintLines(context, list, colour) {
 function paintSelected(context) {
   for (const [k, row] of state.runs.entries()) {
     context.setLineDash((DASHES[k] || "").split(" ").filter(Boolean).map(Number));
-    for (const [colour, size] of [["#fff", 5], [study.colours.models[k], 2.6]]) {
+    for (const [colour, size] of [
+      ["#fff", 5],
+      [study.colours.models[k], 2.6],
+    ]) {
       [context.strokeStyle, context.lineWidth] = [colour, size];
       context.beginPath();
       tracePath(context, row);
@@ -101,7 +126,10 @@ function paintHover(row) {
   const { hoverContext: context, width, height } = parallelLayer;
   context.clearRect(0, 0, width, height);
   if (row === null) return;
-  for (const [colour, size] of [["#fff", 5], ["#111", 2.2]]) {
+  for (const [colour, size] of [
+    ["#fff", 5],
+    ["#111", 2.2],
+  ]) {
     [context.strokeStyle, context.lineWidth] = [colour, size];
     context.beginPath();
     tracePath(context, row);
@@ -130,7 +158,12 @@ function hoverParallel(event) {
   const row = nearestLine(event);
   paintHover(row);
   if (row === null) hideTip();
-  else runTip(event, row, parallelAxes.map((axis) => axis.column));
+  else
+    runTip(
+      event,
+      row,
+      parallelAxes.map((axis) => axis.column),
+    );
 }
 
 function drawAxis(picture, { column, x }, k, gap) {
@@ -142,10 +175,16 @@ function drawAxis(picture, { column, x }, k, gap) {
   const [first, second] = wrapped(column.label, room);
   label(picture, first, room, { ...anchor, y: second ? 13 : 27, class: "name" });
   if (second) label(picture, second, room, { ...anchor, y: 27, class: "name" });
-  const about = [column.unit, column.dataset !== null && study.datasets.length > 1 ? study.datasets[column.dataset].name : ""].filter(Boolean).join(", ");
+  const about = [
+    column.unit,
+    column.dataset !== null && study.datasets.length > 1 ? study.datasets[column.dataset].name : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
   if (about) label(picture, about, room, { ...anchor, y: 41, class: "tick" });
   shape(picture, "path", { d: `M${x} ${top}v${height}`, class: "axis" });
-  if (column.missing) shape(picture, "text", { x: x + 5, y: top + height + PARALLEL.missing, class: "tick halo" }, "none");
+  if (column.missing)
+    shape(picture, "text", { x: x + 5, y: top + height + PARALLEL.missing, class: "tick halo" }, "none");
   const few = !column.text && column.distinct.length <= 8;
   const ticks = column.text ? scale.order : few ? column.distinct : scale.ticks(6);
   const every = Math.ceil((ticks.length * 13) / height);
@@ -165,7 +204,14 @@ function drawAxis(picture, { column, x }, k, gap) {
 
 function drawBrush(picture, column, x) {
   const { top, height } = PARALLEL;
-  const strip = shape(picture, "rect", { x: x - 11, y: top - 6, width: 22, height: height + 12, class: "strip", "data-axis": column.key });
+  const strip = shape(picture, "rect", {
+    x: x - 11,
+    y: top - 6,
+    width: 22,
+    height: height + 12,
+    class: "strip",
+    "data-axis": column.key,
+  });
   const range = state.brushes[column.key];
   const mark = shape(picture, "rect", { x: x - 7, width: 14, y: 0, height: 0, class: "brush" });
   if (range) place(mark, ...range.map((value) => brushPixel(column, value)));

@@ -39,7 +39,8 @@ function show(column, row) {
 function format(value) {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
+  if (size !== 0 && (size >= 1e6 || size < 1e-3))
+    return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
   return String(Number(value.toPrecision(size >= 1e4 ? 6 : 4)));
 }
 
@@ -146,7 +147,12 @@ function predicate(column, text) {
 
 function textPredicate(column, wanted) {
   const negated = wanted.startsWith("!");
-  const parts = wanted.slice(negated ? 1 : 0).toLowerCase().split("|").map((part) => part.trim()).filter(Boolean);
+  const parts = wanted
+    .slice(negated ? 1 : 0)
+    .toLowerCase()
+    .split("|")
+    .map((part) => part.trim())
+    .filter(Boolean);
   if (!parts.length) return null;
   const holds = column.levels.map((level) => parts.some((part) => level.toLowerCase().includes(part)) !== negated);
   return (row) => (column.at[row] === null ? negated : holds[column.at[row]]);
@@ -159,15 +165,17 @@ function numberPredicate(column, wanted) {
   const [, sign, text] = wanted.match(/^(<=|>=|<|>|=|!=?)?\s*(.*)$/);
   const limit = Number(text);
   if (text === "" || Number.isNaN(limit)) return undefined;
-  const near = (value) => Math.abs(value - limit) <= 1e-9 * Math.max(Math.abs(limit), Math.abs(value)) || format(value) === text;
-  const test = {
-    "<": (value) => value < limit,
-    "<=": (value) => value <= limit,
-    ">": (value) => value > limit,
-    ">=": (value) => value >= limit,
-    "!": (value) => !near(value),
-    "!=": (value) => !near(value),
-  }[sign] || near;
+  const near = (value) =>
+    Math.abs(value - limit) <= 1e-9 * Math.max(Math.abs(limit), Math.abs(value)) || format(value) === text;
+  const test =
+    {
+      "<": (value) => value < limit,
+      "<=": (value) => value <= limit,
+      ">": (value) => value > limit,
+      ">=": (value) => value >= limit,
+      "!": (value) => !near(value),
+      "!=": (value) => !near(value),
+    }[sign] || near;
   return (row) => column.at[row] !== null && test(column.at[row]);
 }
 

@@ -10,18 +10,34 @@ function buildTable() {
   const widths = shown.map(columnWidth);
   const grid = element("table", { role: "grid", "aria-rowcount": count });
   grid.style.width = `${34 + widths.reduce((a, b) => a + b, 0)}px`;
-  const sizes = element("colgroup", {}, ...[34, ...widths].map((width) => {
-    const column = element("col");
-    column.style.width = `${width}px`;
-    return column;
-  }));
+  const sizes = element(
+    "colgroup",
+    {},
+    ...[34, ...widths].map((width) => {
+      const column = element("col");
+      column.style.width = `${width}px`;
+      return column;
+    }),
+  );
   const body = element("tbody", { onkeydown: tableKey, onclick: tableClick });
   grid.append(sizes, element("thead", {}, headerRow(shown), filterRow(shown)), body);
-  const scroller = element("div", { class: "scroller", onscroll: () => drawTable() }, grid);
+  const scroller = element(
+    "div",
+    { class: "scroller", onscroll: () => windowOf() !== tableWindow && drawTable() },
+    grid,
+  );
   section.replaceChildren(
-    element("div", { class: "head" }, element("h2", {}, "Runs"), element("span", { class: "hint" },
-      "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none"),
-      chooser("Columns", "table")),
+    element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "Runs"),
+      element(
+        "span",
+        { class: "hint" },
+        "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none",
+      ),
+      chooser("Columns", "table"),
+    ),
     scroller,
   );
 }
@@ -37,10 +53,23 @@ function headerRow(shown) {
   for (const column of shown) {
     const key = state.sort.replace(/^-/, "");
     const order = key !== column.key ? "none" : state.sort.startsWith("-") ? "descending" : "ascending";
-    const about = [column.about, column.dataset !== null && column.dataset !== undefined ? study.datasets[column.dataset].name : ""];
+    const about = [
+      column.about,
+      column.dataset !== null && column.dataset !== undefined ? study.datasets[column.dataset].name : "",
+    ];
     const mark = { none: "", ascending: " ▲", descending: " ▼" }[order];
-    const button = element("button", { type: "button", "data-sort": column.key, title: about.filter(Boolean).join("\n") || column.label, onclick: () => sortBy(column.key) },
-      element("span", {}, column.label), element("span", { class: "muted" }, column.unit ? ` ${column.unit}` : ""), mark);
+    const button = element(
+      "button",
+      {
+        type: "button",
+        "data-sort": column.key,
+        title: about.filter(Boolean).join("\n") || column.label,
+        onclick: () => sortBy(column.key),
+      },
+      element("span", {}, column.label),
+      element("span", { class: "muted" }, column.unit ? ` ${column.unit}` : ""),
+      mark,
+    );
     row.append(element("th", { "aria-sort": order, class: column.text ? "" : "number" }, button));
   }
   return row;
@@ -56,7 +85,13 @@ function sortBy(key) {
 function filterRow(shown) {
   const row = element("tr", { class: "filters" }, element("td", { class: "pick" }));
   for (const column of shown) {
-    const input = element("input", { type: "text", "data-filter": column.key, "aria-label": `filter ${column.title}`, placeholder: "filter", spellcheck: "false" });
+    const input = element("input", {
+      type: "text",
+      "data-filter": column.key,
+      "aria-label": `filter ${column.title}`,
+      placeholder: "filter",
+      spellcheck: "false",
+    });
     input.value = state.filters[column.key] || "";
     input.addEventListener("input", () => {
       if (input.value.trim()) state.filters[column.key] = input.value;
@@ -77,20 +112,28 @@ function markFilters() {
   }
 }
 
+let tableWindow = 0;
+// The first row in the document; it moves by six, so that a little scrolling leaves the rows where they are.
+const windowOf = () => Math.floor(document.querySelector("#table .scroller").scrollTop / ROW / 6) * 6 - 6;
+
 function drawTable() {
   const scroller = document.querySelector("#table .scroller");
   const body = scroller.querySelector("tbody");
   const shown = ["run_id", ...state.table].map((key) => columnOf.get(key));
   const total = view.sorted.length;
   scroller.style.height = onPaper ? "auto" : `${Math.min(13, Math.max(3, total)) * ROW + 78}px`;
-  const first = onPaper ? 0 : Math.max(0, Math.min(Math.floor(scroller.scrollTop / ROW) - 6, total - 26));
-  const last = Math.min(total, onPaper ? PAPER_ROWS : first + 34);
+  tableWindow = windowOf();
+  const first = onPaper ? 0 : Math.max(0, Math.min(tableWindow, total - 26));
+  const last = Math.min(total, onPaper ? PAPER_ROWS : first + 36);
   const focused = body.contains(document.activeElement) && document.activeElement.tagName === "TR";
   tableFocus = Math.min(tableFocus, Math.max(0, total - 1));
   const made = [];
   for (let k = first; k < last; k += 1) made.push(tableRow(shown, view.sorted[k], k));
   body.replaceChildren(spacer(first * ROW), ...made, spacer((total - last) * ROW));
-  if (!total) body.replaceChildren(element("tr", {}, element("td", { colspan: shown.length + 1, class: "muted" }, "No run passes the filters.")));
+  if (!total)
+    body.replaceChildren(
+      element("tr", {}, element("td", { colspan: shown.length + 1, class: "muted" }, "No run passes the filters.")),
+    );
   if (focused) body.querySelector('tr[tabindex="0"]')?.focus({ preventScroll: true });
 }
 
@@ -104,8 +147,17 @@ function tableRow(shown, row, place) {
   const chosen = state.runs.includes(row);
   const box = element("input", { type: "checkbox", tabindex: -1, "aria-label": `compare ${idOf(row)}` });
   box.checked = chosen;
-  const made = element("tr", { tabindex: place === tableFocus ? 0 : -1, "data-row": row, "data-place": place, "aria-selected": chosen, "aria-rowindex": place + 1 },
-    element("td", { class: "pick" }, box));
+  const made = element(
+    "tr",
+    {
+      tabindex: place === tableFocus ? 0 : -1,
+      "data-row": row,
+      "data-place": place,
+      "aria-selected": chosen,
+      "aria-rowindex": place + 1,
+    },
+    element("td", { class: "pick" }, box),
+  );
   if (chosen) made.style.boxShadow = `inset 4px 0 ${runColour(row)}`;
   for (const column of shown) {
     const text = show(column, row);

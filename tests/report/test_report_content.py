@@ -1,0 +1,111 @@
+"""What a report holds: hostile text stays text, studies without a score, missing evaluations, size."""
+
+import json
+import re
+import sys
+
+import pytest
+
+from benchmarks.report_page import synthetic_study
+from keplearn.cli import main
+from keplearn.config import run_config
+from keplearn.data.dataset import load_dataset
+from keplearn.data.units import units_for
+from keplearn.errors import KeplearnError
+from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.report import render, write_report
+from keplearn.runs.store import RunWriter
+
+TRAINED_ON = "complex_TBP_planar_1_train"
+TESTED_ON = "simple_TBP_planar_2_test"
+ATTACK = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+
+
+def write_run(runs, state, group="study", reason=None, **parameters):
+    layers = {"feature_layer": "log_radius", "output_layer": "mlp_rtn", "activation": "tanh"}
+    config = run_config(TRAINED_ON, group=group, **layers, **parameters)
+    with RunWriter(runs, config) as writer:
+        writer.start({}, resume=False)
+        if state == "finished":
+            writer.model("model", new_model(
+                Architecture("log_radius", "mlp_rtn", config.parameters.width, 1, "tanh", planar_constraint=True),
+                0, units=units_for(load_dataset(TRAINED_ON)),
+            ))  # fmt: skip
+        writer.end(state, kind="<b>input</b>" if reason else None, reason=reason)
+    return config.run_id
+
+
+def embedded(path, name):
+    pattern = rf'<script type="application/json" id="{name}">(.*?)</script>'
+    (text,) = re.findall(pattern, path.read_text(), re.DOTALL)
+    return text
+
+
+def test_text_of_names_and_values_stays_text(tmp_path, page):
+    group = "<script>alert(1)<"
+    write_run(tmp_path, "failed", group, reason=ATTACK, width=4)
+    write_run(tmp_path, "failed", group, reason="%%SCRIPT%% & so on", width=8)
+    path = write_report(tmp_path, group, tmp_path / "out")
+    assert embedded(path, "study").count("<") == 0
+    page.open(path.as_uri())
+    assert page.driver.title == f"{group} · keplearn"
+    assert page.one("h1").text == group
+    assert ATTACK in page.text("#failed")
+    assert "%%SCRIPT%% & so on" in page.text("#failed")
+    page.click("#failed .link")
+    assert page.all("#runs .failure")
+    assert not page.all("#layout script, #layout img, #layout b b")
+
+
+def test_runs_that_all_failed_still_have_a_page(tmp_path, page):
+    write_run(tmp_path, "failed", reason="no luck", width=4)
+    page.open(write_report(tmp_path, "study", tmp_path / "out").as_uri())
+    assert "no luck" in page.text("#failed")
+    assert page.text("#shown") == "1 of 1 runs shown"
+
+
+def test_missing_evaluations_are_made_and_kept(tmp_path):
+    run = write_run(tmp_path, "finished", width=4)
+    write_run(tmp_path, "failed", reason="no luck", width=8)
+    path = write_report(tmp_path, "study", tmp_path / "out", on=[TESTED_ON])
+    assert (tmp_path / "study" / run / "evaluations" / f"{TESTED_ON}.nc").is_file()
+    (mean,) = [x for x in json.loads(embedded(path, "study"))["columns"] if x["key"] == f"mean@{TESTED_ON}"]
+    assert sorted(value is None for value in mean["values"]) == [False, True]
+    details = [json.loads(line) for line in embedded(path, "details").splitlines()]
+    (scored,) = [detail for detail in details if "errors" in detail]
+    assert len(scored["errors"][0]) == len(scored["paths"]) == 2
+
+
+def test_bad_input_is_one_message(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "runs", "failed", reason="no luck", width=4)
+    monkeypatch.chdir(tmp_path)
+    for arguments, message in (
+        (["studdy"], "Did you mean 'study'"),
+        (["study", "--on", "simple_TBP_planar_2_tset"], "simple_TBP_planar_2_tset"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["keplearn", "report", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "reports").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeplearnError, match="cannot be written"):
+        write_report("runs", "study", tmp_path / "file" / "out")
+
+
+def test_a_run_costs_at_most_three_kilobytes():
+    few, many = (len(render(synthetic_study(count)).encode()) for count in (10, 110))
+    assert (many - few) / 100 < 3000
+
+
+def test_the_page_of_a_large_study_opens_and_filters(tmp_path, page):
+    path = tmp_path / "large.html"
+    path.write_text(render(synthetic_study(6000)))
+    page.open(path.as_uri())
+    assert page.text("#shown") == "6000 of 6000 runs shown"
+    assert page.driver.execute_script("return performance.now()") < 15_000  # 2 s on an idle machine
+    page.type("[data-filter='parameters.width']", "16")
+    number = int(page.text("#shown").split()[0])
+    assert 1000 < number < 2000
+    assert len(page.all("#table tr[data-row]")) < 60
