@@ -1,10 +1,10 @@
-# make demo | test | lint | bench | lock: each sets up .venv from requirements.lock first, once.
+# make demo | test | lint | bench | gallery | lock: each sets up .venv from requirements.lock first, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Readable without a terminal, and no bytecode or caches outside the tree.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test lint format bench lock
+.PHONY: setup demo test lint format bench gallery lock
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
@@ -33,6 +33,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+gallery: setup
+	$(BIN)/python docs/gallery.py
 
 lock:
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
