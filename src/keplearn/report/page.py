@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from keplearn.evaluation.store import keep_evaluations
 from keplearn.figures import style
 from keplearn.files import write_text
 from keplearn.report.content import Content, ContentBuilder
-from keplearn.report.orbits import choose_orbits
+from keplearn.report.orbits import TestData, choose_orbits
 from keplearn.runs.store import Run, find_runs
 
 if TYPE_CHECKING:
@@ -80,35 +80,51 @@ def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callabl
     from keplearn.evaluation.propagation import models_at_once
 
     scored = dict.fromkeys(name for run in found for name in run.record.get("scores") or {})
-    loaded: dict[str, OrbitDataset | None] = {}
-    for name in dict.fromkeys(on or scored):
-        try:
-            loaded[name] = load_dataset(name)
-        except KeplearnError as error:
-            if on:
-                raise
-            loaded[name] = None  # a file that is gone: the runs' scores are still there
-            say(f"no orbits of {name}: {error}")
-    datasets = choose_orbits(loaded)
+    datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
     builder = ContentBuilder(found, datasets)
     size = models_at_once()
     for block in track([found[k : k + size] for k in range(0, len(found), size)]):
-        models = {}
+        evaluations = _evaluations(block, datasets, bool(on), say)
         for run in block:
-            try:
-                models[run.path] = run.model()
-            except KeplearnError as error:
-                if run.state == "finished":
-                    say(f"not evaluated: {error}")
-        kept: dict[Path, dict[str, xarray.Dataset]] = {path: {} for path in models}
-        for data in datasets:
-            if data.dataset is not None:
-                made = keep_evaluations(list(models.items()), data.dataset)
-                for path, evaluation in zip(models, made, strict=True):
-                    kept[path][data.name] = evaluation
-        for run in block:
-            builder.add(run, kept.get(run.path, {}))
+            builder.add(run, evaluations[run.path])
     return builder.content()
+
+
+def _load(
+    names: Iterable[str], say: Callable[[str], object], must: bool = True
+) -> dict[str, OrbitDataset | None]:
+    """Load datasets by name; unless they must be there, None where a file is gone: the scores still are."""
+    loaded: dict[str, OrbitDataset | None] = {}
+    for name in names:
+        try:
+            loaded[name] = load_dataset(name)
+        except KeplearnError as error:
+            if must:
+                raise
+            loaded[name] = None
+            say(f"no orbits of {name}: {error}")
+    return loaded
+
+
+def _evaluations(
+    block: Sequence[Run], datasets: Sequence[TestData], every: bool, say: Callable[[str], object]
+) -> "dict[Path, dict[str, xarray.Dataset]]":
+    """Evaluate the models of runs, on ``every`` dataset or on those alone that a run was scored on."""
+    models = {}
+    for run in block:
+        try:
+            models[run.path] = run.model()
+        except KeplearnError as error:
+            if run.state == "finished":
+                say(f"not evaluated: {error}")
+    kept: dict[Path, dict[str, xarray.Dataset]] = {run.path: {} for run in block}
+    for data in datasets:
+        wanted = [r.path for r in block if every or data.name in (r.record.get("scores") or {})]
+        having = [(path, models[path]) for path in wanted if path in models]
+        if data.dataset is not None and having:
+            for (path, _), made in zip(having, keep_evaluations(having, data.dataset), strict=True):
+                kept[path][data.name] = made
+    return kept
 
 
 def render(content: Content) -> str:
