@@ -59,10 +59,10 @@ def main() -> None:
     lines = [
         "# Gallery",
         "",
-        "Every figure of `keplearn plot`, drawn from a study of 48 runs (`benchmarks/study.yaml`: 3 datasets, 2 segment",
-        "lengths, 2 depths, 2 feature layers, 2 output layers, 3000 steps each). `make gallery` makes it again. RUN is",
-        f"the run with the smallest mean error on its first test dataset, `{best.run_id}`: "
-        f"{best.config.parameters.feature_layer} +",
+        "Every figure of `keplearn plot`, drawn from a study of 48 runs (`benchmarks/study.yaml`: 3 datasets, 2",
+        "segment lengths, 2 depths, 2 feature layers, 2 output layers, 3000 steps each). `make gallery` makes it",
+        f"again. RUN is the run with the smallest mean error on its first test dataset, `{best.run_id}`:",
+        f"{best.config.parameters.feature_layer} + "
         f"{best.config.parameters.output_layer}. Add `--out FILE.pdf` for a paper, `--data FILE.csv` for the numbers.",
     ]
     (HOME / "gallery").mkdir(exist_ok=True)
