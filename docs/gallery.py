@@ -30,6 +30,7 @@ FIGURES = {
     "Position and velocity over time": f"states RUN --orbit {TEST}#3",
     "The acceleration along an orbit, and its error": f"acceleration RUN --orbit {TEST}#3",
     "The same over all test orbits: what happens at periapsis": f"acceleration RUN --all --on {TEST}",
+    "Every test orbit's error, against eccentricity and semi-major axis": f"errors RUN --on {TEST}",
     "What goes into the network": f"features RUN --orbit {TEST}#3",
     "What comes out": f"outputs RUN --orbit {TEST}#3",
     "The model after each phase, on the orbit of the training set's mean elements": "phases RUN",
@@ -66,6 +67,8 @@ def main() -> None:
         f"{best.config.parameters.output_layer}. Add `--out FILE.pdf` for a paper, `--data FILE.csv` for the numbers.",
     ]
     (HOME / "gallery").mkdir(exist_ok=True)
+    for old in (HOME / "gallery").glob("*.png"):
+        old.unlink()
     for number, (title, command) in enumerate(FIGURES.items(), start=1):
         words = [best.run_id if word == "RUN" else word for word in shlex.split(command)]
         picture = HOME / "gallery" / f"{number:02d}-{words[0]}.png"

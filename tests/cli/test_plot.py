@@ -24,6 +24,7 @@ OF_A_RUN = {
     "features": (["--against", "anomaly"], "true anomaly"),
     "outputs": ([], "time (h)"),
     "phases": ([], "time (h)"),
+    "errors": (["--on", "complex_TBP_planar_10_test", "--quantity", "field"], "eccentricity"),
     "field": (["--show", "vectors"], "10³ km"),
     "slope": ([], "radius r (10³ km)"),
     "grid": ([], "semi-major axis a (10³ km)"),

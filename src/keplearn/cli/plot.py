@@ -274,6 +274,48 @@ def grid(
     _save(figure, saving, "grid", found.run_id)
 
 
+@app.command
+def errors(
+    names: Annotated[list[str], Parameter(negative=(), name="RUN")],
+    /,
+    *,
+    on: str | None = None,
+    quantity: Literal["mean", "field", "position_error"] = "mean",
+    model: str = "best",
+    saving: Saving = NO_SAVING,
+) -> None:
+    """Every test orbit's error for one run or several, against eccentricity and semi-major axis.
+
+    Parameters
+    ----------
+    names
+        Runs: ids, unique beginnings of them, or group/id.
+    on
+        A test dataset; by default the first run's first.
+    quantity
+        mean (along the propagated path), field (at the true states), or position_error.
+    model
+        best, final, or phase:P.
+    """
+    from keplearn.data.dataset import load_dataset
+    from keplearn.evaluation.store import keep_evaluation
+    from keplearn.figures.errors import orbit_errors as draw
+
+    found = [_run(name, saving) for name in names]
+    name = on or next(iter(found[0].config.test), "")
+    if not name:
+        raise KeplearnError(f"run {found[0].run_id} has no test dataset: name one with --on.")
+    dataset = load_dataset(name)
+    evaluations = {
+        f"{run.run_id[:8]}: {run.config.parameters.feature_layer} + {run.config.parameters.output_layer}": (
+            keep_evaluation(run.path, run.model(model), dataset, which=model)
+        )
+        for run in found
+    }
+    figure = draw(evaluations, quantity=quantity, title=saving.title or f"tested on {_short(name)}")
+    _save(figure, saving, "errors", *(run.run_id for run in found))
+
+
 # Of a group
 
 

@@ -124,7 +124,7 @@ def level_text(value: Any) -> str:
     """Return a parameter's value as text."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def number(value: float, digits: int = 3) -> str:
