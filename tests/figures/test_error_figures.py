@@ -30,9 +30,21 @@ def test_errors_and_magnitudes_are_drawn_at_every_sample(planar):
         np.testing.assert_array_equal(line.get_ydata(), np.linalg.norm(one[name], axis=1))
 
 
+def test_the_angle_is_that_between_true_and_predicted(diverged):
+    """A prediction turned by 30 degrees is 30 degrees off."""
+    turned = diverged.copy(deep=True)
+    turn = np.array(
+        [[np.cos(np.pi / 6), -np.sin(np.pi / 6), 0], [np.sin(np.pi / 6), np.cos(np.pi / 6), 0], [0, 0, 1]]
+    )
+    turned["field_acceleration"][:] = turned["acceleration"].to_numpy() @ turn.T
+    (line,) = lines(acceleration(turned, 1), "angle:field_acceleration")
+    np.testing.assert_allclose(line.get_ydata(), 30.0)
+
+
 def test_axes_have_units_and_the_legend_has_the_means(planar):
     figure = acceleration(planar)
-    above, below = figure.axes
+    above, middle, below = figure.axes
+    assert middle.get_ylabel() == "angle to the true\nacceleration (°)"
     assert above.get_ylabel() == "|a| (km/s²)"
     assert below.get_ylabel() == "acceleration error (%)"
     assert below.get_xlabel() == "mean anomaly since the first sample (°)"
@@ -55,7 +67,7 @@ def test_where_a_prediction_has_diverged_is_shaded(diverged):
     figure = acceleration(diverged, 2)
     patches: list[Any] = [patch for axes in figure.axes for patch in axes.patches]
     shades = [patch for patch in patches if patch.get_gid() == "diverged"]
-    assert len(shades) == 2
+    assert len(shades) == 3
     np.testing.assert_allclose([shades[0].get_x(), shades[0].get_width()], [199, 160])
     assert not [p for axes in acceleration(diverged, 1).axes for p in axes.patches]
 

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.metrics import angle_deg
 from keplearn.figures import style
 from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit, require
@@ -33,7 +34,7 @@ _LEGEND_LETTERS = 40
 
 @style.styled
 def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
-    """Draw the acceleration along an orbit, and below it the errors.
+    """Draw the acceleration along an orbit: its magnitude, its angle to the true one, and its error.
 
     Both along the model's propagated path and at the true states.
 
@@ -52,7 +53,7 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
         If a variable is missing, or there is no such orbit.
     """
     one = one_orbit(evaluation, orbit, ("predicted_acceleration", "field_acceleration", "mean", "field"))
-    figure, (above, below) = style.new_figure(4.6, (1.0, 1.3))
+    figure, (above, middle, below) = style.new_figure(5.6, (1.0, 0.9, 1.2))
     bound = bool(np.isfinite(one.period_hours))
     x = _DEGREES * one.hours / one.period_hours if bound else one.hours
     path: dict[str, Any] = {"color": style.PREDICTION, "linestyle": (0, (4, 1.5))}
@@ -64,9 +65,19 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
     }
     for name, (label, look) in magnitudes.items():
         above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
+    for name, look in (("predicted_acceleration", path), ("field_acceleration", field)):
+        angle = angle_deg(one.finite(name), one.finite("acceleration"))
+        middle.plot(x, angle, gid=f"angle:{name}", **look)
     for name, label, look in (("mean", "propagated path", path), ("field", "true states", field)):
         below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
-    mark_events((above, below), one, x, np.isfinite(one.values["mean"]))
+    mark_events((above, middle, below), one, x, np.isfinite(one.values["mean"]))
+    middle.set_ylabel("angle to the true\nacceleration (°)")
+    if any(
+        (np.asarray(line.get_ydata(), float) > 0).any()
+        for line in middle.lines
+        if line.get_gid() != "periapsis"
+    ):
+        style.log_axis(middle)
     for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
         style.log_axis(axes)
         axes.set_ylabel(label)
