@@ -54,7 +54,8 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     true = curve(one, "", plane)
     predicted = curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
     frame = frame_around(true, predicted)
-    figure, axes = _new_panel(frame)
+    title = title or one.title
+    figure, axes = _new_panel(frame, lines=title.count("\n") + 1)
     draw_earth(axes)
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
     axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=DASHES, gid="predicted")
@@ -65,13 +66,13 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
         handles=_legend(one, plane, planar, frame), loc="upper left", bbox_to_anchor=(1.02, 1.0),
         borderaxespad=0.0, labelspacing=0.6,
     )  # fmt: skip
-    axes.set_title(title or one.title)
+    axes.set_title(title)
     return figure
 
 
-def _new_panel(frame: Frame) -> tuple[Figure, Axes]:
-    """Return a figure whose one panel has the frame's shape; room for the legend is at its right."""
-    width, (left, right), (bottom, top) = 4.45, (0.6, 2.15), (0.5, 0.35)
+def _new_panel(frame: Frame, lines: int) -> tuple[Figure, Axes]:
+    """Return a figure whose one panel has the frame's shape; the legend is at its right, the title above."""
+    width, (left, right), (bottom, top) = 4.45, (0.6, 2.15), (0.5, 0.17 + 0.18 * lines)
     height = width * float(np.divide(*(frame.high - frame.low)[::-1]))
     whole = (left + width + right, bottom + height + top)
     figure = Figure(figsize=whole)
