@@ -104,7 +104,6 @@ def test_the_page_of_a_large_study_opens_and_filters(tmp_path, page):
     path.write_text(render(synthetic_study(6000)))
     page.open(path.as_uri())
     assert page.text("#shown") == "6000 of 6000 runs shown"
-    assert page.driver.execute_script("return performance.now()") < 15_000  # 2 s on an idle machine
     page.type("[data-filter='parameters.width']", "16")
     number = int(page.text("#shown").split()[0])
     assert 1000 < number < 2000
