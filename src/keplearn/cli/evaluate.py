@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from keplearn.cli.output import listed_names
 from keplearn.device import Device
 from keplearn.errors import KeplearnError, nearest
 
@@ -68,7 +69,7 @@ def evaluate(
     """
     from keplearn.device import choose_device
 
-    keys = [key.strip() for key in columns.split(",") if key.strip()]
+    keys = listed_names(columns)
     found = _find(runs, names)
     described = [(run, {"run_id": run.run_id, "group": run.group, **_describe(run, keys)}) for run in found]
     asked = [name for name, wanted in {"slope": slope, "law": law, "grid": grid}.items() if wanted]

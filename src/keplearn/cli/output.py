@@ -18,6 +18,11 @@ def number(value: object) -> str:
     return str(value)
 
 
+def listed_names(text: str) -> list[str]:
+    """Return the names in a text such as ``width, depth``."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]

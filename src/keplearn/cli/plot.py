@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from keplearn.cli.output import listed_names
 from keplearn.errors import KeplearnError
 
 if TYPE_CHECKING:
@@ -351,8 +352,7 @@ def box(
     from keplearn.figures.boxes import box as draw
 
     runs, table = _group(group, on, saving)
-    keys = [key.strip() for key in by.split(",") if key.strip()]
-    keys = keys or [key for key in table.attrs["varying"] if key != "seed"][:2]
+    keys = listed_names(by) or [key for key in table.attrs["varying"] if key != "seed"][:2]
     errors = box_table(runs, table.attrs["dataset"], keys, per, metric)
     _save(draw(errors, metric, violin=violin, title=saving.title), saving, "box", group)
 
@@ -457,8 +457,9 @@ def importance(
     from keplearn.figures.importance import importance as draw
 
     _, table = _group(group, on, saving)
-    keys = [key.strip() for key in parameters.split(",") if key.strip()] or None
-    _save(draw(table, metric, keys, seed, saving.title), saving, "importance", group)
+    _save(
+        draw(table, metric, listed_names(parameters) or None, seed, saving.title), saving, "importance", group
+    )
 
 
 # What they share

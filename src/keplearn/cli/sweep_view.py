@@ -79,8 +79,9 @@ def print_plan(study: "Study", standing: "Standing", pending: list[str], as_json
     from keplearn.config.difference import cell, varying
 
     if as_json:
+        wanted = set(pending)
         for run_id, config in study.configs.items():
-            line = {"run_id": run_id, "state": standing.states[run_id], "pending": run_id in pending}
+            line = {"run_id": run_id, "state": standing.states[run_id], "pending": run_id in wanted}
             print(json.dumps(line | {"config": config.to_dict()}))
         return
     entries = varying(list(study.configs.values()))

@@ -17,7 +17,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.figures import style
 from keplearn.figures.elements import elements, require_some
-from keplearn.figures.plane import THOUSANDS, between_samples, draw_earth
+from keplearn.figures.plane import between_samples, draw_earth
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.orbits.kepler import period
 
@@ -170,7 +170,7 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
     axes.set_ylabel("y (10³ km)", labelpad=-5 if spatial else 1)
     for axis in (axes.xaxis, axes.yaxis, *([axes.zaxis] if isinstance(axes, Axes3D) else [])):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 4, 5, 10]))
-        axis.set_major_formatter(THOUSANDS)
+        axis.set_major_formatter(style.THOUSANDS)
 
 
 def _curve(dataset: OrbitDataset, orbit: int, dimensions: int) -> Float64[np.ndarray, "point axis"]:

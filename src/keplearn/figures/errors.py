@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MultipleLocator
 
 from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import angle_deg
@@ -166,7 +166,7 @@ def orbit_errors(
     panels[-2].set_ylabel(QUANTITIES[quantity])
     panels[-2].set_xlabel("eccentricity")
     panels[-1].set_xlabel("semi-major axis (10³ km)")
-    panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}"))
+    panels[-1].xaxis.set_major_formatter(style.THOUSANDS)
     shaded: list[Artist] = []
     if training_range is not None:
         span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)

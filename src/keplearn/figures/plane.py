@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from keplearn.figures import style
 from keplearn.figures.inputs import OneOrbit
@@ -22,7 +22,6 @@ SUBSTEPS = 12
 DASHES = (0, (4, 1.5))
 """Of a prediction, so that the truth is seen through it."""
 
-THOUSANDS = FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−"))
 """Writes km as thousands of them."""
 
 
@@ -114,7 +113,7 @@ def label_axes(axes: Axes, planar: bool) -> None:
     """Name the axes, in thousands of km."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axis.set_major_formatter(THOUSANDS)
+        axis.set_major_formatter(style.THOUSANDS)
     if planar:
         axes.set_xlabel("x (10³ km)")
         axes.set_ylabel("y (10³ km)")

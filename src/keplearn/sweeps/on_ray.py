@@ -84,9 +84,8 @@ def sweep_on_ray(
                     try:
                         _add(outcome, ray.get(ended))
                         lost = 0
-                    except (
-                        ray.exceptions.RayTaskError
-                    ) as error:  # what Python raised there: it would do so again
+                    except ray.exceptions.RayTaskError as error:
+                        # What Python raised there it would raise again.
                         outcome.stopped = f"a Ray task failed: {str(error).strip().splitlines()[-1]}"
                         waiting.append(list(before))
                     except Exception as error:  # Ray's own worker, its machine, or the cluster's memory
@@ -168,9 +167,8 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is not None:
         _check_address(address)
-        if (
-            Path.home() / ".ray" / "auth_token"
-        ).exists():  # `ray start` then asks for it, and ray.init has to be told
+        # `ray start` asks for a token where there is one, and ray.init has to be told.
+        if (Path.home() / ".ray" / "auth_token").exists():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray

@@ -21,8 +21,8 @@ from keplearn.runs.store import Run, directory_name
 
 FORMAT = 1
 # What of the parameters is an argument of a compiled program, not a part of it.
-_ARGUMENTS = frozenset(
-    (
+_ARGUMENTS = {
+    *(
         "seed",
         "lr_strategy",
         "steps_strategy",
@@ -30,10 +30,9 @@ _ARGUMENTS = frozenset(
         "train_val_split",
         "split_order",
         "num_trajs",
-    )
-) | frozenset(
-    ("rtol", "atol", "mse_weight", "attraction_weight", "grid_rtol", "validate_every", "length_unit")
-)
+    ),
+    *("rtol", "atol", "mse_weight", "attraction_weight", "grid_rtol", "validate_every", "length_unit"),
+}
 
 
 @dataclass(frozen=True)
