@@ -74,6 +74,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home."""
     if name == "figures":
         return import_module("keplearn.figures")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("keplearn")
     if name not in _HOMES:
         raise AttributeError(f"module 'keplearn' has no attribute {name!r}")
     return getattr(import_module(f"keplearn.{_HOMES[name]}"), name)

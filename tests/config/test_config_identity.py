@@ -12,10 +12,76 @@ from keplearn.errors import KeplearnError
 NAME = "complex_TBP_planar_10_train"
 
 
-def test_an_id_never_changes():
+# Configs of every kind with the ids that they have had since version 0.1.0.
+KEPT_IDS = {
+    "633e5a194cd25bce": {"data": {"dataset_name": NAME}},
+    "05a43d70c8339827": {"data": {"dataset_name": "complex_TBP_10_train"}},
+    "bc24b1e824ab2b97": {
+        "data": {"dataset_name": "simple_TBP_planar_5_train"},
+        "parameters": {
+            "length_strategy": [[[0.0, 0.5], [0.0, 1.0]]],
+            "lr_strategy": [[1e-3, 1e-4]],
+            "steps_strategy": [[2000, 10]],
+            "segment_length_strategy": [[4, 18]],
+        },
+    },
+    "c6e9e31974d74268": {
+        "data": {"dataset_name": NAME, "test": []},
+        "parameters": {
+            "optimizer": [["adam", "bfgs"]],
+            "schedule": [["cosine", "constant"]],
+            "dtype": "float64",
+            "feature_layer": "sph_4D_logr",
+            "activation": "tanh",
+            "width": 16,
+        },
+    },
+    "7069f2f98c52d18a": {
+        "data": {"dataset_name": "circular_TBP_planar_4"},
+        "parameters": {"integrator": "adaptive", "rtol": 1e-5, "atol": 1e-7},
+    },
+    "4c240fc1f43d114a": {
+        "data": {"dataset_name": NAME},
+        "parameters": {
+            "loss_fcn": "percent_error_plus_nmse",
+            "mse_weight": 0.5,
+            "l2": 1e-6,
+            "energy_drift": 0.1,
+        },
+    },
+    "71c44e067036951f": {"data": {"dataset_name": NAME, "from_run": "g/0123456789abcdef"}},
+    "a646dd008f81e2cb": {
+        "wandb": {"group": "heads"},
+        "data": {"dataset_name": "complex_TBP_planar_fixnu0_4", "test": ["complex_TBP_planar_1_test"]},
+        "parameters": {
+            "width": 32,
+            "depth": 3,
+            "train_val_split": 1.0,
+            "batch_size": -1,
+            "num_trajs": 2,
+            "activation": "gelu",
+            "final_activation": "tanh",
+            "output_layer": "mlp_4D_signed",
+            "planar_constraint": False,
+            "seed": 7,
+            "stride": 3,
+            "grid_rtol": 1e-4,
+            "split_order": "segments",
+            "length_unit": 6378.137,
+            "augment": "rotation",
+            "validate_every": 10,
+        },
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore::keplearn.config.ConfigWarning")
+@pytest.mark.parametrize("run_id", KEPT_IDS)
+def test_an_id_never_changes(run_id):
     # If this fails, the ids of all finished runs have changed. A parameter that was added must stay out of
     # the hash while it has its default.
-    assert run_config(NAME).run_id == "633e5a194cd25bce"
+    (run,) = runs_from_dict(KEPT_IDS[run_id])
+    assert run.run_id == run_id
 
 
 def test_defaults_written_out_make_no_difference(tmp_path):
