@@ -123,6 +123,15 @@ def test_all_else_is(change):
     assert run_config(NAME, **change).run_id != run_config(NAME).run_id
 
 
+def test_a_dataset_has_one_name_in_a_config(tmp_path):
+    plain = run_config(NAME, test=["complex_TBP_planar_1_test"])
+    zeroth = run_config("complex_TBP_planar_10@0_train", test=["complex_TBP_planar_1@0_test"])
+    assert (zeroth.dataset_name, zeroth.test) == (plain.dataset_name, plain.test)
+    assert zeroth.run_id == plain.run_id
+    draws = "data: {dataset_name: [complex_TBP_planar_10_train, complex_TBP_planar_10@1_train]}"
+    assert len({run.run_id for run in runs_of(tmp_path, draws)}) == 2
+
+
 def test_the_order_of_keys_is_not_in_the_id():
     a = runs_from_dict({"data": {"dataset_name": NAME}, "parameters": {"seed": 1, "width": 8}})
     b = runs_from_dict({"parameters": {"width": 8, "seed": 1}, "data": {"dataset_name": NAME}})

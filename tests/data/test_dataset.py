@@ -48,6 +48,19 @@ def test_accelerations_are_those_of_the_law(dataset):
     )
 
 
+def test_draw_0_is_the_same_dataset_under_its_one_name(dataset):
+    zeroth = load_dataset("complex_TBP_planar_10@0_train")
+    assert zeroth.name == PLANAR
+    assert zeroth.content_hash == dataset.content_hash
+
+
+def test_another_draw_has_other_orbits_and_its_first_ones_keep_its_name(dataset):
+    other = load_dataset("complex_TBP_planar_10@1_train")
+    assert not np.isin(other.elements[:, 0], dataset.elements[:, 0]).any()
+    assert other.first(4).name == "complex_TBP_planar_4@1_train"
+    assert other.first(4).content_hash == load_dataset("complex_TBP_planar_4@1_train").content_hash
+
+
 def test_an_orbit_is_360_samples_from_time_zero(dataset):
     assert dataset.states.shape == (10, 360, 6)
     assert (dataset.n_samples == 360).all()

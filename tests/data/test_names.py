@@ -1,10 +1,12 @@
 """The grammar of names: what parses is given back, what does not is explained."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keplearn.data.names import SPLITS, DatasetName, is_name, nearest_name, parse_name
+from keplearn.data.names import SPLITS, DatasetName, canonical_name, is_name, nearest_name, parse_name
 from keplearn.errors import KeplearnError
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 
@@ -21,6 +23,7 @@ def parts(draw):
         "modifiers": tuple(sorted(draw(st.sets(st.sampled_from(allowed))))),
         "n": draw(st.integers(1, 999_999_999)),
         "split": draw(st.sampled_from(["", *SPLITS])),
+        "draw": draw(st.sampled_from([0, 0, 1, 3, 999_999_999])),
     }
 
 
@@ -37,6 +40,10 @@ almost_names = st.lists(
             "rotated",
             "10",
             "0",
+            "10@3",
+            "10@0",
+            "10@",
+            "@2",
             "train",
             "",
             "x",
@@ -61,8 +68,18 @@ def test_any_text_is_a_name_or_an_error_that_shows_the_grammar(text):
         assert not is_name(text)
         assert "{family}_{problem}" in str(error)
     else:
-        assert str(name) == text
+        assert str(name) == text.replace("@0", "")
         assert is_name(text)
+
+
+@given(parts())
+def test_draw_0_is_the_name_without_it(fields):
+    name = DatasetName(**fields | {"draw": 0})
+    written = str(name)
+    with_zero = re.sub(r"_(\d+)(?=_|$)", r"_\1@0", written)
+    assert with_zero != written
+    assert parse_name(with_zero) == name
+    assert canonical_name(with_zero) == written
 
 
 @given(st.one_of(st.text(), almost_names))
@@ -81,6 +98,8 @@ def test_what_is_suggested_is_a_name(text):
         "complex_TBP_100_test",
         "complex_TBP_planar_16",
         "circular_TBP_planar_fixnu0_rotated_3_val",
+        "complex_TBP_planar_10@3_train",
+        "simple_TBP_7@12",
     ],
 )
 def test_documented_names_parse(text):
@@ -99,6 +118,13 @@ def test_documented_names_parse(text):
         ("complex_TBP_planar_fixnu0_fixnu0_10", "complex_TBP_planar_fixnu0_10"),
         ("Complex-TBP-10-Test", "complex_TBP_10_test"),
         ("complex_TBP_planar_train_10", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_10_train@3", "complex_TBP_planar_10@3_train"),
+        ("complex_TBP_planar@3_10_train", "complex_TBP_planar_10@3_train"),
+        ("complex_TBP_planar_10@03_train", "complex_TBP_planar_10@3_train"),
+        ("complx_TBP_planar_10@3_train", "complex_TBP_planar_10@3_train"),
+        ("complex_TBP_planar_10@_train", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_10@-1_train", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_10@x_train", "complex_TBP_planar_10_train"),
     ],
 )
 def test_a_slip_is_answered_with_the_nearest_name(text, suggestion):

@@ -7,6 +7,7 @@ from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS
 from keplearn.orbits.families import FAMILIES, draw_elements, uniform_stream
 
 SEVERAL = 4000
+PINNED_DRAW = [0.8985410018930278, 0.0007972047763784573]
 PINNED_A = [0.9127598663860436, 0.3631716112461588, 0.24447440673016518]
 PINNED_E = [0.3707472153698731, 0.0742231253604001]
 PINNED_ORBIT = [25750.055483130473, 0.6195909151495395, 5.476213022961121]
@@ -45,6 +46,19 @@ def test_elements_are_spread_evenly():
         ranks = np.arange(1, SEVERAL + 1) / SEVERAL
         assert np.abs(np.sort(share) - ranks).max() < 1.95 / np.sqrt(SEVERAL)
     assert np.abs(np.corrcoef(shares) - np.eye(6)).max() < 0.06
+
+
+def test_draws_are_independent_of_one_another():
+    assert uniform_stream("complex", "TBP", "train", "a", 2, draw=1).tolist() == PINNED_DRAW
+    draws = [draw(split="train", draw=k) for k in range(5)]
+    for element in (0, 1, 2, 5):
+        assert np.abs(np.corrcoef([orbits[:, element] for orbits in draws]) - np.eye(5)).max() < 0.06
+
+
+@pytest.mark.parametrize("planar", [True, False])
+def test_the_orbits_of_a_draw_are_nested(planar):
+    few, many = (draw(n=n, split="train", draw=3, planar=planar) for n in (10, 100))
+    np.testing.assert_array_equal(few, many[:10])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -99,6 +99,15 @@ def plain_name(text: str) -> str:
     return text
 
 
+def _one_name(dataset: str) -> str:
+    """Write a dataset's name in the one way that counts, since it enters the run's id."""
+    if "@" not in dataset:
+        return dataset
+    from keplearn.data.names import canonical_name  # brings NumPy, which most configs need not wait for
+
+    return canonical_name(dataset)
+
+
 def _problem(text: str) -> str:
     """Accept the older name of the two-body problem."""
     return "TBP" if text == "2BP" else text
@@ -119,6 +128,7 @@ Window = Annotated[tuple[Float, Float], BeforeValidator(_pair), AfterValidator(_
 LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]
 
 Group = Annotated[str, AfterValidator(plain_name)]
+Dataset = Annotated[str, AfterValidator(_one_name)]
 Problem = Annotated[str, AfterValidator(_problem)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
 FeatureLayer = Annotated[str, _name(lambda: known_names()["feature_layer"])]

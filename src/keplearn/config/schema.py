@@ -141,9 +141,11 @@ class RunConfig(BaseModel):
     project: str | None = Field(None, description="Weights & Biases project")
     entity: str | None = Field(None, description="Weights & Biases user or team")
     mode: f.Mode | None = Field(None, description="Weights & Biases mode: online | offline | disabled")
-    dataset_name: str = Field(description="the training data: a dataset's name, or a .nc file")
+    dataset_name: f.Dataset = Field(description="the training data: a dataset's name, or a .nc file")
     problem: f.Problem = Field(description="TBP (or 2BP); must agree with the dataset")
-    test: tuple[str, ...] = Field(description="datasets scored when training ends (one list, not an axis)")
+    test: tuple[f.Dataset, ...] = Field(
+        description="datasets scored when training ends (one list, not an axis)"
+    )
     from_run: str | None = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )

@@ -30,7 +30,13 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
         raise KeplearnError(f"{name} has {name.n} orbits; at most {MAX_ORBITS} (3 GB) are made at once.")
     system = SYSTEMS[name.problem](MU_EARTH)
     elements = draw_elements(
-        name.family, name.problem, name.n, split=name.split, planar=name.planar, modifiers=name.modifiers
+        name.family,
+        name.problem,
+        name.n,
+        split=name.split,
+        draw=name.draw,
+        planar=name.planar,
+        modifiers=name.modifiers,
     )
     times, states = one_revolution(elements, system.mu)
     return OrbitDataset(

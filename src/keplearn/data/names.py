@@ -1,6 +1,9 @@
 """The grammar of dataset names: a name is enough to make the dataset on any machine.
 
-``{family}_{problem}[_planar][_modifier…]_{n}[_{train|val|test}]``
+``{family}_{problem}[_planar][_modifier…]_{n}[@{k}][_{train|val|test}]``
+
+``@k`` means the k-th draw, other orbits of the same kind. Draw 0 is the name without it: ``…_10@0_train`` is read,
+and ``…_10_train`` is the only name that is ever written.
 """
 
 import re
@@ -12,21 +15,21 @@ from keplearn.orbits.families import FAMILIES, MODIFIERS
 from keplearn.orbits.systems import SYSTEMS
 
 SPLITS = ("train", "val", "test")
-GRAMMAR = "{family}_{problem}[_planar][_modifier...]_{n}[_{train|val|test}]"
+GRAMMAR = "{family}_{problem}[_planar][_modifier...]_{n}[@{k}][_{train|val|test}]"
 
-# The modifiers stand in this order, each at most once; n has up to nine digits.
+# The modifiers stand in this order, each at most once; n and k have up to nine digits.
 _PATTERN = re.compile(
     rf"(?P<family>{'|'.join(FAMILIES)})_(?P<problem>{'|'.join(SYSTEMS)})(?P<planar>_planar)?"
     rf"(?P<modifiers>{''.join(f'(?:_{m})?' for m in MODIFIERS)})"
-    rf"_(?P<n>[1-9][0-9]{{0,8}})(?:_(?P<split>{'|'.join(SPLITS)}))?"
+    rf"_(?P<n>[1-9][0-9]{{0,8}})(?:@(?P<draw>0|[1-9][0-9]{{0,8}}))?(?:_(?P<split>{'|'.join(SPLITS)}))?"
 )
 
 
 @dataclass(frozen=True)
 class DatasetName:
-    """A parsed name; ``str`` gives it back.
+    """A parsed name; ``str`` gives it back, without ``@0``.
 
-    ``split`` is "" where the name has none. ``modifiers`` are in alphabetical order.
+    ``split`` is "" where the name has none. ``modifiers`` are in alphabetical order. ``draw`` is k of ``@k``.
     """
 
     family: str
@@ -35,12 +38,14 @@ class DatasetName:
     modifiers: tuple[str, ...]
     n: int
     split: str = ""
+    draw: int = 0
 
     def __str__(self) -> str:
         """The canonical name."""
         planar = ("planar",) if self.planar else ()
         split = (self.split,) if self.split else ()
-        return "_".join([self.family, self.problem, *planar, *self.modifiers, str(self.n), *split])
+        number = f"{self.n}@{self.draw}" if self.draw else str(self.n)
+        return "_".join([self.family, self.problem, *planar, *self.modifiers, number, *split])
 
     def with_orbits(self, n: int) -> "DatasetName":
         """The name of the same dataset with n orbits."""
@@ -61,12 +66,19 @@ def _match(text: str) -> DatasetName | None:
         modifiers=modifiers,
         n=int(match["n"]),
         split=match["split"] or "",
+        draw=int(match["draw"] or 0),
     )
 
 
 def is_name(text: str) -> bool:
     """Whether the text is a dataset's name by the grammar."""
     return _match(text) is not None
+
+
+def canonical_name(text: str) -> str:
+    """The one name of the dataset that a name means (without ``@0``); other text as it is."""
+    name = _match(text)
+    return text if name is None else str(name)
 
 
 def parse_name(text: str) -> DatasetName:
@@ -86,21 +98,24 @@ def parse_name(text: str) -> DatasetName:
     raise KeplearnError(
         f"{shown!r} is not the name of a dataset.{hint}\n"
         f"A name is {GRAMMAR}, with family {'|'.join(FAMILIES)}, problem {'|'.join(SYSTEMS)}, "
-        f"modifiers {', '.join(MODIFIERS)} (in this order; rotated needs planar) and n >= 1, "
-        "e.g. complex_TBP_planar_10_train. The file of a dataset ends in .nc."
+        f"modifiers {', '.join(MODIFIERS)} (in this order; rotated needs planar), n >= 1 orbits, and k >= 1 for "
+        "another draw of them, e.g. complex_TBP_planar_10_train, complex_TBP_planar_10@3_train. "
+        "The file of a dataset ends in .nc."
     )
 
 
 def nearest_name(text: str) -> DatasetName | None:
     """The valid name nearest to a text, word by word; None where nothing of it looks like a name."""
-    words = re.split(r"[_\-\s]+", text.strip()[:200])
+    words = re.split(r"[_\-\s]+|(?=@)", text.strip()[:200])
     known = [*FAMILIES, *SYSTEMS, "2BP", "planar", *MODIFIERS, *SPLITS]
     by_case = {k.lower(): k for k in known}
     found: set[str] = set()
-    n = 0
+    n = draw = 0
     for word in words:
         if re.fullmatch(r"[0-9]{1,9}", word):
             n = n or int(word)
+        elif re.fullmatch(r"@[0-9]{1,9}", word):
+            draw = draw or int(word[1:])
         else:
             found.update(by_case[m] for m in get_close_matches(word.lower(), by_case, n=1, cutoff=0.6))
     family = next((f for f in FAMILIES if f in found), None)
@@ -109,6 +124,5 @@ def nearest_name(text: str) -> DatasetName | None:
     problem = next((p for p in SYSTEMS if p in found), next(iter(SYSTEMS)))
     modifiers = tuple(m for m in MODIFIERS if m in found)
     planar = "planar" in found or "rotated" in modifiers
-    return DatasetName(
-        family, problem, planar, modifiers, n or 10, next((s for s in SPLITS if s in found), "")
-    )
+    split = next((s for s in SPLITS if s in found), "")
+    return DatasetName(family, problem, planar, modifiers, n or 10, split, draw)

@@ -3,9 +3,10 @@
 Adding a family is adding one function to `FAMILIES`. It gets ``uniform``, which returns the n random numbers
 in [0, 1) of the stream with a given word, and returns (a, e, ν₀).
 
-The numbers are the same on every machine: there is one stream for each (family, problem, split, element), a
-PCG64 seeded with the SHA-256 of these words and read as raw 64-bit words, whose sequence NumPy guarantees
-(NEP 19). Hence datasets that differ only in n are nested, and a modifier changes nothing but what it names.
+The numbers are the same on every machine: there is one stream for each (family, problem, split, draw, element),
+a PCG64 seeded with the SHA-256 of these words and read as raw 64-bit words, whose sequence NumPy guarantees
+(NEP 19). Hence datasets that differ only in n are nested, draws are independent of one another, and a modifier
+changes nothing but what it names.
 """
 
 import hashlib
@@ -62,9 +63,11 @@ FAMILIES: dict[str, Callable[[Uniform], Shape]] = {
 }
 
 
-def uniform_stream(family: str, problem: str, split: str, element: str, n: int) -> ScalarArray:
+def uniform_stream(
+    family: str, problem: str, split: str, element: str, n: int, *, draw: int = 0
+) -> ScalarArray:
     """The first n numbers in [0, 1) of the stream of these words (53 random bits each)."""
-    words = "/".join(["keplearn", family, problem, split, element])
+    words = "/".join(["keplearn", family, problem, split, *([f"@{draw}"] if draw else []), element])
     seed = int.from_bytes(hashlib.sha256(words.encode()).digest(), "big")
     raw = np.random.PCG64(seed).random_raw(n)
     return (np.atleast_1d(raw) >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -76,17 +79,19 @@ def draw_elements(
     n: int,
     *,
     split: str = "",
+    draw: int = 0,
     planar: bool = False,
     modifiers: Collection[str] = (),
 ) -> OrbitElements:
     """Draw the elements (a, e, i, Ω, ω, ν₀) of a family's first n orbits; km and rad, NaN where undefined.
 
+    Each ``draw`` is another independent set of orbits; those of a draw are nested in n.
     In 3D the orientation is uniform: cos i in [−1, 1], Ω and ω in [0, 2π). Planar orbits have i = 0 and the
     periapsis on +x, or anywhere if ``rotated``, which then is ω. Circles have ω NaN unless ``rotated``.
     """
 
     def uniform(element: str) -> ScalarArray:
-        return uniform_stream(family, problem, split, element, n)
+        return uniform_stream(family, problem, split, element, n, draw=draw)
 
     a, e, nu = FAMILIES[family](uniform)
     if "fixnu0" in modifiers:
