@@ -6,6 +6,8 @@ import sys
 
 from cyclopts import App
 
+from keplearn.cli.streams import steady_streams
+
 app = App(
     name="keplearn", help="Neural ODEs that learn orbital dynamics: make orbits, train, measure honestly."
 )
@@ -52,21 +54,19 @@ def main() -> None:
     os.environ.setdefault("EQX_ON_ERROR", "off")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    try:
-        app([a for a in arguments if a != "--debug"])
-    except KeplearnError as error:
-        if debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    with steady_streams():
+        try:
+            app([a for a in arguments if a != "--debug"])
+        except KeplearnError as error:
+            if debug:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            if debug:
+                raise
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
 
 
 def _interrupt(signum: int, frame: object) -> None:
