@@ -12,6 +12,18 @@ class NotWritten(KeplearnError):
     """A file that could not be written: the disk's fault, not the config's; the work can be taken up again."""
 
 
+class NotAllowed(NotWritten):
+    """A place that this user may not write to: read-only, or another's."""
+
+
+class Damaged(KeplearnError):
+    """A kept file that is not as it was written: truncated, changed, or no such file at all."""
+
+
+class KeptWarning(UserWarning):
+    """Something about kept files that a user must know: damage, or that nothing could be kept."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string."""
     matches = get_close_matches(word, list(known), n=1, cutoff=0.5)

@@ -1,20 +1,27 @@
-"""Files are written whole or not at all: into a temporary file beside the target, then renamed over it."""
+"""Files are written whole or not at all: into a temporary file beside the target, then renamed over it.
+
+What is kept of runs is sealed (`keplearn.seal`): its checksum is compared before anything of it is used.
+"""
 
 import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
-from keplearn.errors import NotWritten
+from keplearn import seal
+from keplearn.errors import Damaged, KeplearnError, NotAllowed, NotWritten
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, within: Path | None = None) -> Iterator[Path]:
     """Give a temporary path to write to; on leaving it becomes ``path``, on an error it is removed.
 
-    A crash at any moment leaves the old file or the new one, never half of one.
+    A crash at any moment leaves the old file or the new one, never half of one. Directories that are missing are
+    made; ``within`` a directory only those below it, and if it is gone itself nothing is written.
 
     Raises
     ------
@@ -24,7 +31,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if within is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            made = within
+            for name in path.parent.relative_to(within).parts:
+                (made := made / name).mkdir(exist_ok=True)
         # In the same directory: os.replace is atomic only within one file system.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
@@ -47,6 +59,56 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: str | Path, content: bytes, within: Path | None = None) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path, within) as temporary:
+        temporary.write_bytes(content)
+
+
+class Read(NamedTuple):
+    """What a file holds, without its checksum, and whether it has one."""
+
+    content: bytes
+    sealed: bool
+
+
+def read_sealed(path: str | Path) -> Read:
+    """Read a file and compare its checksum; those of earlier versions have none.
+
+    Raises
+    ------
+    Damaged
+        If the content does not match its checksum.
+    KeplearnError
+        If there is no such file, or it cannot be read.
+    """
+    path = Path(path)
+    try:
+        return Read(*seal.open_seal(path.read_bytes()))
+    except FileNotFoundError:
+        raise KeplearnError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise KeplearnError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}.") from error
+    except Damaged as error:
+        raise Damaged(f"{path}: damaged: {error}.") from None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file to a name that nobody reads, ``NAME.damaged`` or with a number; return that.
+
+    Raises
+    ------
+    NotWritten
+        If it cannot be renamed.
+    """
+    names = (path.with_name(f"{path.name}.damaged{k or ''}") for k in count())
+    aside = next(name for name in names if not os.path.lexists(name))
+    try:
+        return path.rename(aside)
+    except OSError as error:
+        raise not_written(aside, error) from error
+
+
 def append_text(path: str | Path, text: str) -> None:
     """Append to a text file; what does not fit is not written."""
     try:
@@ -62,6 +124,8 @@ def not_written(path: str | Path, error: OSError) -> NotWritten:
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         reason += ". Free some and run the command again: it goes on from what is there."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return NotAllowed(f"{path}: cannot be written: {reason}")
     return NotWritten(f"{path}: cannot be written: {reason}")
 
 

@@ -1,6 +1,7 @@
 """A saved dataset comes back bit by bit; every other file is refused with its name and what is wrong."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     def fail(*_args, **_options):
         raise OSError("disk full")
 
-    monkeypatch.setattr(xarray.Dataset, "to_netcdf", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(KeplearnError, match="cannot be written: disk full"):
         save_dataset(load_dataset("simple_TBP_2"), saved)
     assert saved.read_bytes() == before

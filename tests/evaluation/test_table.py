@@ -1,6 +1,7 @@
 """Tables of scores, and evaluations as files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,10 @@ import pytest
 import xarray
 
 from keplearn.data.dataset import load_dataset
-from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import store, table
-from keplearn.evaluation.rollout import evaluate_law, evaluate_together
+from keplearn.evaluation.rollout import evaluate_law
 from keplearn.evaluation.statistics import KEYS
-from keplearn.models.neural_ode import Architecture, new_model
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 
@@ -101,27 +100,12 @@ def test_an_evaluation_comes_back_from_its_file(evaluation, tmp_path):
 
 
 def test_names_of_files_are_plain():
-    assert store.evaluation_file("complex_TBP_1_test") == "complex_TBP_1_test.nc"
-    assert store.evaluation_file("a/../b", "phase:0", 18) == "a_.._b.phase_0.segments18.nc"
+    assert store.evaluation_file(DATASET) == "simple_TBP_planar_2_test.nc"
+    called = replace(DATASET, name="a/../b")
+    name = store.evaluation_file(called, "phase:0", 18)
+    assert name == f"a_.._b.{called.content_hash[:8]}.phase_0.segments18.nc"
 
 
-def test_a_kept_evaluation_is_read_again_only_for_the_same_model_and_orbits(tmp_path, monkeypatch):
-    calls = []
-
-    def counted(models, dataset, *, segments=None):
-        calls.extend(dataset.name for _ in models)
-        return evaluate_together(models, dataset, segments=segments)
-
-    monkeypatch.setattr(store, "evaluate_together", counted)
-    shape = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
-    one, other = (new_model(shape, seed, units=units_for(DATASET)) for seed in (0, 1))
-    first = store.keep_evaluation(tmp_path, one, DATASET)
-    again = store.keep_evaluation(tmp_path, one, DATASET)
-    assert again.identical(first)
-    assert len(calls) == 1
-    store.keep_evaluation(tmp_path, other, DATASET)
-    assert len(calls) == 2
-    (file,) = (tmp_path / "evaluations").iterdir()
-    file.write_bytes(b"")
-    store.keep_evaluation(tmp_path, other, DATASET)
-    assert len(calls) == 3
+def test_datasets_that_are_called_the_same_have_files_of_their_own():
+    one, other = (replace(x, name="same") for x in (DATASET, DATASET.only(0)))
+    assert store.evaluation_file(one) != store.evaluation_file(other)

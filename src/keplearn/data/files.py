@@ -1,13 +1,15 @@
 """Datasets on disk: netCDF-4, uncompressed, written atomically, its content hash checked on reading."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keplearn import seal
 from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
-from keplearn.errors import KeplearnError
-from keplearn.files import replacing
+from keplearn.errors import Damaged, KeplearnError
+from keplearn.files import read_sealed, write_bytes
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
@@ -46,27 +48,30 @@ def save_dataset(dataset: OrbitDataset, path: str | Path) -> Path:
     return path
 
 
-def write_netcdf(content: "xarray.Dataset", path: str | Path) -> None:
-    """Write a netCDF-4 file whole or not at all."""
-    with replacing(path) as temporary:
-        content.to_netcdf(temporary, engine=_ENGINE, format=_FORMAT)
+def write_netcdf(content: "xarray.Dataset", path: str | Path, within: Path | None = None) -> None:
+    """Write a sealed netCDF-4 file whole or not at all; it is made in memory, since HDF5 crashes on a full disk."""
+    made = content.to_netcdf(engine=_ENGINE, format=_FORMAT)
+    write_bytes(path, seal.close(bytes(made)), within)
 
 
-def open_netcdf(path: Path) -> "xarray.Dataset":
-    """The whole file in memory, or one error that names it."""
+def open_netcdf(path: Path, sealed: str = "") -> "xarray.Dataset":
+    """The whole file in memory, or one error that names it.
+
+    Its checksum is compared if it has one, and must be there where the attribute ``format`` is ``sealed``.
+    """
     import xarray
 
-    if not path.is_file():
-        raise KeplearnError(f"{path}: no such file.")
+    file = read_sealed(path)
     try:
-        with xarray.open_dataset(path, engine=_ENGINE, decode_times=False) as content:
-            return content.load()
+        with xarray.open_dataset(BytesIO(file.content), engine=_ENGINE, decode_times=False) as opened:
+            content = opened.load()
     except ImportError:
         raise  # a broken installation is no fault of the file
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
-        raise KeplearnError(
-            f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}"
-        ) from error
+        raise Damaged(f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}") from error
+    if sealed and content.attrs.get("format") == sealed and not file.sealed:
+        raise Damaged(f"{path}: damaged: its checksum is missing.")
+    return content
 
 
 def read_dataset(path: Path) -> OrbitDataset:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.data.orbit_dataset import COMPONENTS, VARIABLES, OrbitDataset
-from keplearn.evaluation.propagation import ATOL, MAX_STEPS, RTOL
+from keplearn.evaluation import propagation
 from keplearn.evaluation.subject import Subject
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ def to_xarray(
     attributes: dict[str, Any],
 ) -> "xarray.Dataset":
     """The evaluation with named dimensions, units and all that a reader must know."""
-    method = "Dopri8" if subject.smooth else "Tsit5"
     return assemble(
         dataset,
         values,
@@ -61,10 +60,16 @@ def to_xarray(
             "length_unit_km": subject.units.length_km,
             "time_unit_s": subject.units.time_s,
             "segments": segments or 0,
-            "solver": f"{method}, rtol {RTOL:g}, atol {ATOL:g}, {MAX_STEPS} steps at most",
+            "solver": solver_of(subject.smooth),
             **attributes,
         },
     )
+
+
+def solver_of(smooth: bool) -> str:
+    """Say how a field is propagated."""
+    method, steps = "Dopri8" if smooth else "Tsit5", propagation.MAX_STEPS
+    return f"{method}, rtol {propagation.RTOL:g}, atol {propagation.ATOL:g}, {steps} steps at most"
 
 
 def assemble(

@@ -1,4 +1,7 @@
-"""Evaluations on disk: netCDF-4, written whole or not at all, kept beside the run they belong to.
+"""Evaluations on disk: sealed netCDF-4, written whole or not at all, kept beside the run they belong to.
+
+One that is kept serves as long as all that it depends on is the same: the model's weights, the orbits, segments,
+the solver and the evaluating code (`evaluation_key`). A damaged one is set aside, and made anew.
 
 A file holds what the propagation gave, in float32 and by quantity in two arrays, ``samples`` (quantity, orbit,
 sample) and ``vectors`` (vector, orbit, sample, component), since writing costs by variable. The true orbits are
@@ -6,24 +9,29 @@ not in it: they are the dataset's, by its content hash.
 """
 
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keplearn.data.files import open_netcdf, write_netcdf
+from keplearn.data.names import is_name
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError
-from keplearn.evaluation.layout import LAYOUT, assemble
+from keplearn.errors import Damaged, KeplearnError, KeptWarning, NotAllowed, NotWritten
+from keplearn.evaluation.layout import LAYOUT, assemble, solver_of
 from keplearn.evaluation.rollout import evaluate_together
-from keplearn.evaluation.subject import model_hash
+from keplearn.evaluation.subject import is_smooth, model_hash
+from keplearn.files import set_aside
+from keplearn.fingerprint import evaluator
 from keplearn.models.neural_ode import NeuralODE
 
 if TYPE_CHECKING:
     import xarray
 
-_MARK = "keplearn evaluation 2"
+_MARK = "keplearn evaluation 3"
 _LARGEST = np.finfo(np.float32).max
 
 
@@ -35,6 +43,11 @@ def save_evaluation(evaluation: "xarray.Dataset", path: str | Path) -> None:
     KeplearnError
         If the file cannot be written.
     """
+    write_netcdf(_pack(evaluation), path)
+
+
+def _pack(evaluation: "xarray.Dataset") -> "xarray.Dataset":
+    """Return what is kept of an evaluation."""
     import xarray
 
     packed = evaluation[[key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == ("orbit",)]]
@@ -44,7 +57,15 @@ def save_evaluation(evaluation: "xarray.Dataset", path: str | Path) -> None:
         # Kinked fields throw orbits out to 1e40 km: large, but a number.
         rounded = np.clip(stacked, -_LARGEST, _LARGEST).astype(np.float32)
         packed[name] = xarray.DataArray(rounded, dims=(f"of_{name}", *dims), coords={f"of_{name}": names})
-    write_netcdf(packed.assign_attrs(format=_MARK), path)
+    return packed.assign_attrs(format=_MARK)
+
+
+def _unpack(packed: "xarray.Dataset", dataset: OrbitDataset) -> "xarray.Dataset":
+    """Return the evaluation of which `_pack` kept this, with the true orbits beside."""
+    values = {str(key): packed[key].values for key in packed.data_vars if key not in _PACKED}
+    for name in _PACKED:
+        values |= dict(zip(packed[f"of_{name}"].values, packed[name].values.astype(float), strict=True))
+    return assemble(dataset, values, {key: x for key, x in packed.attrs.items() if key != "format"})
 
 
 _PACKED = {"samples": ("orbit", "sample"), "vectors": ("orbit", "sample", "component")}
@@ -59,28 +80,39 @@ def load_evaluation(path: str | Path, dataset: OrbitDataset) -> "xarray.Dataset"
         If the file is missing, damaged, none of ours, or of other orbits.
     """
     path = Path(path)
-    packed = open_netcdf(path)
-    if packed.attrs.pop("format", None) != _MARK:
+    packed = open_netcdf(path, sealed=_MARK)
+    if packed.attrs.get("format") != _MARK:
         raise KeplearnError(f"{path}: not an evaluation of keplearn, or of an earlier version.")
     if packed.attrs.get("dataset_hash") != dataset.content_hash:
         raise KeplearnError(f"{path}: not an evaluation on the orbits of {dataset.name}.")
-    values = {str(key): packed[key].values for key in packed.data_vars if key not in _PACKED}
-    for name in _PACKED:
-        values |= dict(zip(packed[f"of_{name}"].values, packed[name].values.astype(float), strict=True))
-    return assemble(dataset, values, packed.attrs)
+    return _unpack(packed, dataset)
 
 
-def evaluation_file(dataset: str, which: str = "best", segments: int | None = None) -> str:
-    """Name an evaluation's file: ``<dataset>[.<model>][.segmentsL].nc``.
+def evaluation_file(dataset: OrbitDataset, which: str = "best", segments: int | None = None) -> str:
+    """Name an evaluation's file: ``<dataset>[.<hash>][.<model>][.segmentsL].nc``.
 
-    ``dataset`` is its name; characters that have no place in a file's name become ``_``.
+    The hash, of the orbits, tells apart datasets that are called the same; a name of the grammar means the same
+    orbits always. Characters that have no place in a file's name become ``_``.
     """
     parts = [
-        dataset[:150],
+        dataset.name[:150],
+        *([] if is_name(dataset.name) else [dataset.content_hash[:8]]),
         *([which] if which != "best" else []),
         *([f"segments{segments}"] if segments else []),
     ]
     return ".".join(re.sub(r"[^A-Za-z0-9_.+-]+", "_", part).lstrip(".") for part in parts) + ".nc"
+
+
+def evaluation_key(model: NeuralODE, dataset: OrbitDataset, segments: int | None = None) -> dict[str, Any]:
+    """Return all that an evaluation depends on, as it stands in its attributes."""
+    shape = model.architecture
+    return {
+        "model_hash": model_hash(model),
+        "dataset_hash": dataset.content_hash,
+        "segments": segments or 0,
+        "solver": solver_of(is_smooth(shape)),
+        "evaluator": evaluator(shape.feature_layer, shape.output_layer),
+    }
 
 
 def keep_evaluation(
@@ -88,7 +120,8 @@ def keep_evaluation(
 ) -> "xarray.Dataset":
     """Evaluate a run's model and keep the result in ``RUN/evaluations``; one that is there already is read.
 
-    Kept results serve only the same model and the same orbits, both compared by content.
+    Kept results serve as long as all is the same that they depend on (`evaluation_key`). What may not be written
+    is returned all the same, with a warning.
 
     Parameters
     ----------
@@ -112,25 +145,48 @@ def keep_evaluations(
     segments: int | None = None,
 ) -> "list[xarray.Dataset]":
     """`keep_evaluation` for many runs: what is not there yet is evaluated together."""
-    name = Path("evaluations") / evaluation_file(dataset.name, which, segments)
-    kept = [_kept(run / name, model, dataset, segments) for run, model in runs]
+    name = Path("evaluations") / evaluation_file(dataset, which, segments)
+    keys = [evaluation_key(model, dataset, segments) for _, model in runs]
+    kept = [_kept(run / name, dataset, key) for (run, _), key in zip(runs, keys, strict=True)]
     missing = [i for i, found in enumerate(kept) if found is None]
     made = evaluate_together([runs[i][1] for i in missing], dataset, segments=segments)
     for i, evaluation in zip(missing, made, strict=True):
-        save_evaluation(evaluation, runs[i][0] / name)
-        kept[i] = load_evaluation(runs[i][0] / name, dataset)  # as it will be read the next time
+        packed = _pack(evaluation.assign_attrs(keys[i]))
+        _keep(packed, runs[i][0], name)
+        kept[i] = _unpack(packed, dataset)  # as it will be read the next time
     return [found for found in kept if found is not None]
 
 
-def _kept(
-    path: Path, model: NeuralODE, dataset: OrbitDataset, segments: int | None
-) -> "xarray.Dataset | None":
-    """Read a kept evaluation of this model; None where there is none, damaged or foreign: it is made anew."""
-    if not path.is_file():
-        return None
+def _kept(path: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> "xarray.Dataset | None":
+    """Read a kept evaluation; None where there is none, or one of another key, or damaged: it is made anew."""
     try:
-        kept = load_evaluation(path, dataset)
-    except KeplearnError:
+        if not path.exists():
+            return None
+        packed = open_netcdf(path, sealed=_MARK)
+    except Damaged as error:
+        said = str(error)
+        with suppress(NotWritten):
+            said += f" It is made anew; the old one is now {set_aside(path).name}."
+        warnings.warn(said, KeptWarning, stacklevel=2)
         return None
-    wanted = {"model_hash": model_hash(model), "segments": segments or 0}
-    return kept if all(kept.attrs.get(key) == value for key, value in wanted.items()) else None
+    except (OSError, KeplearnError):  # what may not be read is made anew
+        return None
+    wanted = {"format": _MARK, **key}
+    return _unpack(packed, dataset) if all(_same(packed.attrs.get(k), x) for k, x in wanted.items()) else None
+
+
+def _same(kept: object, wanted: object) -> bool:
+    return isinstance(kept, str | int | np.integer) and bool(kept == wanted)
+
+
+def _keep(packed: "xarray.Dataset", run: Path, name: Path) -> None:
+    """Write an evaluation into its run's directory; where this user may not, say so once."""
+    try:
+        write_netcdf(packed, run / name, within=run)
+    except NotAllowed as error:
+        if run.parent not in _unkept:
+            _unkept.add(run.parent)
+            warnings.warn(f"{error}: scored without keeping the evaluations.", KeptWarning, stacklevel=2)
+
+
+_unkept: set[Path] = set()

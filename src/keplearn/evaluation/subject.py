@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from keplearn.data.units import Units
 from keplearn.errors import KeplearnError
 from keplearn.jax_shapes import State, Vector
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.neural_ode import Architecture, NeuralODE
 
 # On smooth fields Dopri8 takes half of Tsit5's time and is ten times more accurate; on fields with kinks,
 # where steps are rejected whatever the order, it takes three times as long. An activation not listed gets
@@ -76,8 +76,8 @@ class Subject:
         with jax.enable_x64(True):
             dynamics = model.without_units().astype(jnp.float64)
         shape = model.architecture
-        smooth = {shape.activation, shape.final_activation or shape.activation} <= SMOOTH
-        return cls(dynamics, model.units, shape.planar_constraint, smooth, shape.outputs.signed_magnitude)
+        magnitude = shape.outputs.signed_magnitude
+        return cls(dynamics, model.units, shape.planar_constraint, is_smooth(shape), magnitude)
 
     @classmethod
     def law(cls, mu: float, units: Units, planar: bool) -> "Subject":
@@ -85,6 +85,11 @@ class Subject:
         with jax.enable_x64(True):
             dynamics = TwoBodyLaw(jnp.asarray(mu / units.mu, jnp.float64))
         return cls(dynamics, units, planar, smooth=True, has_magnitude=False)
+
+
+def is_smooth(shape: Architecture) -> bool:
+    """Whether the fields of models of this shape have no kinks."""
+    return {shape.activation, shape.final_activation or shape.activation} <= SMOOTH
 
 
 def model_hash(model: NeuralODE) -> str:
