@@ -132,6 +132,7 @@ def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split)
         "segment_ratio": p.segment_length_strategy[-1] / int(dataset.n_samples.max()),
         "length_unit_km": units.length_km,
         "mu": units.mu,
+        **dataset.body.attributes(),
         "dataset_hash": dataset.content_hash,
         "acceleration_source": dataset.acceleration_source,
     }

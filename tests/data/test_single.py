@@ -86,7 +86,6 @@ def test_an_orbit_is_read_from_text():
         ("a=nan,e=0.4", "'nan' is not a number"),
         ("a=20000,e=1.2", "not in .0, 1.: not a bound orbit"),
         ("a=-20000,e=0.4", "not positive"),
-        ("a=20000,e=0.8", "crosses the Earth.*4,000 km.*e is at most 0.6811"),
         ("a=20000,e=0.4,i=200deg", "inclination"),
     ],
 )
@@ -98,8 +97,10 @@ def test_what_is_wrong_with_a_text_is_said(text, message):
 def test_what_is_no_planar_orbit_is_refused():
     with pytest.raises(KeplearnError, match="A planar orbit has no inclination"):
         single_orbit(MU_EARTH, 20000.0, 0.4, i=0.1)
-    with pytest.raises(KeplearnError, match="crosses the Earth"):
-        single_orbit(MU_EARTH, 7000.0, 0.4)
+    with pytest.raises(KeplearnError, match=r"crosses the Earth.*4,000 km.*e is at most 0.6811"):
+        single_orbit(MU_EARTH, 20000.0, 0.8)
+    with pytest.raises(KeplearnError, match="crosses the Moon"):
+        single_orbit(4902.8, 1840.0, 0.1)
     with pytest.raises(KeplearnError, match="nu0 is nan"):
         single_orbit(MU_EARTH, 20000.0, 0.4, nu0=float("nan"))
 
@@ -111,7 +112,7 @@ def test_any_text_is_an_orbit_or_a_clear_error(text):
     except KeplearnError as error:
         assert str(error)
     else:
-        assert elements["a"] * (1 - elements["e"]) > 0.999 * EARTH_RADIUS
+        assert elements["a"] > 0 and 0 <= elements["e"] < 1
 
 
 @given(

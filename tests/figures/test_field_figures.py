@@ -96,8 +96,8 @@ def test_the_residual_is_to_scale_with_earth_and_orbits(measured):
     figure = field(found)
     drawn = artists(figure)
     assert figure.axes[0].get_aspect() == 1.0
-    assert isinstance(drawn["earth"], Circle)
-    assert drawn["earth"].radius == EARTH_RADIUS
+    assert isinstance(drawn["body"], Circle)
+    assert drawn["body"].radius == EARTH_RADIUS
     assert isinstance(drawn["error"], QuadMesh)
     values = np.ma.asarray(drawn["error"].get_array()).filled(np.nan)
     outside = np.isfinite(found["residual"].to_numpy())
@@ -143,7 +143,7 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
     np.testing.assert_array_equal(drawn["training"].get_xdata(), found["training_a"])
     np.testing.assert_array_equal(drawn["training"].get_ydata(), found["training_e"])
     assert count(figure, "masked") == int(found["masked"].sum()) == 2
-    assert "perigee below the Earth's surface" in labels(figure)
+    assert "periapsis below the surface of the Earth" in labels(figure)
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("semi-major axis a (10³ km)", "eccentricity e")
     assert "true states (%)" in scale(figure)

@@ -64,6 +64,8 @@ def import_(
     length_unit: str = "km",
     time_unit: str = "s",
     mu: float | None = None,
+    body: str | None = None,
+    radius: float | None = None,
     name: str | None = None,
     out: Path | None = None,
 ) -> None:
@@ -80,7 +82,12 @@ def import_(
     time_unit
         Unit of time in the file: s, min, h, day. Velocities are in length unit per time unit.
     mu
-        Gravitational parameter, km³/s²; the Earth's by default.
+        Gravitational parameter, km³/s²; the body's by default.
+    body
+        What the orbits go round: the Earth, or the body that --mu tells (Sun, planets, Moon: within 0.1 %), or none
+        that is known; figures then draw no ball. Another's name may be given with its --mu.
+    radius
+        The body's radius, km, where it is not known or another is meant.
     name
         Name of the dataset; by default the file's.
     out
@@ -88,10 +95,12 @@ def import_(
     """
     from keplearn.data.importing import import_dataset
     from keplearn.data.summary import two_body_distance
-    from keplearn.orbits.constants import MU_EARTH
+    from keplearn.orbits.bodies import central_body
 
-    mu = MU_EARTH if mu is None else mu
-    dataset = import_dataset(file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name)
+    centre, mu = central_body(body, mu, radius)
+    dataset = import_dataset(
+        file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name, body=centre
+    )
     _save(dataset, out or Path(f"{dataset.name}.nc"))
     distance = float(two_body_distance(dataset).mean())
     print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
@@ -162,6 +171,7 @@ def _print_summary(content: dict[str, Any]) -> None:
     units = content["max_radius_units"]
     rows += [
         ["mu", f"{content['mu_km3_s2']} km³/s²"],
+        ["central body", _body(content["body"])],
         ["units max_radius", f"length {units['length_km']:.6g} km, time {units['time_s']:.6g} s"],
         ["acceleration from", content["acceleration_source"]],
         ["distance from two-body law", f"{content['distance_from_two_body_law_percent']:.2g} % (mean)"],
@@ -170,6 +180,11 @@ def _print_summary(content: dict[str, Any]) -> None:
     ]
     print(content["name"])
     print_table(["", ""], rows)
+
+
+def _body(body: dict[str, Any]) -> str:
+    radius = body["radius_km"]
+    return f"{body['name']}, {'radius unknown' if radius is None else f'radius {radius:g} km'}"
 
 
 def _span(bounds: list[Any], form: str, unit: str = "") -> str:

@@ -71,18 +71,17 @@ def _rows(
 
 
 def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
-    """The fitted slope and its rms; the local slope at the ends of the training range, and of the whole."""
+    """The fitted slope and its rms; the local slope at the ends of the training range, and far from it."""
     from keplearn.evaluation.power_law import slope
 
     found = slope(model, training)
-    local = found["local_slope"].to_numpy()
     return {
         "slope": found.attrs["fitted_slope"],
         "slope-rms%": found.attrs["fit_rms_percent"],
         "slope at r-min": found.attrs["local_slope_training_low"],
         "slope at r-max": found.attrs["local_slope_training_high"],
-        "slope at R_E": float(local[0]),
-        "slope at 2 r-max": float(local[-1]),
+        "slope at surface": found.attrs["local_slope_surface"],
+        "slope at 2 r-max": float(found["local_slope"][-1]),
     }
 
 

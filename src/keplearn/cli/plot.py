@@ -59,7 +59,7 @@ NO_SAVING, NO_TEST = Saving(), Test()
 
 @app.command
 def orbits(datasets: Names, /, *, saving: Saving = NO_SAVING) -> None:
-    """Orbits of datasets side by side, the Earth to scale."""
+    """Orbits of datasets side by side, with what they go round to scale."""
     from keplearn.figures.datasets import orbits as draw
 
     _save(draw(_datasets(datasets), saving.title), saving, "orbits", *datasets)
@@ -516,7 +516,8 @@ def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
         if number and not (number.isdecimal() and int(number) < len(dataset)):
             raise KeplearnError(f"--orbit {test.orbit}: {name} has the orbits #0 to #{len(dataset) - 1}.")
         return dataset, int(number or 0)
-    return single_orbit(_training(run).mu, **parse_orbit(test.orbit)), 0
+    training = _training(run)
+    return single_orbit(training.mu, body=training.body, **parse_orbit(test.orbit)), 0
 
 
 def _truth(name: str, test: Test, saving: Saving) -> "tuple[Run, OrbitDataset, int]":

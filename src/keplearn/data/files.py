@@ -10,6 +10,7 @@ from keplearn import seal
 from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
 from keplearn.errors import Damaged, KeplearnError
 from keplearn.files import read_sealed, write_bytes
+from keplearn.orbits.bodies import body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def read_dataset(path: Path) -> OrbitDataset:
                 for key, value in attributes.items()
                 if str(key).startswith(prefix)
             },
+            body=body_of(float(attributes["mu"]), attributes),
         )
     except KeplearnError as error:
         raise KeplearnError(f"{path}: {error}") from error

@@ -9,6 +9,7 @@ from keplearn.data.names import is_name
 from keplearn.data.orbit_dataset import UNKNOWN_PROBLEM, OrbitDataset
 from keplearn.data.readers import RawFile, RawOrbit, read_raw, split_velocity_unit
 from keplearn.errors import KeplearnError, nearest
+from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 from keplearn.orbits.differences import STENCIL, acceleration_by_differences, derivative
 from keplearn.orbits.elements import elements_from_states
@@ -36,6 +37,7 @@ def import_dataset(
     time_unit: str = "s",
     mu: float = MU_EARTH,
     name: str | None = None,
+    body: Body | None = None,
 ) -> OrbitDataset:
     """Read trajectories from CSV, npz or netCDF into a dataset of unknown law.
 
@@ -53,6 +55,8 @@ def import_dataset(
         Gravitational parameter, km³/s², whatever the file's units.
     name
         The dataset's name, by default the file's without its ending; no name of the grammar.
+    body
+        What the orbits go round; by default the body that ``mu`` tells.
 
     Raises
     ------
@@ -82,7 +86,8 @@ def import_dataset(
         times = (orbit.times - orbit.times[0]) * time
         orbits.append(RawOrbit(orbit.name, times, orbit.states * scale, orbit.lines))
     _check_velocities(orbits, path)
-    return _assemble(orbits, dataset_name, mu, _provenance(path, length_unit, time_unit))
+    body = body_of(mu) if body is None else body
+    return _assemble(orbits, dataset_name, mu, body, _provenance(path, length_unit, time_unit))
 
 
 def _scale(what: str, unit: str, known: dict[str, float]) -> float:
@@ -100,7 +105,9 @@ def _provenance(path: Path, length_unit: str, time_unit: str) -> dict[str, str]:
     }
 
 
-def _assemble(orbits: list[RawOrbit], name: str, mu: float, provenance: dict[str, str]) -> OrbitDataset:
+def _assemble(
+    orbits: list[RawOrbit], name: str, mu: float, body: Body, provenance: dict[str, str]
+) -> OrbitDataset:
     """Pad the orbits to the longest and add elements and accelerations; km and s."""
     longest = max(len(orbit.times) for orbit in orbits)
     times = np.full((len(orbits), longest), np.nan)
@@ -120,6 +127,7 @@ def _assemble(orbits: list[RawOrbit], name: str, mu: float, provenance: dict[str
         acceleration_source="differences",
         orbit_names=tuple(orbit.name for orbit in orbits),
         provenance=provenance,
+        body=body,
     )
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from keplearn.data.names import is_name, parse_name
 from keplearn.errors import KeplearnError
+from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 from keplearn.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVectors
 
@@ -35,6 +36,9 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str]] = {
     "eccentricity": (("orbit",), "1"),
 }
 """What a dataset's file holds: each variable's dimensions and units."""
+
+
+_BY_MU = Body()  # this very object: the one that mu tells
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,8 @@ class OrbitDataset:
         One an orbit: the satellite, the id in the imported file, or the index.
     provenance
         Where it came from, as text: what a reader of the file must know.
+    body
+        What the orbits go round; by default the body that mu tells.
     """
 
     name: str
@@ -74,9 +80,12 @@ class OrbitDataset:
     acceleration_source: Literal["law", "differences"]
     orbit_names: tuple[str, ...]
     provenance: dict[str, str] = field(default_factory=dict)
+    body: Body = _BY_MU
 
     def __post_init__(self) -> None:
-        """Freeze the arrays and check them."""
+        """Freeze the arrays, find the body, and check all."""
+        if self.body is _BY_MU:
+            object.__setattr__(self, "body", body_of(self.mu))
         for key in ("times", "states", "elements", "accelerations"):
             array = np.array(getattr(self, key), dtype=np.float64)
             array.setflags(write=False)
@@ -123,7 +132,7 @@ class OrbitDataset:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of the arrays and of what gives them meaning; name and provenance do not count."""
+        """SHA-256 (hex) of the arrays and of what gives them meaning; name, provenance and body do not count."""
         digest = hashlib.sha256()
         head = f"{self.problem}/{self.planar}/{self.mu!r}/{self.acceleration_source}/{self.states.shape}"
         digest.update(head.encode())
@@ -149,6 +158,7 @@ class OrbitDataset:
             "planar": int(self.planar),
             "mu": self.mu,
             "mu_units": "km^3/s^2",
+            **self.body.attributes(),
             "acceleration_source": self.acceleration_source,
             "content_hash": self.content_hash,
         }

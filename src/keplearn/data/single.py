@@ -7,7 +7,7 @@ import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError, nearest
-from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import SAMPLES, one_revolution
 from keplearn.orbits.kepler import wrap_angle
 from keplearn.orbits.systems import TwoBody
@@ -28,8 +28,9 @@ def single_orbit(
     nu0: float = 0.0,
     samples: int = SAMPLES,
     planar: bool = True,
+    body: Body | None = None,
 ) -> OrbitDataset:
-    """Make one Kepler orbit about the Earth of its elements, over one period.
+    """Make one Kepler orbit of its elements, over one period.
 
     Parameters
     ----------
@@ -44,14 +45,18 @@ def single_orbit(
         In equal steps of mean anomaly.
     planar
         In z = 0, counterclockwise; then ``i`` and ``raan`` must be 0.
+    body
+        What it goes round; by default the body that ``mu`` tells.
 
     Raises
     ------
     KeplearnError
-        If the orbit is not bound or its perigee lies below the Earth's surface, an element is no such number, or
-        a planar orbit has an inclination or a node.
+        If the orbit is not bound or its periapsis lies below the body's surface, an element is no such number,
+        or a planar orbit has an inclination or a node.
     """
-    _check(a, e)
+    body = body_of(mu) if body is None else body
+    _check_bound(a, e)
+    _check_ground(a, e, body)
     for name, angle in {"i": i, "raan": raan, "argp": argp, "nu0": nu0}.items():
         if not np.isfinite(angle):
             raise KeplearnError(f"The orbit's {name} is {angle}, not an angle in rad.")
@@ -64,14 +69,14 @@ def single_orbit(
     name = f"a = {a:g} km, e = {e:g}"
     given = {"i": i, "raan": raan, "argp": argp, "nu0": nu0}
     name += "".join(f", {key} = {np.degrees(angle):.4g}°" for key, angle in given.items() if angle)
-    return _make(name, mu, _elements(a, e, i, raan, argp, nu0), samples, planar, "given elements")
+    return _make(name, mu, body, _elements(a, e, i, raan, argp, nu0), samples, planar, "given elements")
 
 
 def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     """Make the orbit of a dataset's mean elements, from its periapsis over one period.
 
     Mean a and e of the bound orbits; where the dataset is not planar, also their mean inclination, with the node
-    on +x and the periapsis at the node. Orbits that miss the Earth have a mean that misses it, for their e is at
+    on +x and the periapsis at the node. Orbits that miss the body have a mean that misses it, for their e is at
     most 1 − R/a, which is concave in a.
 
     Parameters
@@ -93,7 +98,8 @@ def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     tilts = dataset.elements[bound, 2]
     i = 0.0 if dataset.planar else float(np.mean(tilts[np.isfinite(tilts)]))
     elements = _elements(float(a), float(e), i, 0.0, 0.0, 0.0)
-    return _make(f"mean of {dataset.name}", dataset.mu, elements, samples, dataset.planar, "mean elements")
+    name = f"mean of {dataset.name}"
+    return _make(name, dataset.mu, dataset.body, elements, samples, dataset.planar, "mean elements")
 
 
 def parse_orbit(text: str) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def parse_orbit(text: str) -> dict[str, Any]:
     Raises
     ------
     KeplearnError
-        If a part does not parse, stands twice or is missing, or the orbit is unbound or crosses the Earth.
+        If a part does not parse, stands twice or is missing, or the orbit is unbound.
     """
     elements: dict[str, Any] = {}
     for part in text.split(","):
@@ -121,7 +127,7 @@ def parse_orbit(text: str) -> dict[str, Any]:
     missing = [key for key in ("a", "e") if key not in elements]
     if missing:
         raise KeplearnError(f"orbit {text!r} lacks {' and '.join(missing)}: write it as {_EXAMPLE}.")
-    _check(elements["a"], elements["e"])
+    _check_bound(elements["a"], elements["e"])
     if not 0.0 <= elements.get("i", 0.0) <= np.pi:
         raise KeplearnError(f"orbit {text!r}: the inclination is not between 0 and 180deg.")
     if elements.get("i") or elements.get("raan"):
@@ -143,17 +149,22 @@ def _number(key: str, value: str, where: str) -> float:
     return float(np.radians(number)) if degrees else number
 
 
-def _check(a: float, e: float) -> None:
-    """Refuse what is no bound orbit above the ground."""
+def _check_bound(a: float, e: float) -> None:
+    """Refuse what is no bound orbit."""
     if not 0.0 < a < np.inf:
         raise KeplearnError(f"The orbit's semi-major axis a is {a:g} km, not positive: not a bound orbit.")
     if not 0.0 <= e < 1.0:
         raise KeplearnError(f"The orbit's eccentricity e is {e:g}, not in [0, 1): not a bound orbit.")
-    if a * (1.0 - e) < EARTH_RADIUS * (1 - 1e-12):
-        most = f"; with this a, e is at most {1 - EARTH_RADIUS / a:.4f}" if a > EARTH_RADIUS else ""
+
+
+def _check_ground(a: float, e: float, body: Body) -> None:
+    """Refuse an orbit that dips below the body's surface, where that is known."""
+    radius = body.known_radius
+    if a * (1.0 - e) < radius * (1 - 1e-12):
+        most = f"; with this a, e is at most {1 - radius / a:.4f}" if a > radius else ""
         raise KeplearnError(
-            f"The orbit a = {a:g} km, e = {e:g} crosses the Earth: its perigee, a (1 − e) = {a * (1 - e):,.0f} km "
-            f"from the centre, lies below the Earth's radius of {EARTH_RADIUS:,.0f} km{most}."
+            f"The orbit a = {a:g} km, e = {e:g} crosses {body.the}: its periapsis, a (1 − e) = "
+            f"{a * (1 - e):,.0f} km from the centre, lies below the radius of {radius:,.0f} km{most}."
         )
 
 
@@ -173,7 +184,7 @@ def _elements(a: float, e: float, i: float, raan: float, argp: float, nu0: float
 
 
 def _make(
-    name: str, mu: float, elements: StateArray, samples: int, planar: bool, origin: str
+    name: str, mu: float, body: Body, elements: StateArray, samples: int, planar: bool, origin: str
 ) -> OrbitDataset:
     system = TwoBody(mu)
     times, states = one_revolution(elements[None], mu, samples)
@@ -194,4 +205,5 @@ def _make(
             "origin": f"made by keplearn of {origin}",
             "method": "Kepler's equation solved to machine precision in float64",
         },
+        body=body,
     )

@@ -62,6 +62,7 @@ def summary(dataset: OrbitDataset) -> dict[str, Any]:
         "problem": dataset.problem,
         "planar": dataset.planar,
         "mu_km3_s2": dataset.mu,
+        "body": {"name": dataset.body.name, "radius_km": dataset.body.radius},
         "orbits": len(dataset),
         "samples_per_orbit": [int(dataset.n_samples.min()), int(dataset.n_samples.max())],
         "elements": element_ranges(dataset),

@@ -15,7 +15,6 @@ from keplearn.errors import KeplearnError
 from keplearn.evaluation.metrics import percent_error
 from keplearn.evaluation.subject import Subject
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.orbits.systems import TwoBody
 from keplearn.programs import compiled
 from keplearn.shapes import StateArray, VectorArray
@@ -78,7 +77,7 @@ def training_radii(training: OrbitDataset) -> tuple[float, float]:
 def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "xarray.Dataset":
     """Return the residual of the learned vector field in the plane z = 0, in percent of the truth.
 
-    The frame holds the Earth and the training orbits, those in space projected on the plane. Where the model
+    The frame holds the central body and the training orbits, those in space projected on the plane. Where the model
     uses velocity, it is given that of the circular prograde orbit through each point: sqrt(μ/r) along ẑ × r̂.
 
     Parameters
@@ -93,10 +92,10 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
     Returns
     -------
     found
-        Over (``y``, ``x``) in km, NaN inside the Earth: ``residual``, 100 |**a**_θ − **a**|/|**a**| in %, the
+        Over (``y``, ``x``) in km, NaN inside the body: ``residual``, 100 |**a**_θ − **a**|/|**a**| in %, the
         components ``learned_x``, ``learned_y``, ``true_x``, ``true_y`` in km/s²; and
         ``training_x``, ``training_y`` (orbit, sample) in km. In ``attrs``: ``uses_velocity``,
-        ``training_planar``, names.
+        ``training_planar``, names, the body.
 
     Raises
     ------
@@ -111,7 +110,7 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
     x, y = (np.linspace(low[k], high[k], n) for k in range(2))
     position = np.stack([*np.meshgrid(x, y), np.zeros((n, n))], axis=-1)
     radius = np.linalg.norm(position, axis=-1)
-    outside = radius >= EARTH_RADIUS
+    outside = (radius >= training.body.known_radius) & (radius > 0.0)
     ahead = np.cross([0.0, 0.0, 1.0], position[outside])
     velocity = np.sqrt(training.mu / radius[outside] ** 3)[:, None] * ahead
     learned, true = np.full((n, n, 3), np.nan), np.full((n, n, 3), np.nan)
@@ -129,15 +128,17 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
         attrs={
             "training": training.name,
             "training_planar": int(training.planar),
+            "mu": training.mu,
+            **training.body.attributes(),
             "uses_velocity": int(model.architecture.uses_velocity),
         },
     )
 
 
 def _frame(training: OrbitDataset) -> tuple[Float64[np.ndarray, "2"], Float64[np.ndarray, "2"]]:
-    """Least and greatest x and y of the Earth and the training orbits, with a margin; km."""
+    """Least and greatest x and y of the body and the training orbits, with a margin; km."""
     places = training.states[..., :2].reshape(-1, 2)
-    low = np.minimum(np.nanmin(places, axis=0), -EARTH_RADIUS)
-    high = np.maximum(np.nanmax(places, axis=0), EARTH_RADIUS)
+    low = np.minimum(np.nanmin(places, axis=0), -training.body.known_radius)
+    high = np.maximum(np.nanmax(places, axis=0), training.body.known_radius)
     margin = _MARGIN * float((high - low).max())
     return low - margin, high + margin

@@ -11,7 +11,6 @@ from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.orbits.elements import SAMPLES, one_revolution
 from keplearn.orbits.systems import TwoBody
 from keplearn.shapes import ScalarArray
@@ -26,14 +25,14 @@ _MARGIN_A, _LEAST_MARGIN_A, _MARGIN_E = 0.25, 0.05, 0.1
 
 @dataclass(frozen=True)
 class Cells:
-    """A grid in a and e, and the orbit of each cell that misses the Earth.
+    """A grid in a and e, and the orbit of each cell that misses the body.
 
     Attributes
     ----------
     a_edges, e_edges
         Edges of the cells, km and 1.
     masked
-        (e, a): cells whose orbit, that of the cell's centre, has its perigee below the Earth's radius.
+        (e, a): cells whose orbit, that of the cell's centre, has its periapsis below the body's radius.
     orbits
         The orbits of all other cells, in the order of ``~masked``.
     training
@@ -51,7 +50,8 @@ def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: in
     """Return a grid over a and e around the training orbits, and one orbit a cell.
 
     It spans the training orbits' a and a quarter of that range more at both ends (at least 5 % of the greatest
-    a), not below the Earth's radius; and e from 0 to 0.1 above the training orbits' greatest, or halfway to 1.
+    a), not below the body's radius, or half the least a where that is not known; and e from 0 to 0.1 above the
+    training orbits' greatest, or halfway to 1.
     A cell's orbit starts at the periapsis, on +x, ν₀ = 0. It lies in the plane of planar training orbits; else
     its inclination is the median of theirs and its node on +x. The truth is the two-body law.
 
@@ -67,7 +67,7 @@ def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: in
     Raises
     ------
     KeplearnError
-        If no training orbit is bound, every cell meets the Earth, or there are no cells.
+        If no training orbit is bound, every cell meets the body, or there are no cells.
     """
     if n_a < 1 or n_e < 1:
         raise KeplearnError(f"a grid needs at least one cell each way, not {n_a} by {n_e}.")
@@ -76,12 +76,15 @@ def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: in
         raise KeplearnError(f"{training.name} has no bound orbit to lay a grid of a and e around.")
     a, e = bound[:, 0], bound[:, 1]
     margin = max(_MARGIN_A * float(np.ptp(a)), _LEAST_MARGIN_A * float(a.max()))
-    a_edges = np.linspace(max(a.min() - margin, EARTH_RADIUS), a.max() + margin, n_a + 1)
+    least = training.body.radius or a.min() / 2
+    a_edges = np.linspace(max(a.min() - margin, least), a.max() + margin, n_a + 1)
     e_edges = np.linspace(0.0, min(e.max() + _MARGIN_E, (1.0 + e.max()) / 2), n_e + 1)
     centre_e, centre_a = np.meshgrid(_centres(e_edges), _centres(a_edges), indexing="ij")
-    masked = centre_a * (1.0 - centre_e) < EARTH_RADIUS
+    masked = centre_a * (1.0 - centre_e) < training.body.known_radius
     if masked.all() or a_edges[0] >= a_edges[-1]:
-        raise KeplearnError(f"no orbit of the grid around those of {training.name} misses the Earth.")
+        raise KeplearnError(
+            f"no orbit of the grid around those of {training.name} misses {training.body.the}."
+        )
     # The inclination that one of them has: between 0 and 180° there is none for orbits in z = 0.
     inclination = float(np.nan_to_num(np.nanquantile(bound[:, 2], 0.5, method="lower")))
     name = f"a-e grid {n_a}x{n_e} around {training.name}"
@@ -114,6 +117,7 @@ def _orbits(
         accelerations=np.asarray(TwoBody(training.mu).acceleration(states[..., :3])),
         acceleration_source="law",
         orbit_names=tuple(f"a={x:.0f} e={y:.3f}" for x, y in zip(a, e, strict=True)),
+        body=training.body,
     )
 
 
@@ -148,7 +152,7 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
             "a": ("a", _centres(cells.a_edges), {"units": "km"}),
             "e": ("e", _centres(cells.e_edges), {"units": "1"}),
         },
-        attrs={"orbits": cells.orbits.name, "mu": cells.orbits.mu},
+        attrs={"orbits": cells.orbits.name, "mu": cells.orbits.mu, **cells.orbits.body.attributes()},
     )
 
 
@@ -169,13 +173,13 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
     found
         Over (``e``, ``a``), the cells' centres (1 and km): ``mean`` and ``field``, the means over the finite
         samples of a cell's orbit in %, NaN where it is masked or nothing was finite; ``diverged``, whether its
-        propagation failed; ``masked``, whether its perigee is below the Earth's radius. ``a_edges``, ``e_edges``
+        propagation failed; ``masked``, whether its periapsis is below the body's radius. ``a_edges``, ``e_edges``
         of the cells; ``training_a`` (km), ``training_e`` of the training orbits.
 
     Raises
     ------
     KeplearnError
-        If the model has no units, no training orbit is bound, or every cell meets the Earth.
+        If the model has no units, no training orbit is bound, or every cell meets the body.
     """
     cells = grid_cells(training, n_a, n_e)
     return on_grid(cells, evaluate(model, cells.orbits))

@@ -88,5 +88,5 @@ def assemble(
     return xarray.Dataset(
         variables,
         coords={"orbit": list(dataset.orbit_names), "component": list(COMPONENTS)},
-        attrs=dict(attributes),
+        attrs={**dict(attributes), **dataset.body.attributes()},
     )

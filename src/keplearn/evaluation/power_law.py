@@ -17,7 +17,6 @@ from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_ba
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.shapes import ScalarArray, VectorArray
 
 if TYPE_CHECKING:
@@ -71,8 +70,9 @@ def slope(
     training
         The orbits that it was trained on.
     points
-        Radii, evenly in log r, from the Earth's radius (or the least training radius, where that is smaller)
-        to twice the greatest training radius; as many again inside the training range, for the fit.
+        Radii, evenly in log r, from the body's radius (or the least training radius, where that is smaller; or
+        half of that, where the body's is not known) to twice the greatest training radius; as many again inside
+        the training range, for the fit.
     directions
         Directions at each radius.
 
@@ -85,7 +85,8 @@ def slope(
         ``fitted_slope``, least squares of log|a_θ| (median) on log r inside the training range (truth: −2; NaN
         for circles of one radius), ``fitted_acceleration`` (km/s²) of that line at ``reference_radius`` (km),
         ``fit_rms_percent``, the rms of |a_θ| over the line less 1, ``training_low`` and ``training_high`` (km),
-        ``local_slope_training_low`` and ``…_high``, the local slope there.
+        ``local_slope_training_low`` and ``…_high``, the local slope there, and ``local_slope_surface`` at the body's
+        radius, NaN where that is not known.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def slope(
     if points < 3 or directions < 1:
         raise KeplearnError(f"a slope needs 3 points and 1 direction, not {points} and {directions}.")
     low, high = training_radii(training)
-    radii = np.geomspace(min(EARTH_RADIUS, low), 2.0 * high, points)
+    surface = training.body.radius
+    radii = np.geomspace(min(surface or low / 2, low), 2.0 * high, points)
     fitted_at = np.geomspace(low, high, points)
     outward, along = _directions(training, directions, Subject.model(model).planar)
     sizes, fitted_sizes = (_sizes(model, r, outward, along, training.mu) for r in (radii, fitted_at))
@@ -114,21 +116,24 @@ def slope(
         "local_slope_low": (each.min(axis=1), "1"),
         "local_slope_high": (each.max(axis=1), "1"),
     }
-    at_ends = np.interp(np.log([low, high]), np.log(radii), local)
+    places = np.log([low, high, surface or np.nan])
+    at_low, at_high, at_surface = np.interp(places, np.log(radii), local).tolist()
     return xarray.Dataset(
         {key: (("radius",), values, {"units": units}) for key, (values, units) in columns.items()},
         coords={"radius": ("radius", radii, {"units": "km"})},
         attrs={
             "training": training.name,
             "mu": training.mu,
+            **training.body.attributes(),
             "fitted_slope": line.exponent,
             "fitted_acceleration": line.scale,
             "reference_radius": reference,
             "fit_rms_percent": line.rms_percent,
             "training_low": low,
             "training_high": high,
-            "local_slope_training_low": float(at_ends[0]),
-            "local_slope_training_high": float(at_ends[1]),
+            "local_slope_training_low": at_low,
+            "local_slope_training_high": at_high,
+            "local_slope_surface": at_surface,
             "directions": directions,
             "uses_velocity": int(model.architecture.uses_velocity),
         },

@@ -14,7 +14,7 @@ from keplearn.errors import KeplearnError, nearest
 from keplearn.figures import style
 from keplearn.figures.colours import draw_mesh
 from keplearn.figures.inputs import finite, require_finite
-from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.orbits.bodies import body_of
 
 QUANTITIES = {
     "mean": "mean acceleration error along the propagated path (%)",
@@ -76,7 +76,7 @@ def _draw_training_points(axes: Axes, found: xarray.Dataset) -> Artist:
 
 
 def _draw_masked(axes: Axes, found: xarray.Dataset) -> list[Artist]:
-    """Grey out the cells that meet the Earth, with the line where the perigee is on the ground."""
+    """Grey out the cells that meet the body, with the line where the periapsis is on the ground."""
     masked = found["masked"].to_numpy()
     if not masked.any():
         return []
@@ -86,10 +86,11 @@ def _draw_masked(axes: Axes, found: xarray.Dataset) -> list[Artist]:
     low, high = found["a_edges"].to_numpy()[[0, -1]]
     a = np.linspace(low, high, 400)
     ground: dict[str, Any] = {"color": style.BLACK, "linewidth": 1.2, "linestyle": (0, (4, 1.5))}
-    axes.plot(a, 1.0 - EARTH_RADIUS / a, gid="ground", **ground)
+    body = body_of(found.attrs["mu"], found.attrs)
+    axes.plot(a, 1.0 - body.known_radius / a, gid="ground", **ground)
     return [
-        Patch(facecolor=style.PALE, label="perigee below the Earth's surface"),
-        Line2D([], [], label="perigee on the surface", **ground),
+        Patch(facecolor=style.PALE, label=f"periapsis below the surface of {body.the}"),
+        Line2D([], [], label="periapsis on the surface", **ground),
     ]
 
 

@@ -17,8 +17,8 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.figures import style
 from keplearn.figures.elements import elements, require_some
-from keplearn.figures.plane import between_samples, draw_earth
-from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.figures.plane import between_samples, draw_body
+from keplearn.orbits.bodies import Body
 from keplearn.orbits.kepler import period
 
 __all__ = ["MOST_ORBITS", "SUBSTEPS", "elements", "orbits"]
@@ -34,7 +34,7 @@ _Frame = tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]
 
 @style.styled
 def orbits(datasets: Sequence[OrbitDataset], title: str = "") -> Figure:
-    """Draw the orbits of datasets, a panel each, all at one scale and with the Earth.
+    """Draw the orbits of datasets, a panel each, all at one scale and with what they go round.
 
     Planar datasets in x and y, others in space. The colour is the eccentricity. Of a dataset of more than
     `MOST_ORBITS` orbits as many are drawn, evenly chosen, and its panel says so.
@@ -109,8 +109,9 @@ def _new_panels(
 
 
 def _frame(datasets: Sequence[OrbitDataset]) -> _Frame:
-    """Return the least and greatest x, y, z of all orbits and the Earth, with a margin; km."""
-    low, high = np.full(3, -EARTH_RADIUS), np.full(3, EARTH_RADIUS)
+    """Return the least and greatest x, y, z of all orbits and their bodies, with a margin; km."""
+    radius = max(dataset.body.known_radius for dataset in datasets)
+    low, high = np.full(3, -radius), np.full(3, radius)
     for dataset in datasets:
         positions = dataset.states[..., :3]
         low = np.minimum(low, np.nanmin(positions, axis=(0, 1)))
@@ -149,7 +150,7 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
     low, high = frame
     if isinstance(axes, Axes3D):
         axes.patch.set_visible(False)  # it would cover its neighbour's labels
-        _draw_globe(axes)
+        _draw_globe(axes, dataset.body)
         axes.add_collection(Line3DCollection(curves, **look))
         middle, half = (low + high) / 2, (high - low).max() / 2
         for k, limit in enumerate((axes.set_xlim, axes.set_ylim, axes.set_zlim)):
@@ -161,7 +162,7 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
             axis.set_pane_color((1.0, 1.0, 1.0, 0.0))  # pyright: ignore[reportAttributeAccessIssue]
     else:
-        draw_earth(axes)
+        draw_body(axes, dataset.body)
         axes.add_collection(LineCollection(curves, **look))
         axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     spatial = isinstance(axes, Axes3D)
@@ -187,9 +188,11 @@ def _curve(dataset: OrbitDataset, orbit: int, dimensions: int) -> Float64[np.nda
     return between_samples(times, states[:, :dimensions], states[:, 3 : 3 + dimensions], a, SUBSTEPS)
 
 
-def _draw_globe(axes: Axes3D) -> None:
-    """Draw the Earth in space, to scale."""
+def _draw_globe(axes: Axes3D, body: Body) -> None:
+    """Draw a body in space to scale, if its radius is known."""
+    if body.radius is None:
+        return
     longitude, latitude = np.meshgrid(np.linspace(0, 2 * np.pi, 25), np.linspace(-np.pi / 2, np.pi / 2, 13))
     x, y = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude)
-    ball = EARTH_RADIUS * np.stack([x, y, np.sin(latitude)])
+    ball = body.radius * np.stack([x, y, np.sin(latitude)])
     axes.plot_surface(*ball, color=style.EARTH, edgecolor=style.GREY, linewidth=0.15, alpha=0.9)

@@ -7,6 +7,7 @@ import xarray
 from jaxtyping import Float64
 
 from keplearn.errors import KeplearnError
+from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES, states_from_elements
 from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
 from keplearn.shapes import VectorArray
@@ -30,13 +31,14 @@ class OneOrbit:
     """One orbit of an evaluation.
 
     ``values``: its variables by name, over the samples that are not padding; ``elements`` of its first sample
-    (km, rad) and ``mu`` in km³/s².
+    (km, rad), ``mu`` in km³/s² and ``body``, what it goes round.
     """
 
     name: str
     values: dict[str, Float64[np.ndarray, "sample ..."]]
     elements: Float64[np.ndarray, "6"]
     mu: float
+    body: Body
     diverged: bool
 
     @property
@@ -112,9 +114,9 @@ def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) ->
     if len(values["time"]) < 2:
         raise KeplearnError(f"Orbit {orbit} has {len(values['time'])} samples; a figure needs at least 2.")
     elements = np.array([one[name].item() for name in ELEMENT_NAMES])
-    return OneOrbit(
-        str(one["orbit"].item()), values, elements, float(evaluation.attrs["mu"]), bool(one["diverged"])
-    )
+    mu = float(evaluation.attrs["mu"])
+    body = body_of(mu, evaluation.attrs)
+    return OneOrbit(str(one["orbit"].item()), values, elements, mu, body, bool(one["diverged"]))
 
 
 def true_anomalies(evaluation: xarray.Dataset) -> Float64[np.ndarray, "orbit sample"]:

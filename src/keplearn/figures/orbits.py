@@ -16,7 +16,7 @@ from keplearn.figures.plane import (
     Frame,
     Plane,
     curve,
-    draw_earth,
+    draw_body,
     drawing_plane,
     frame_around,
     label_axes,
@@ -53,10 +53,10 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     plane, planar = drawing_plane(one)
     true = curve(one, "", plane)
     predicted = curve(one, "predicted_", plane, int(evaluation.attrs.get("segments", 0)))
-    frame = frame_around(true, predicted)
+    frame = frame_around(true, predicted, one.body)
     title = title or one.title
     figure, axes = _new_panel(frame, lines=title.count("\n") + 1)
-    draw_earth(axes)
+    draw_body(axes, one.body)
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
     axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=DASHES, gid="predicted")
     _draw_arrows(axes, one, plane, frame)
@@ -145,9 +145,9 @@ def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: Frame) -> list[Lin
     ]
     if one.periapsis is not None:
         entries.append(entry("periapsis", **_PERIAPSIS))
-    entries.append(
-        entry("Earth, to scale", marker="o", markersize=9, color=style.EARTH, markeredgecolor=style.GREY)
-    )
+    if one.body.radius is not None:
+        ball = {"marker": "o", "markersize": 9, "color": style.EARTH, "markeredgecolor": style.GREY}
+        entries.append(entry(f"{one.body.name}, to scale", **ball))
     predicted = one.finite("predicted_position")
     projected = predicted @ plane.T
     projected = projected[np.isfinite(projected).all(axis=1)]

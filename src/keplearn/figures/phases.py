@@ -14,7 +14,7 @@ from keplearn.evaluation.subject import model_hash
 from keplearn.figures import style
 from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import DASHES, Frame, curve, draw_earth, drawing_plane, frame_around, label_axes
+from keplearn.figures.plane import DASHES, Frame, curve, draw_body, drawing_plane, frame_around, label_axes
 from keplearn.models.neural_ode import NeuralODE
 
 _DASHES = ((0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
@@ -27,7 +27,7 @@ def phases(
 ) -> Figure:
     """Draw the orbit that a training's model follows after each of its phases, and its error over time.
 
-    The first orbit of the evaluations; the last phase is drawn on top. On the left the plane with the Earth, to
+    The first orbit of the evaluations; the last phase is drawn on top. On the left the plane with the body, to
     scale; on the right the error of the acceleration along the propagated path (``mean``).
 
     Parameters
@@ -56,10 +56,10 @@ def phases(
         curve(one, "predicted_", plane, int(x.attrs.get("segments", 0)))
         for one, x in zip(ones, evaluations, strict=True)
     ]
-    frame = frame_around(true, np.concatenate(paths))
+    frame = frame_around(true, np.concatenate(paths), ones[0].body)
     figure, left, right = _new_panels(frame, len(labels))
     looks = [_look(k, len(labels)) for k in range(len(labels))]
-    draw_earth(left)
+    draw_body(left, ones[0].body)
     left.plot(*true.T, color=style.TRUTH, linewidth=1.8, gid="true")
     for k, (one, path, look) in enumerate(zip(ones, paths, looks, strict=True)):
         left.plot(*path.T, gid=f"predicted:{k}", **look)

@@ -1,6 +1,6 @@
 """Orbits drawn to scale in a plane: which plane, the curve between samples, the frame, axes in 10³ km."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.figures import style
 from keplearn.figures.inputs import OneOrbit
-from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.orbits.bodies import Body
 
 Plane = Float64[np.ndarray, "2 3"]
 Points = Float64[np.ndarray, "point 2"]
@@ -83,15 +83,17 @@ def between_samples(
     return np.concatenate([points.reshape(-1, r.shape[1]), r[-1:]])
 
 
-def draw_earth(axes: Axes) -> None:
-    """Draw the Earth to scale."""
-    axes.add_patch(Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.GREY, linewidth=0.6))
+def draw_body(axes: Axes, body: Body) -> None:
+    """Draw a body to scale, if its radius is known."""
+    if body.radius is not None:
+        look: dict[str, Any] = {"facecolor": style.EARTH, "edgecolor": style.GREY, "linewidth": 0.6}
+        axes.add_patch(Circle((0, 0), body.radius, gid="body", **look))
 
 
-def frame_around(true: Points, predicted: Float64[np.ndarray, "_ 2"]) -> Frame:
-    """Return a frame around the Earth, the true orbit, and the prediction as far as it stays near."""
-    earth = np.array([[-EARTH_RADIUS] * 2, [EARTH_RADIUS] * 2])
-    needed = np.concatenate([true[np.isfinite(true).all(axis=1)], earth])
+def frame_around(true: Points, predicted: Float64[np.ndarray, "_ 2"], body: Body) -> Frame:
+    """Return a frame around the body, the true orbit, and the prediction as far as it stays near."""
+    ball = np.array([[-body.known_radius] * 2, [body.known_radius] * 2])
+    needed = np.concatenate([true[np.isfinite(true).all(axis=1)], ball])
     low, high = needed.min(axis=0), needed.max(axis=0)
     # A model that runs away must not shrink the orbit to a dot.
     margin = 0.25 * (high - low).max()

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from keplearn.figures import style
 from keplearn.figures.colours import draw_mesh
 from keplearn.figures.inputs import finite, require_finite
-from keplearn.orbits.constants import EARTH_RADIUS
+from keplearn.orbits.bodies import body_of
 
 _ARROWS = 13
 # Inches: a map that is higher becomes narrower.
@@ -28,7 +28,7 @@ _OUTLINE = [withStroke(linewidth=1.8, foreground=style.GREY)]
 
 @style.styled
 def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figure:
-    """Draw the residual of the learned field over x and y, with the Earth to scale and the training orbits.
+    """Draw the residual of the learned field over x and y, with the body to scale and the training orbits.
 
     Parameters
     ----------
@@ -55,12 +55,7 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
     if found.attrs.get("uses_velocity"):
         label += "\nat the velocity of the circular prograde orbit"
     draw_mesh(figure, axes, (x, y), _to_the_ground(residual), label)
-    earth = Circle((0, 0), EARTH_RADIUS, facecolor=style.EARTH, edgecolor=style.BLACK, linewidth=0.6)
-    earth.set(zorder=2.5, gid="earth")
-    axes.add_patch(earth)
-    ball: dict[str, Any] = {"marker": "o", "markersize": 8, "color": style.EARTH, "markeredgecolor": "black"}
-    handles = [_draw_training_orbits(axes, found)]
-    handles.append(Line2D([], [], linestyle="none", markeredgewidth=0.6, label="Earth, to scale", **ball))
+    handles = [_draw_training_orbits(axes, found), *_draw_body(axes, found)]
     if vectors:
         handles += _draw_vectors(axes, found)
     axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])
@@ -89,6 +84,18 @@ def _new_panel(x: Float64[np.ndarray, "x"], y: Float64[np.ndarray, "y"], titled:
     return figure, axes
 
 
+def _draw_body(axes: Axes, found: xarray.Dataset) -> list[Artist]:
+    body = body_of(found.attrs["mu"], found.attrs)
+    if body.radius is None:
+        return []
+    disc = Circle((0, 0), body.radius, facecolor=style.EARTH, edgecolor=style.BLACK, linewidth=0.6)
+    disc.set(zorder=2.5, gid="body")
+    axes.add_patch(disc)
+    ball: dict[str, Any] = {"marker": "o", "markersize": 8, "color": style.EARTH, "markeredgecolor": "black"}
+    label = f"{body.name}, to scale"
+    return [Line2D([], [], linestyle="none", markeredgewidth=0.6, label=label, **ball)]
+
+
 def _draw_training_orbits(axes: Axes, found: xarray.Dataset) -> Artist:
     lines = [_closed(line) for line in np.stack([found["training_x"], found["training_y"]], axis=-1)]
     many = len(lines) > 20
@@ -109,7 +116,7 @@ def _closed(line: Float64[np.ndarray, "sample 2"]) -> Float64[np.ndarray, "point
 
 
 def _to_the_ground(values: Float64[np.ndarray, "y x"]) -> Float64[np.ndarray, "y x"]:
-    """Let the pixels that the Earth's edge cuts have their neighbours' mean: its disc hides most of them."""
+    """Let the pixels that the body's edge cuts have their neighbours' mean: its disc hides most of them."""
     around = np.pad(values, 1, constant_values=np.nan)
     shifted = [around[1 + i : i - 1 or None, 1 + k : k - 1 or None] for i in (-1, 0, 1) for k in (-1, 0, 1)]
     known = np.isfinite(shifted)

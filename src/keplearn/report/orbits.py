@@ -56,7 +56,7 @@ class TestData:
             "drawn": [
                 {"name": self.dataset.orbit_names[k], "a": rounded(elements[[k], 0], 5)[0],
                  "e": rounded(elements[[k], 1], 3)[0], "planar": drawing.planar, "unit": drawing.unit,
-                 "path": drawing.truth}
+                 "body": self.dataset.body.the, "radius": self.dataset.body.radius, "path": drawing.truth}
                 for k, drawing in zip(self.drawn, self._drawings, strict=True)
             ],
         }  # fmt: skip

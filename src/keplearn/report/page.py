@@ -172,6 +172,6 @@ def _colours() -> dict[str, Any]:
     return {
         "models": [colour for colour, _ in style.MODELS if colour != style.TRUTH],
         "truth": style.TRUTH,
-        "earth": style.EARTH,
+        "body": style.EARTH,
         "scale": [[round(255 * float(x)) for x in colour[:3]] for colour in scale],
     }

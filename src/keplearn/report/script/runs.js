@@ -248,8 +248,10 @@ function orbitPlots(chosen, width) {
     );
   });
   const plane = drawn.every((orbit) => orbit.planar) ? "x and y" : "in its plane";
+  const bodies = [...new Set(drawn.filter((orbit) => orbit.radius).map((orbit) => orbit.body))].join(", ");
+  const disc = bodies && `; disc: ${bodies}`;
   return [
-    plotTitle("Orbits", `${plane}, 10³ km; black: true, from the dot; coloured: predicted; disc: the Earth`),
+    plotTitle("Orbits", `${plane}, 10³ km; black: true, from the dot; coloured: predicted${disc}`),
     element("div", { class: "orbits" }, ...plots),
   ];
 }
@@ -258,8 +260,8 @@ function orbitPicture(orbit, paths, side) {
   const points = (path) =>
     Array.from({ length: path.length / 2 }, (_, k) => [path[2 * k] * orbit.unit, path[2 * k + 1] * orbit.unit]);
   const truth = points(orbit.path);
-  const xs = truth.map(([x]) => x).concat(-6400, 6400);
-  const ys = truth.map(([, y]) => y).concat(-6400, 6400);
+  const xs = truth.map(([x]) => x).concat(-(orbit.radius || 0), orbit.radius || 0);
+  const ys = truth.map(([, y]) => y).concat(-(orbit.radius || 0), orbit.radius || 0);
   const [left, right, bottom, top] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   // A model that runs away must not shrink the orbit to a dot: the frame grows by a quarter at most.
   const size = Math.max(right - left, top - bottom);
@@ -286,14 +288,16 @@ function orbitPicture(orbit, paths, side) {
     height: box.height,
   });
   const inside = shape(picture, "g", { "clip-path": `url(#${clip})` });
-  shape(inside, "circle", {
-    cx: px(0),
-    cy: py(0),
-    r: px(6.378) - px(0),
-    fill: study.colours.earth,
-    stroke: "#767676",
-    "stroke-width": 0.7,
-  });
+  if (orbit.radius) {
+    shape(inside, "circle", {
+      cx: px(0),
+      cy: py(0),
+      r: px(orbit.radius / 1000) - px(0),
+      fill: study.colours.body,
+      stroke: "#767676",
+      "stroke-width": 0.7,
+    });
+  }
   const line = (path) =>
     path.length ? `M${path.map(([x, y]) => `${px(x / 1000).toFixed(1)} ${py(y / 1000).toFixed(1)}`).join("L")}` : "";
   shape(inside, "path", { d: line(truth), fill: "none", stroke: study.colours.truth, "stroke-width": 1.5 });
