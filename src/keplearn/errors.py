@@ -20,7 +20,11 @@ class Damaged(KeplearnError):
     """A kept file that is not as it was written: truncated, changed, or no such file at all."""
 
 
-class KeptWarning(UserWarning):
+class KeplearnWarning(UserWarning):
+    """Something that the user should know and that does not stop the work: one plain line on the command line."""
+
+
+class KeptWarning(KeplearnWarning):
     """Something about kept files that a user must know: damage, or that nothing could be kept."""
 
 

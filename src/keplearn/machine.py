@@ -1,11 +1,16 @@
 """What machine this is: its processor, the cores and memory that this process may really use, where it keeps things."""
 
+import grp
 import os
 import platform
+import pwd
+import stat
 import time
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
+# The owner, in a container without rights, of what belongs to the system around it.
+_UNMAPPED = 65534
 
 
 def processor(*facts: str) -> str:
@@ -84,12 +89,55 @@ def resident_memory(pid: int) -> int:
 
 
 def cache_directory() -> Path | None:
-    """Return the directory of kept programs; None where the disk is off."""
+    """Return the directory of kept programs, made for the user alone; None where the disk is off or has no place."""
     given = os.environ.get("KEPLEARN_CACHE_DIR")
-    if given is not None:
-        return Path(given) if given else None
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keplearn" / "programs"
+    if given == "":
+        return None
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        directory = Path(given) if given else Path(base) / "keplearn" / "programs"
+        for missing in reversed([path for path in (directory, *directory.parents) if not path.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: a user without a home
+        return None
+    return directory
+
+
+def others_may_change(place: Path | int) -> str:
+    """Say how another user, root excepted, could change a directory's files, or an open file; empty if none could.
+
+    For a directory, all directories above it count too: who can rename one of them can put another in its place.
+    """
+    if isinstance(place, int):
+        return _foreign("it", os.fstat(place), {0, os.geteuid()})
+    whole = place.absolute()
+    for path in dict.fromkeys((whole, *whole.parents, whole.resolve(), *whole.resolve().parents)):
+        owners = {0, os.geteuid()} if path == whole else {0, os.geteuid(), _UNMAPPED}
+        if reason := _foreign(str(path), path.stat(), owners):
+            return reason
+    return ""
+
+
+def _foreign(name: str, status: os.stat_result, owners: set[int]) -> str:
+    """Say why a file or directory is not in the hands of these owners alone."""
+    if status.st_uid not in owners:
+        return f"{name} belongs to another user"
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:  # as /tmp: each user his own files
+        return ""
+    if status.st_mode & stat.S_IWOTH:
+        return f"everyone can write {name}"
+    if status.st_mode & stat.S_IWGRP and not _own_group(status.st_gid):
+        return f"a group of users can write {name}"
+    return ""
+
+
+def _own_group(number: int) -> bool:
+    """Say whether this is the group of the user alone, that many systems give each user, or of root."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(number)
+    except KeyError:
+        return number == 0
+    return number == 0 or (group.gr_name == user and set(group.gr_mem) <= {user})
 
 
 def _own_groups(controller: str = "") -> list[Path]:

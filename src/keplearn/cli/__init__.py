@@ -44,6 +44,7 @@ for _door, _help in _COMMANDS.items():
 
 def main() -> None:
     """Run the command line: exit code 2 and one message on bad input; ``--debug`` shows the traceback."""
+    from keplearn.cli.output import plain_warnings
     from keplearn.errors import KeplearnError
 
     signal.signal(signal.SIGTERM, _interrupt)
@@ -54,7 +55,7 @@ def main() -> None:
     os.environ.setdefault("EQX_ON_ERROR", "off")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
-    with steady_streams():
+    with steady_streams(), plain_warnings():
         try:
             app([a for a in arguments if a != "--debug"])
         except KeplearnError as error:

@@ -4,9 +4,12 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from keplearn.errors import KeplearnWarning
 
 
 def number(value: object) -> str:
@@ -48,11 +51,16 @@ def _rich_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Print config warnings as one plain line each, without the place in keplearn's own code."""
-    from keplearn.config import ConfigWarning
+    """Print keplearn's warnings as one plain line each, without the place in its own code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", KeplearnWarning)  # each text once
+        others = warnings.showwarning
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConfigWarning)
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, KeplearnWarning):
+                print(f"warning: {message}", file=sys.stderr)
+            else:
+                others(message, category, *place, **more)
+
+        warnings.showwarning = show
         yield
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)

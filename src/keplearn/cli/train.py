@@ -87,13 +87,12 @@ def train_all(
 
 def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs one after another, each with its own progress."""
-    from keplearn.cli.output import plain_warnings
     from keplearn.cli.progress import StepsProgress
     from keplearn.experiment import train_run
 
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
-        with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress, plain_warnings():
+        with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress:
             try:
                 run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
             except KeplearnError as error:
@@ -106,13 +105,12 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
 
 def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs in stacks, for a GPU, with their steps counted together."""
-    from keplearn.cli.output import plain_warnings
     from keplearn.cli.progress import StepsProgress
     from keplearn.experiment import train_stack
 
     states = {}
     every = sum(sum(config.parameters.steps_strategy) for config in configs)
-    with StepsProgress(f"{len(configs)} runs") as progress, plain_warnings():
+    with StepsProgress(f"{len(configs)} runs") as progress:
 
         def update(state: "Mapping[str, Any]") -> None:
             states[state["run"]] = state

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.errors import KeplearnError, KeplearnWarning, nearest
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 20
@@ -21,7 +21,7 @@ MAX_VALUES = 100_000
 Location = tuple[str | int, ...]
 
 
-class ConfigWarning(UserWarning):
+class ConfigWarning(KeplearnWarning):
     """Something in a config that is probably not meant, and that does not change what runs."""
 
 

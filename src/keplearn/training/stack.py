@@ -17,7 +17,7 @@ from jaxtyping import Array
 from keplearn.data.segments import Split
 from keplearn.errors import KeplearnError
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.programs import compiled, power_above
+from keplearn.programs import Program, compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.curriculum import Phase
 from keplearn.training.fit import (
@@ -204,11 +204,11 @@ def _cut_out(leaf: Any) -> Any:
     return leaf.whole.device[leaf.index] if isinstance(leaf, Row) else leaf
 
 
-def _fits(program: Any) -> bool:
+def _fits(program: Program) -> bool:
     """Whether a program's arguments, results and what it needs between fit the device's memory."""
     limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
     if limit is None:
         return True
-    need = program.memory_analysis()
+    need = program.executable.memory_analysis()
     needed = need.argument_size_in_bytes + need.output_size_in_bytes + need.temp_size_in_bytes
     return needed <= SHARE_OF_MEMORY * limit
