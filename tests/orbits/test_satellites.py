@@ -10,7 +10,7 @@ from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 from keplearn.orbits.satellites import propagate_satellites, regime
 from keplearn.orbits.systems import TwoBody
-from keplearn.orbits.tle import checksum, read_two_lines
+from keplearn.orbits.tle import checksum
 
 MOLNIYA = (
     "MOLNIYA 2-14",
@@ -91,34 +91,40 @@ def test_what_follows_column_69_is_ignored(tle):
 
 
 def test_a_wrong_checksum_is_refused_with_file_and_line(tle):
-    with pytest.raises(KeplearnError, match=r"some\.tle, line 2: the checksum in column 69 is 4.* sums to 3"):
-        propagate_satellites(tle(MOLNIYA[0], MOLNIYA[1][:-1] + "4", MOLNIYA[2]))
+    path = tle(MOLNIYA[0], MOLNIYA[1][:-1] + "4", MOLNIYA[2])
+    with pytest.raises(KeplearnError, match=r"some\.tle, line 2: wrong checksum: column 69 is 4.* sums to 3"):
+        propagate_satellites(path, strict=True)
+    with pytest.raises(
+        KeplearnError, match=r"no satellite .* is left \(wrong checksum: 08195 .*line 2; .* to 3"
+    ):
+        propagate_satellites(path)
 
 
 def test_a_truncated_line_is_refused_with_file_and_line(tle):
-    with pytest.raises(KeplearnError, match=r"line 3: the line is cut short: 40 columns of 69"):
-        propagate_satellites(tle(MOLNIYA[0], MOLNIYA[1], MOLNIYA[2][:40]))
+    with pytest.raises(KeplearnError, match=r"line 3: a line is cut short: 40 columns of 69"):
+        propagate_satellites(tle(MOLNIYA[0], MOLNIYA[1], MOLNIYA[2][:40]), strict=True)
 
 
 def test_letters_among_the_digits_are_refused_though_the_checksum_ignores_them(tle):
     broken = MOLNIYA[2].replace("64.1586", "6O.1586")
     broken = broken[:-1] + str(checksum(broken))
     with pytest.raises(KeplearnError, match="line 3: not in the format"):
-        propagate_satellites(tle(MOLNIYA[0], MOLNIYA[1], broken))
+        propagate_satellites(tle(MOLNIYA[0], MOLNIYA[1], broken), strict=True)
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ((MOLNIYA[1],), "line 1: line 2 of this element set is missing"),
-        ((MOLNIYA[2],), "line 1: line 2 of satellite 08195 does not follow its line 1"),
-        ((MOLNIYA[1], MOLNIYA[1], MOLNIYA[2]), "line 2: line 2 of the element set that begins on line 1"),
-        (("nothing", "here"), "no two-line element set"),
+        ((MOLNIYA[1],), "line 1: its line 2 is missing: 08195"),
+        ((MOLNIYA[2],), "line 1: its line 1 is missing: 08195"),
+        ((MOLNIYA[1], MOLNIYA[1], MOLNIYA[2]), "line 1: its line 2 is missing"),
+        (("nothing", "here"), "no two-line element set in it, and no orbit mean-elements message"),
+        ((), "no two-line element set"),
     ],
 )
 def test_half_an_element_set_is_refused(tle, lines, message):
     with pytest.raises(KeplearnError, match=message):
-        read_two_lines(tle(*lines))
+        propagate_satellites(tle(*lines), strict=True)
 
 
 def test_a_missing_file_is_refused(tmp_path):

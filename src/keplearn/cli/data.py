@@ -109,20 +109,28 @@ def import_(
 
 
 @app.command
-def satellites(tle_file: Path | None = None, *, out: Path = Path("satellites.nc")) -> None:
+def satellites(
+    file: Path | None = None,
+    *,
+    strict: Annotated[bool, Parameter(negative="")] = False,
+    out: Path = Path("satellites.nc"),
+) -> None:
     """Propagate real satellites with SGP4 over one revolution, and write them as a dataset.
 
     Parameters
     ----------
-    tle_file
-        Two-line element sets; by default those that ship with the sgp4 package.
+    file
+        Two- or three-line element sets, or orbit mean-elements messages (OMM) in CSV, JSON, XML or KVN; by default
+        those that ship with the sgp4 package.
+    strict
+        Refuse a file with a damaged entry; by default the others are read, and it is listed with its reason.
     out
         File to write.
     """
     from keplearn.data.satellites import satellites_dataset
     from keplearn.data.summary import regime_table
 
-    dataset, left_out = satellites_dataset(tle_file, name=out.stem)
+    dataset, left_out = satellites_dataset(file, name=out.stem, strict=strict)
     _save(dataset, out)
     rows = [
         [row.regime, str(row.count), f"{row.mean:.4f}", f"{row.least:.4f}", f"{row.largest:.4f}"]
@@ -132,7 +140,10 @@ def satellites(tle_file: Path | None = None, *, out: Path = Path("satellites.nc"
     print("Distance from the two-body law (acceleration)")
     print_table(columns, rows)
     total = sum(len(which) for which in left_out.values())
-    print(f"\nframe: {dataset.provenance['frame']}\nleft out: {total}")
+    print(f"\nframe: {dataset.provenance['frame']}")
+    if "without_checksum" in dataset.provenance:
+        print(f"without checksum: {dataset.provenance['without_checksum']}")
+    print(f"left out: {total}")
     for reason, which in left_out.items():
         print(f"  {len(which)}  {reason}: {', '.join(which)}")
 

@@ -10,30 +10,33 @@ from keplearn.data.orbit_dataset import UNKNOWN_PROBLEM, OrbitDataset
 from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
-from keplearn.orbits.satellites import propagate_satellites
+from keplearn.orbits.satellites import propagate_satellites, some
 
 
 def satellites_dataset(
-    path: str | Path | None = None, name: str = "satellites"
+    path: str | Path | None = None, name: str = "satellites", *, strict: bool = False
 ) -> tuple[OrbitDataset, dict[str, list[str]]]:
-    """Propagate a file of two-line elements with SGP4 over one revolution at 1° of mean anomaly.
+    """Propagate a file of mean elements with SGP4 over one revolution at 1° of mean anomaly.
 
     Parameters
     ----------
     path
-        By default the file that ships with the sgp4 package.
+        Two-line elements, or orbit mean-elements messages in CSV, JSON, XML or KVN; by default the file that ships
+        with the sgp4 package.
     name
         The dataset's name; no name of the grammar.
+    strict
+        Refuse a file with a damaged entry, instead of leaving that out.
 
     Returns
     -------
-    The dataset (TEME frame, accelerations by differences, osculating elements), and the names of the
-    satellites that were left out, by reason.
+    The dataset (TEME frame, accelerations by differences, osculating elements), and the names of
+    what was left out, by reason.
     """
     if is_name(name):
         raise KeplearnError(f"{name} is the name of a dataset that keplearn makes; satellites need another.")
-    found = propagate_satellites(path)
-    left_out = [f"{reason}: {', '.join(which)}" for reason, which in found.left_out.items()]
+    found = propagate_satellites(path, strict=strict)
+    left_out = [f"{reason}: {some(which, 50)}" for reason, which in found.left_out.items()]
     dataset = OrbitDataset(
         name=name,
         problem=UNKNOWN_PROBLEM,
@@ -46,10 +49,11 @@ def satellites_dataset(
         acceleration_source="differences",
         orbit_names=found.names,
         provenance={
-            "origin": f"two-line elements: {found.source}",
+            "origin": f"{found.form}: {found.source}",
             "method": f"SGP4 (sgp4 {version('sgp4')}) over one revolution, 1° of mean anomaly a sample",
             "frame": "TEME (true equator, mean equinox of the epoch)",
             "left_out": "; ".join(left_out) or "nothing",
+            **({"without_checksum": f"{found.unchecked} element sets"} if found.unchecked else {}),
         },
     )
     return dataset, found.left_out

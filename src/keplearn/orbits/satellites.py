@@ -1,10 +1,12 @@
-"""Real orbits: two-line element sets propagated with SGP4 over one revolution, in the TEME frame.
+"""Real orbits: mean elements propagated with SGP4 over one revolution, in the TEME frame.
 
 TEME (true equator, mean equinox) is the frame of SGP4's output; over one revolution it is inertial to far
 less than these orbits differ from Kepler's. Source: Vallado, Crawford, Hujsak and Kelso, *Revisiting
 Spacetrack Report #3*, AIAA 2006-6753, whose verification file ships with the ``sgp4`` package.
 """
 
+import codecs
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,8 @@ from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS
 from keplearn.orbits.differences import acceleration_by_differences
 from keplearn.orbits.elements import SAMPLES
-from keplearn.orbits.tle import TwoLines, read_two_lines
+from keplearn.orbits.omm import mean_elements, other_theory
+from keplearn.orbits.tle import ElementSet, is_element_line, two_line_sets
 from keplearn.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, StateArray
 
 if TYPE_CHECKING:
@@ -28,6 +31,16 @@ MAX_DECAY = 1e-3
 # Entries of the package's file that exercise its error codes, or were invented for Spacetrack Report #3.
 _INVENTED = frozenset({"11801", "33333", "33334", "33335", "88888"})
 
+# Entries that do not enter the propagation, as the sgp4 package can hold them: its catalogue numbers end at 339999.
+_IRRELEVANT = {
+    "NORAD_CAT_ID": "0",
+    "OBJECT_ID": "",
+    "CLASSIFICATION_TYPE": "U",
+    "EPHEMERIS_TYPE": "0",
+    "ELEMENT_SET_NO": "0",
+    "REV_AT_EPOCH": "0",
+}
+
 REGIMES = ("LEO", "MEO", "GEO", "HEO")
 
 
@@ -36,7 +49,8 @@ class Satellites:
     """Satellites sampled at 1° of mean anomaly over one revolution from their epochs.
 
     ``times`` in s from each epoch, ``states`` in km and km/s (TEME), ``accelerations`` in km/s² by
-    sixth-order differences. ``left_out`` has the satellites that were not taken, by reason.
+    sixth-order differences. ``left_out`` has the entries of the file that were not taken, by reason;
+    ``unchecked`` counts the two-line sets taken without a checksum; ``form`` is what the file holds.
     """
 
     names: tuple[str, ...]
@@ -45,6 +59,8 @@ class Satellites:
     accelerations: OrbitVectors
     left_out: dict[str, list[str]]
     source: str
+    form: str
+    unchecked: int
 
 
 def shipped_file() -> Path:
@@ -54,49 +70,123 @@ def shipped_file() -> Path:
     return Path(sgp4.__file__).parent / "SGP4-VER.TLE"
 
 
-def propagate_satellites(path: str | Path | None = None) -> Satellites:
-    """Propagate the satellites of a file of two-line elements; by default the file in the sgp4 package.
+def propagate_satellites(path: str | Path | None = None, *, strict: bool = False) -> Satellites:
+    """Propagate the satellites of a file; by default the two-line elements in the sgp4 package.
+
+    Parameters
+    ----------
+    path
+        Two- or three-line element sets, or orbit mean-elements messages in CSV, JSON, XML or KVN.
+    strict
+        Refuse a file with a damaged entry, instead of leaving that out.
 
     Raises
     ------
     KeplearnError
-        With file and line if an element set is malformed, or if no satellite is left.
+        With file, line and value: no file of these, if ``strict`` a damaged entry, or no satellite is left.
     """
     file = shipped_file() if path is None else Path(path)
-    entries = read_two_lines(file, unchecked=_INVENTED if path is None else frozenset())
+    form, entries = read_element_sets(file, _INVENTED if path is None else frozenset())
     times, states, names = [], [], []
     left_out: dict[str, list[str]] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[object, ...]] = set()
+    unchecked = 0
     for entry in entries:
+        content = (*entry.lines, *sorted(entry.fields.items()))
         reason, orbit = None, None
-        if (entry.line1, entry.line2) in seen:
+        if entry.fault and strict:
+            raise KeplearnError(f"{file}, {entry.where}: {entry.fault}: {entry.detail or entry.name}")
+        if entry.fault:
+            reason = entry.fault
+        elif content in seen:
             reason = "repeated entry"
-        elif not entry.checked:
+        elif path is None and entry.name[:5] in _INVENTED:
             reason = "invented test case of the sgp4 package"
         else:
             reason, orbit = _one_revolution(entry)
-        seen.add((entry.line1, entry.line2))
+        seen.add(content)
         if orbit is None:
-            left_out.setdefault(reason or "", []).append(entry.name)
+            where = "; ".join(filter(None, (entry.where, entry.detail)))
+            shown = f"{entry.name} ({where})" if entry.fault else entry.name
+            left_out.setdefault(reason or "", []).append(shown)
         else:
+            unchecked += bool(entry.lines) and not entry.checked
             names.append(entry.name)
             times.append(orbit[0])
             states.append(orbit[1])
     if not names:
-        reasons = "; ".join(f"{reason}: {len(which)}" for reason, which in left_out.items())
-        raise KeplearnError(f"{file}: no satellite between LEO and GEO is left ({reasons}).")
+        reasons = "; ".join(f"{reason}: {some(which, 3)}" for reason, which in left_out.items())
+        raise KeplearnError(f"{file}: no satellite between LEO and GEO is left ({reasons or 'it is empty'}).")
     all_times, all_states = np.stack(times), np.stack(states)
     accelerations = acceleration_by_differences(all_times, all_states)
     source = "SGP4-VER.TLE of the sgp4 package" if path is None else file.name
-    return Satellites(tuple(names), all_times, all_states, accelerations, left_out, source)
+    return Satellites(tuple(names), all_times, all_states, accelerations, left_out, source, form, unchecked)
 
 
-def _one_revolution(entry: TwoLines) -> tuple[str | None, tuple[ScalarArray, StateArray] | None]:
+def some(names: list[str], most: int) -> str:
+    """The first names of a list, and how many there are besides."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def read_element_sets(path: Path, known: frozenset[str] = frozenset()) -> tuple[str, list[ElementSet]]:
+    """Read a file of satellites: what it holds, and all of its entries in order, faulty ones with their fault.
+
+    Parameters
+    ----------
+    path
+        Text in UTF-8, UTF-16, or with names in Latin-1.
+    known
+        Catalogue numbers of known test cases, whose lines need not be valid.
+
+    Raises
+    ------
+    KeplearnError
+        If it cannot be read, or holds neither two-line elements nor mean-elements messages.
+    """
+    try:
+        text = _decode(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise KeplearnError(f"{path}: cannot read it: {getattr(error, 'strerror', None) or error}") from error
+    lines = re.split(r"\r\n|\r|\n", text)
+    if any(map(is_element_line, lines)):
+        return "two-line elements", two_line_sets(lines, known)
+    try:
+        found = mean_elements(text)
+    except KeplearnError as error:
+        raise KeplearnError(f"{path}: {error}") from error
+    if found is None:
+        raise KeplearnError(
+            f"{path}: no two-line element set in it, and no orbit mean-elements message (CSV, JSON, XML, KVN)."
+        )
+    return f"orbit mean-elements messages in {found[0]}", found[1]
+
+
+def _decode(content: bytes) -> str:
+    """Text of UTF-8 or UTF-16, with or without a byte order mark, or else of Latin-1."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    if b"\0" in content[:200]:  # every other byte of ASCII in UTF-16
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _one_revolution(entry: ElementSet) -> tuple[str | None, tuple[ScalarArray, StateArray] | None]:
     """Return (None, (times, states)) of a satellite, or (the reason why it is left out, None)."""
-    from sgp4.api import SGP4_ERRORS, Satrec
+    from sgp4.api import SGP4_ERRORS
 
-    satellite = Satrec.twoline2rv(entry.line1, entry.line2)
-    reason = _unfit(satellite)
+    if reason := other_theory(entry):
+        return reason, None
+    try:
+        satellite = satrec(entry)
+    except ValueError as error:
+        return f"sgp4 cannot read it: {str(error).splitlines()[0]}", None
+    reason = (
+        f"SGP4 cannot propagate it: {SGP4_ERRORS[satellite.error]}" if satellite.error else _unfit(satellite)
+    )
     if reason is not None:
         return reason, None
     minutes = 2.0 * np.pi / satellite.no_kozai * np.arange(SAMPLES) / SAMPLES
@@ -105,6 +195,24 @@ def _one_revolution(entry: TwoLines) -> tuple[str | None, tuple[ScalarArray, Sta
     if errors.any():
         return f"SGP4 cannot propagate it: {SGP4_ERRORS[int(errors[errors != 0][0])]}", None
     return None, (60.0 * minutes, np.concatenate([positions, velocities], axis=-1))
+
+
+def satrec(entry: ElementSet) -> "Satrec":
+    """The sgp4 package's own form of an element set.
+
+    Raises
+    ------
+    ValueError
+        If the package cannot read it.
+    """
+    from sgp4 import omm
+    from sgp4.api import Satrec
+
+    if entry.lines:
+        return Satrec.twoline2rv(entry.lines[0], entry.lines[1])
+    satellite = Satrec()
+    omm.initialize(satellite, {**entry.fields, **_IRRELEVANT})
+    return satellite
 
 
 def _unfit(satellite: "Satrec") -> str | None:

@@ -1,17 +1,17 @@
-"""Reading files of two-line element sets: strict about format and checksum, lenient about names.
+"""Two-line element sets of a text: strict about format and checksum, lenient about what stands around them.
 
-Names may stand on the line before (with or without the leading "0 ") or in a comment ``#   NAME   # remark``.
-Format: Hoots and Roehrich, *Spacetrack Report #3*, 1980; checksum: the digits and, as 1, the minus signs,
-modulo 10.
+Names may stand on the line before (with or without the leading "0 ") or in a comment ``#   NAME   # remark``. Lines may
+be indented, and may lack their checksum. Whatever is no element set that can be used is returned with its fault, so
+that nothing in a file is lost. Format: Hoots and Roehrich, *Spacetrack Report #3*, 1980; checksum: the digits and, as
+1, the minus signs, modulo 10.
 """
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
-
-from keplearn.errors import KeplearnError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 _LENGTH = 69
+_LONGEST_NAME = 60
 _EXPONENT = r"[ +-][0-9 ]{5}[+-][0-9]"
 _FORMATS = {
     "1": re.compile(
@@ -19,24 +19,51 @@ _FORMATS = {
         + _EXPONENT
         + r" "
         + _EXPONENT
-        + r" [0-9 ] [0-9 ]{4}[0-9]"
+        + r" [0-9 ] [0-9 ]{4}[0-9]",
+        re.ASCII,
     ),
     "2": re.compile(
         r"2 [0-9A-Z ]{5} [0-9 ]{3}\.[0-9]{4} [0-9 ]{3}\.[0-9]{4} [0-9 ]{7} [0-9 ]{3}\.[0-9]{4} "
         r"[0-9 ]{3}\.[0-9]{4} [0-9 ]{2}\.[0-9]{8}[0-9 ]{5}[0-9]"
     ),
 }
+# An element line is told from a name such as "2 STAGE ROCKET" by its catalogue number, perhaps of Alpha-5.
+_ELEMENT_LINE = re.compile(r"[12] [0-9A-Z ][0-9 ]{3}[0-9]")
 _COMMENTED_NAME = re.compile(r"#\s*([^#\s][^#]*?)\s*#")
 
 
 @dataclass(frozen=True)
-class TwoLines:
-    """One element set: its 69-column lines, and its name behind its catalogue number."""
+class ElementSet:
+    """One entry of a file of satellites: mean elements for SGP4, or what stands in their place.
+
+    Attributes
+    ----------
+    name
+        Catalogue number and name.
+    where
+        Its line or record in the file.
+    lines
+        Its two lines of 69 columns (68 without checksum); empty where it has ``fields``.
+    fields
+        Its entries by the keywords of an orbit mean-elements message.
+    fault
+        Why it cannot be used, and ``detail`` of it; "" where it can.
+    checked
+        Whether a checksum vouches for it.
+    """
 
     name: str
-    line1: str
-    line2: str
-    checked: bool
+    where: str
+    lines: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
+    detail: str = ""
+    checked: bool = False
+
+    @property
+    def ephemeris_type(self) -> str:
+        """Digit of the theory that the elements are of; "" where it is not given."""
+        return self.lines[0][62].strip() if self.lines else self.fields.get("EPHEMERIS_TYPE", "").strip()
 
 
 def checksum(line: str) -> int:
@@ -44,75 +71,121 @@ def checksum(line: str) -> int:
     return sum(int(c) if c.isdecimal() else c == "-" for c in line[: _LENGTH - 1]) % 10
 
 
-def _check(line: str, where: str) -> None:
-    """Refuse a line that is cut short, malformed or whose checksum fails."""
-    if len(line) < _LENGTH:
-        raise KeplearnError(f"{where}: the line is cut short: {len(line)} columns of {_LENGTH}: {line!r}")
-    if not _FORMATS[line[0]].fullmatch(line):
-        raise KeplearnError(f"{where}: not in the format of a two-line element set: {line!r}")
-    if checksum(line) != int(line[-1]):
-        raise KeplearnError(
-            f"{where}: the checksum in column {_LENGTH} is {line[-1]}, but the line sums to "
-            f"{checksum(line)}: {line!r}"
-        )
+def is_element_line(line: str) -> bool:
+    """Whether a line is, or was meant as, one of the two of an element set."""
+    return _ELEMENT_LINE.match(plain(line)) is not None
 
 
-def read_two_lines(path: Path, unchecked: frozenset[str] = frozenset()) -> list[TwoLines]:
-    """Read all element sets of a file, in order.
+def plain(line: str) -> str:
+    """A line without what surrounds it: blanks, a byte order mark."""
+    return line.strip().strip("\ufeff").strip()
+
+
+def printable(text: str) -> str:
+    """Text for a terminal or a name: no control characters, and not endless."""
+    return "".join(c for c in text if c.isprintable())[:_LONGEST_NAME].strip()
+
+
+def two_line_sets(lines: Sequence[str], known: frozenset[str] = frozenset()) -> list[ElementSet]:
+    """Return all element sets of the lines of a file, in order; faulty ones too, and names without elements.
 
     Parameters
     ----------
-    path
-        Text file of two-line (or, with names, three-line) element sets; what follows column 69 is ignored.
-    unchecked
+    lines
+        Of two-line (or, with names, three-line) element sets; what follows column 69 is ignored.
+    known
         Catalogue numbers whose lines need not be valid: known test cases.
-
-    Raises
-    ------
-    KeplearnError
-        With file and line: unreadable, cut short, malformed, wrong checksum, a line without its partner.
     """
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise KeplearnError(f"{path}: cannot read it: {error.strerror}") from error
-    entries: list[TwoLines] = []
-    name = ""
-    first: tuple[int, str] | None = None
+    reader = _Reader(known)
     for number, line in enumerate(lines, start=1):
-        where = f"{path}, line {number}"
-        if line[:2] not in ("1 ", "2 "):
-            if first is None and line.strip():
-                name = _name(line) or name
+        text = plain(line)
+        if not text:
             continue
-        text = line[:_LENGTH].rstrip()
-        catalogue = text[2:7]
-        if catalogue not in unchecked:
-            _check(text, where)
+        if _ELEMENT_LINE.match(text):
+            reader.element_line(number, text[:_LENGTH].rstrip())
+        elif text.startswith("#"):
+            match = _COMMENTED_NAME.match(text)
+            if match and reader.first is None:
+                reader.comment = printable(match[1])
+        else:
+            reader.text(number, printable(text.removeprefix("0 ")))
+    reader.close()
+    return reader.found
+
+
+class _Reader:
+    """What of the lines so far still waits for a partner: a name, a comment with a name, a first line."""
+
+    def __init__(self, known: frozenset[str]):
+        self.known, self.found = known, list[ElementSet]()
+        self.name: tuple[int, str] | None = None
+        self.comment = ""
+        self.first: tuple[int, str, str] | None = None
+
+    def text(self, number: int, text: str) -> None:
+        """A line that is none of two: a name, most likely."""
+        self._drop_name()
+        self.name = (number, text)
+
+    def element_line(self, number: int, text: str) -> None:
+        """One of two lines."""
         if text[0] == "1":
-            if first is not None:
-                raise KeplearnError(
-                    f"{where}: line 2 of the element set that begins on line {first[0]} is missing"
-                )
-            first = (number, text)
-            continue
-        if first is None or first[1][2:7] != catalogue:
-            raise KeplearnError(f"{where}: line 2 of satellite {catalogue} does not follow its line 1")
+            self._drop_first()
+            self.first = (number, text, self._take_name())
+        elif self.first is None or self.first[1][2:7] != text[2:7]:
+            self._drop_first()
+            name = f"{text[2:7]} {self._take_name()}".strip()
+            self.found.append(ElementSet(name, f"line {number}", fault="its line 1 is missing"))
+        else:
+            above, first, name = self.first
+            self.first = None
+            self._drop_name()  # text between the two lines
+            self._pair(above, first, number, text, name)
+
+    def close(self) -> None:
+        """What waits at the end of the file has no partner."""
+        self._drop_first()
+        self._drop_name()
+
+    def _pair(self, above: int, first: str, below: int, second: str, name: str) -> None:
+        catalogue = first[2:7]
         full_name = f"{catalogue} {name}".strip()
-        entries.append(TwoLines(full_name, first[1], text, catalogue not in unchecked))
-        first, name = None, ""
-    if first is not None:
-        raise KeplearnError(
-            f"{path}, line {first[0]}: line 2 of this element set is missing: the file is cut short"
-        )
-    if not entries:
-        raise KeplearnError(f"{path}: no two-line element set in it")
-    return entries
+        if catalogue in self.known:
+            self.found.append(ElementSet(full_name, f"line {above}", (first, second)))
+            return
+        checked = len(first) == len(second) == _LENGTH
+        for number, line in ((above, first), (below, second)):
+            if problem := _problem(line):
+                self.found.append(ElementSet(full_name, f"line {number}", (), {}, *problem))
+                return
+        self.found.append(ElementSet(full_name, f"line {above}", (first, second), checked=checked))
+
+    def _take_name(self) -> str:
+        name, self.name = self.name[1] if self.name else self.comment, None
+        self.comment = ""
+        return name
+
+    def _drop_first(self) -> None:
+        if self.first is not None:
+            number, line, name = self.first
+            full_name = f"{line[2:7]} {name}".strip()
+            self.found.append(ElementSet(full_name, f"line {number}", fault="its line 2 is missing"))
+            self.first = None
+
+    def _drop_name(self) -> None:
+        if self.name is not None:
+            number, text = self.name
+            self.found.append(ElementSet(text, f"line {number}", fault="text without an element set"))
+            self.name = None
 
 
-def _name(line: str) -> str:
-    """The satellite's name on a line that is no element line; "" where it has none."""
-    if line.startswith("#"):
-        match = _COMMENTED_NAME.match(line)
-        return match[1] if match else ""
-    return line.removeprefix("0 ").strip()
+def _problem(line: str) -> tuple[str, str] | None:
+    """Fault and detail of a line that is cut short or malformed, or whose checksum fails."""
+    if len(line) < _LENGTH - 1:
+        return "a line is cut short", f"{len(line)} columns of {_LENGTH}: {line!r}"
+    # What must be a digit in column 69 may be missing.
+    if not line.isascii() or not _FORMATS[line[0]].fullmatch(line.ljust(_LENGTH, "0")):
+        return "not in the format of a two-line element set", repr(line)
+    if len(line) == _LENGTH and checksum(line) != int(line[-1]):
+        return "wrong checksum", f"column {_LENGTH} is {line[-1]}, but the line sums to {checksum(line)}"
+    return None
