@@ -74,6 +74,7 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
         dtype=p.dtype,
         rtol=p.rtol,
         atol=p.atol,
+        max_grad_norm=p.max_grad_norm,
         stride=p.stride,
         known_law=dataset.acceleration_source == "law",
         planar=dataset.planar,

@@ -1,12 +1,13 @@
 """Run ids: the same config is always the same run; and records give their config back."""
 
 import json
+from typing import Any
 
 import pytest
 from config_helpers import DATA, runs_of
 
 from keplearn.config import RunConfig, run_config, runs_from_dict
-from keplearn.config.schema import DERIVED, PHASED, TABLES, Parameters
+from keplearn.config.schema import ADDED, DERIVED, PHASED, TABLES, Parameters
 from keplearn.errors import KeplearnError
 
 NAME = "complex_TBP_planar_10_train"
@@ -82,6 +83,13 @@ def test_an_id_never_changes(run_id):
     # the hash while it has its default.
     (run,) = runs_from_dict(KEPT_IDS[run_id])
     assert run.run_id == run_id
+
+
+@pytest.mark.parametrize("key", ADDED)
+def test_a_key_that_came_later_is_in_the_id_only_where_it_has_a_value_of_its_own(key):
+    default: dict[str, Any] = {key: Parameters.model_fields[key].default}
+    other: dict[str, Any] = {key: None}
+    assert run_config(NAME, **default).run_id == run_config(NAME).run_id != run_config(NAME, **other).run_id
 
 
 def test_defaults_written_out_make_no_difference(tmp_path):

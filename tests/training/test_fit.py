@@ -146,6 +146,12 @@ def test_numbers_do_not_depend_on_the_callers_precision(plain, split):
     assert jnp.zeros(1).dtype == np.float32
 
 
+def test_gradients_within_the_bound_are_taken_as_they_are(plain, split):
+    assert max(row["grad_norm"] for row in plain.rows) < 100
+    assert plain.results[0].summary["clipped_steps"] == 0
+    assert_same(train(split, ADAM, max_grad_norm=None), plain)
+
+
 def test_the_seed_decides_weights_and_batches(plain, split):
     other = train(split, ADAM, seed=1)
     assert other.rows[0]["loss"] != plain.rows[0]["loss"]
@@ -183,9 +189,10 @@ def test_chunks_do_not_change_numbers(plain, split, monkeypatch, name, value):
 @pytest.fixture(scope="session")
 def mixed(split) -> Record:
     """Adam and then BFGS, rotated, with two segments that are lost in every step that draws them."""
-    return train(poison(split, 2), *MIXED, augment=True)
+    return train(poison(split, 2), *MIXED, augment=True, max_grad_norm=BOUND)
 
 
+BOUND = 1.0
 MIXED = (ADAM, replace(ADAM, steps=14, optimizer="bfgs"), replace(ADAM, steps=6))
 
 
@@ -193,11 +200,11 @@ MIXED = (ADAM, replace(ADAM, steps=14, optimizer="bfgs"), replace(ADAM, steps=6)
 def test_a_resumed_fit_has_the_numbers_it_would_have_had(mixed, split, phase):
     middle = [c for c in mixed.checkpoints if c.phase == phase]
     checkpoint = next(c for c in middle if c.step >= 9)
-    resumed = train(poison(split, 2), *MIXED, resume=checkpoint, augment=True)
+    resumed = train(poison(split, 2), *MIXED, resume=checkpoint, augment=True, max_grad_norm=BOUND)
     rows = [r for r in mixed.rows if (r["phase"], r["step"]) > (checkpoint.phase, checkpoint.step)]
     assert_same(resumed, Record(rows, mixed.results[phase:]))
     for one, other in zip(resumed.results, mixed.results[phase:], strict=True):
-        for key in ("best_step", "best_loss", "lost_segments"):
+        for key in ("best_step", "best_loss", "lost_segments", "clipped_steps"):
             assert one.summary[key] == other.summary[key]
 
 
@@ -229,6 +236,16 @@ def test_lost_segments_are_counted_and_the_run_goes_on(mixed):
     assert set(lost) <= {0, 1, 2} and max(lost) > 0 and min(lost) == 0
     assert mixed.results[0].summary["lost_segments"] == sum(lost)
     assert all(np.isfinite(row["loss"]) for row in rows)
+
+
+def test_clipped_steps_are_counted(mixed):
+    for result in mixed.results:
+        long = [row for row in mixed.rows if row["phase"] == result.phase and row["grad_norm"] > BOUND]
+        counts = result.phase != 1  # BFGS takes gradients as they are
+        assert result.summary["clipped_steps"] == (len(long) if counts else 0)
+    assert 0 < mixed.results[0].summary["clipped_steps"] < ADAM.steps, [
+        row["grad_norm"] for row in mixed.rows
+    ]
 
 
 def test_a_segment_that_is_always_lost_does_not_stop_the_others(split):
@@ -275,8 +292,8 @@ def problem(**changes: Any) -> Problem:
 
 
 def constants(dtype: str = "float64") -> Constants:
-    one, rtol, atol = (jnp.asarray(x, dtype) for x in (1.0, 1e-6, 1e-8))
-    return Constants(one, {}, rtol, atol)
+    one, rtol, atol, longest = (jnp.asarray(x, dtype) for x in (1.0, 1e-6, 1e-8, 100.0))
+    return Constants(one, {}, rtol, atol, longest)
 
 
 def batch(segments: Segments) -> Batch:

@@ -30,12 +30,13 @@ def rosenbrock(x):
     return loss, {"rosenbrock": loss}
 
 
-def run(name, function, start, steps, rate=0.0):
+def run(name, function, start, steps, rate=0.0, max_norm=np.inf):
     """Steps of an optimiser in one compiled loop: the last point, the losses, the gradient norms."""
     optimizer = OPTIMIZERS[name]
+    rate, max_norm = jnp.asarray(rate, start.dtype), jnp.asarray(max_norm, start.dtype)
 
     def body(carry, _):
-        step = optimizer.step(function, carry[0], carry[1], jnp.asarray(rate, start.dtype))
+        step = optimizer.step(function, carry[0], carry[1], rate, max_norm)
         return (step.parameters, step.state), (step.loss, step.gradient_norm, step.finite)
 
     begin = (start, optimizer.init(function, start))
@@ -90,13 +91,57 @@ def test_adam_takes_the_steps_of_its_paper():
     np.testing.assert_allclose(found, x, rtol=1e-12)
 
 
+def test_a_long_gradient_is_shortened_to_the_bound_and_keeps_its_direction():
+    """Adam's first moment after one step is a tenth of the gradient that it took."""
+    x = jnp.zeros(8)
+    gradient = -SCALES * MINIMUM
+    length = np.linalg.norm(gradient)
+    for bound in (0.01 * length, 100 * length):
+        step = jax.jit(lambda b: Adam.step(quadratic, x, Adam.init(quadratic, x), jnp.asarray(0.1), b))(bound)
+        taken = np.asarray(step.state.mu) / 0.1
+        np.testing.assert_allclose(taken, gradient * min(1.0, bound / length), rtol=1e-12)
+        assert step.gradient_norm == pytest.approx(length)
+
+
+def test_a_bound_that_no_gradient_reaches_changes_no_bit():
+    free, bounded = (run("adam", quadratic, jnp.zeros(8), 20, rate=0.01, max_norm=m) for m in (np.inf, 1e3))
+    for one, other in zip(free, bounded, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_one_huge_gradient_does_not_stall_what_comes_after():
+    """A first gradient 1e12 times as long: the second moment remembers it for a thousand steps."""
+
+    def trained(bound):
+        def body(carry, i):
+            steep = jnp.where(i == 0, 1e12, 1.0)
+            function = lambda x: jax.tree.map(lambda loss: steep * loss, quadratic(x))  # noqa: E731
+            step = Adam.step(function, carry[0], carry[1], jnp.asarray(0.05), bound)
+            return (step.parameters, step.state), None
+
+        x = jnp.full(8, 3.0)
+        (x, _), _ = jax.lax.scan(body, (x, Adam.init(quadratic, x)), jnp.arange(300))
+        return quadratic(x)[0]
+
+    start = quadratic(jnp.full(8, 3.0))[0]
+    unclipped, clipped = map(jax.jit(trained), jnp.array([np.inf, 100.0]))
+    assert unclipped > 0.5 * start and clipped < 0.01 * start
+
+
+def test_adam_does_not_go_where_parameters_are_not_finite():
+    x = jnp.zeros(8)
+    step = Adam.step(quadratic, x, Adam.init(quadratic, x), jnp.asarray(np.inf), jnp.asarray(100.0))
+    assert not step.finite and np.isfinite(step.loss)
+    np.testing.assert_array_equal(step.parameters, x)
+
+
 def test_adam_stays_where_a_gradient_is_not_finite():
     def broken(x):
         return jnp.sum(jnp.sqrt(x)), {}
 
     x = jnp.array([0.0, 1.0])
     state = Adam.init(broken, x)
-    step = Adam.step(broken, x, state, jnp.asarray(0.1))
+    step = Adam.step(broken, x, state, jnp.asarray(0.1), jnp.asarray(jnp.inf))
     assert not step.finite
     np.testing.assert_array_equal(step.parameters, x)
     for new, old in zip(jax.tree.leaves(step.state), jax.tree.leaves(state), strict=True):

@@ -12,6 +12,8 @@ from keplearn.config.names import has_magnitude, needs_position_features, uses_v
 from keplearn.errors import KeplearnError
 
 STRATEGIES = ("length_strategy", "lr_strategy", "steps_strategy", "segment_length_strategy")
+#: Parameters that came after the first runs: out of a run's id while they have their default.
+ADDED = ("max_grad_norm",)
 #: The entries that vary over the phases of a run: tuples with one entry per phase.
 PHASED = (*STRATEGIES, "optimizer", "schedule", "integrator")
 
@@ -87,6 +89,9 @@ class Parameters(BaseModel):
     fourier_scale: f.Positive = Field(1.0, description="scale of the Fourier features' frequencies")
     augment: f.Augment = Field("none", description="none | rotation (of training orbits)")
     dtype: f.Dtype = Field("float32", description="float32 | float64")
+    max_grad_norm: f.Positive | None = Field(
+        100.0, description="shorten longer gradients to this norm (adam); null: take them as they are"
+    )
     validate_every: f.Count = Field(50, description="optimiser steps between validations")
 
     @model_validator(mode="before")
@@ -155,9 +160,13 @@ class RunConfig(BaseModel):
     def run_id(self) -> str:
         """The run's id: 16 hex digits of the SHA-256 over group, data and parameters.
 
-        A parameter added later must be left out of this hash while it has its default, or else
-        every finished run would get a new id.
+        A parameter of `ADDED` is left out of this hash while it has its default, or else every run that was
+        finished before it came would get a new id.
         """
+        parameters = self.parameters.model_dump()
+        for key in ADDED:
+            if parameters[key] == Parameters.model_fields[key].default:
+                del parameters[key]
         what = {
             "group": self.group,
             "data": {
@@ -165,7 +174,7 @@ class RunConfig(BaseModel):
                 for key in TABLES["data"]
                 if key != "from_run" or self.from_run is not None
             },
-            "parameters": self.parameters.model_dump(),
+            "parameters": parameters,
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -32,6 +32,7 @@ _ARGUMENTS = {
         "num_trajs",
     ),
     *("rtol", "atol", "mse_weight", "attraction_weight", "grid_rtol", "validate_every", "length_unit"),
+    "max_grad_norm",
 }
 
 

@@ -83,7 +83,7 @@ def take_steps(
     def body(loop):
         parameters, state, buffers, i, _, batch = loop
         function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
-        step = optimizer.step(function, parameters, state, rates[i])
+        step = optimizer.step(function, parameters, state, rates[i], constants.max_grad_norm)
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
         i = i + step.finite.astype(jnp.int32)
@@ -125,7 +125,7 @@ def rescue(
     batch = without_lost(problem, carry.parameters, batch, constants)
     function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
     state = _whole_state(problem, carry, None, constants)
-    step = optimizer.step(function, carry.parameters, state, rate)
+    step = optimizer.step(function, carry.parameters, state, rate, constants.max_grad_norm)
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
         lambda new, old: jnp.where(some, new, old),

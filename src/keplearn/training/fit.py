@@ -62,6 +62,7 @@ class FitSettings:
     dtype: str = "float32"
     rtol: float = 1e-6
     atol: float = 1e-8
+    max_grad_norm: float | None = 100.0
     stride: int | None = None
     known_law: bool = True
     planar: bool = True
@@ -243,6 +244,7 @@ class _PhaseRunner:
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.problem = problem_of(phase, model.architecture, settings)
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
+        self.max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self.batch_size, filled = batch_sizes(phase, settings, len(split.train))
         # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
         # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
@@ -256,6 +258,7 @@ class _PhaseRunner:
                 {name: scalar(weight) for name, weight in sorted(settings.loss_weights.items())},
                 scalar(settings.rtol),
                 scalar(settings.atol),
+                scalar(self.max_grad_norm),
             )
             self.data = self._batch(split.train)
             if self.drawn:
@@ -272,7 +275,7 @@ class _PhaseRunner:
         bytes_drawn = sum(leaf.nbytes for leaf in self.data) // self.data.keep.size * filled
         self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
         self.compile_seconds = self.train_seconds = 0.0
-        self.lost_streak = self.lost_total = self.steps_taken = 0
+        self.lost_streak = self.lost_total = self.steps_taken = self.clipped = 0
         self.grid_error = self._grid_error()
 
     def _check(self) -> None:
@@ -378,6 +381,7 @@ class _PhaseRunner:
         if taken:
             self.lost_streak = 0
         self.steps_taken += taken
+        self.count_clipped(rows)
         return rows
 
     def draw(self, step: int, count: int) -> Steps:
@@ -406,6 +410,7 @@ class _PhaseRunner:
         row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
         row |= {name: float(value) for name, value in values.items()} | {"lost": int(values["lost"])}
         self.steps_taken += 1
+        self.count_clipped([row])
         self.lost_total += row["lost"]
         self.lost_streak = self.lost_streak + 1 if row["lost"] > self.batch_size / 2 else 0
         if self.lost_streak >= LOST_STEPS:
@@ -417,6 +422,11 @@ class _PhaseRunner:
                 "mend it.",
             )
         return row
+
+    def count_clipped(self, rows: list[Row]) -> None:
+        """Count the steps whose gradient was longer than the bound; BFGS takes them as they are."""
+        if not self.full_batch:
+            self.clipped += sum(self.max_grad_norm < row["grad_norm"] < np.inf for row in rows)
 
     def clear_lost(self) -> Steps:
         """Replace the segments that are lost where a full-batch phase starts; they stay out for the phase."""
@@ -440,7 +450,7 @@ class _PhaseRunner:
     def checkpointer(self, step: int) -> Callable[[], Checkpoint]:
         """Return a function that takes down all that is needed to go on from here, whenever it is called."""
         carry, keep = self.carry, self.data.keep
-        counts = np.array([self.lost_streak, self.lost_total])
+        counts = np.array([self.lost_streak, self.lost_total, self.clipped])
         seconds = np.array([self.compile_seconds, self.train_seconds, self.steps_taken])
 
         def checkpoint() -> Checkpoint:
@@ -458,7 +468,8 @@ class _PhaseRunner:
             saved = [jnp.asarray(arrays[f"state.{i}"], leaf.dtype) for i, leaf in enumerate(leaves)]
             self.data = replace_lost(self.data, jnp.asarray(arrays["keep"]) > 0)
         self.carry = jax.tree.unflatten(structure, saved)
-        self.lost_streak, self.lost_total = (int(n) for n in arrays["counts"])
+        self.lost_streak, self.lost_total, *clipped = (int(n) for n in arrays["counts"])
+        self.clipped = sum(clipped)  # checkpoints of earlier versions do not have it
         compile_seconds, self.train_seconds, steps = arrays["seconds"]
         self.compile_seconds += compile_seconds
         self.steps_taken = int(steps)
@@ -477,6 +488,7 @@ class _PhaseRunner:
             "best_step": int(self.carry.best_step),
             "best_loss": float(self.carry.best_loss),
             "lost_segments": self.lost_total,
+            "clipped_steps": self.clipped,
             "compile_seconds": self.compile_seconds,
             "train_seconds": self.train_seconds,
             "steps_per_second": self.steps_taken / self.train_seconds if self.train_seconds else None,

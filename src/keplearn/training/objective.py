@@ -45,6 +45,7 @@ class Constants(NamedTuple):
     weights: Weights
     rtol: Scalar
     atol: Scalar
+    max_grad_norm: Scalar
 
 
 @cache

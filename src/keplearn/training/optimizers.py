@@ -22,9 +22,10 @@ Function = Callable[[Flat], tuple[Scalar, Parts]]
 
 
 class Step(NamedTuple):
-    """What a step returns: loss, its parts and gradient norm before it, and whether they were finite.
+    """What a step returns: loss, its parts and gradient norm before it, and whether it was valid.
 
-    Where they were not, parameters and state are those from before the step.
+    It is not where loss, gradient or the parameters that it leads to are not finite; parameters and state are then
+    those from before the step. ``gradient_norm`` is that of the gradient itself, before any clipping.
     """
 
     parameters: Flat
@@ -36,7 +37,12 @@ class Step(NamedTuple):
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015) with Optax's defaults; the learning rate of each step is an argument."""
+    """Adam (Kingma & Ba 2015) with Optax's defaults, on gradients clipped by their norm.
+
+    A longer gradient is shortened to ``max_norm``, its direction kept (Pascanu, Mikolov & Bengio, On the difficulty
+    of training recurrent neural networks, ICML 2013): one segment whose solution runs away would otherwise fill the
+    second moment, and stall all parameters for a thousand steps. Learning rate and bound are arguments.
+    """
 
     full_batch = False
 
@@ -51,13 +57,16 @@ class Adam:
         return cls._rule(parameters.dtype).init(parameters)
 
     @classmethod
-    def step(cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar) -> Step:
+    def step(
+        cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar, max_norm: Scalar
+    ) -> Step:
         """Take one step down the gradient of this batch."""
         (loss, parts), gradient = jax.value_and_grad(function, has_aux=True)(parameters)
         norm = jnp.linalg.norm(gradient)
-        finite = jnp.isfinite(loss) & jnp.isfinite(norm)
-        update, new_state = cls._rule(parameters.dtype).update(gradient, state)
+        clipped = gradient * jnp.minimum(1, max_norm / norm)
+        update, new_state = cls._rule(parameters.dtype).update(clipped, state)
         moved = (parameters - learning_rate * jnp.asarray(update), new_state)
+        finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.all(jnp.isfinite(moved[0]))
         parameters, state = jax.tree.map(
             lambda new, old: jnp.where(finite, new, old), moved, (parameters, state)
         )
@@ -113,7 +122,7 @@ def _inverse_hessian(matrix: Float[Array, "parameter parameter"], y: Flat) -> li
 class BFGS:
     """Dense BFGS with a backtracking line search, on all segments; a step is one evaluation, accepted or not.
 
-    The learning rate is not used. A point where the loss is not finite is a step too far, and is rejected.
+    It takes neither learning rate nor clipping. A point where the loss is not finite is a step too far: rejected.
     """
 
     full_batch = True
@@ -126,7 +135,9 @@ class BFGS:
         return cls._solver.init(cls._function(function), parameters, None, {}, loss, parts, frozenset())
 
     @classmethod
-    def step(cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar) -> Step:
+    def step(
+        cls, function: Function, parameters: Flat, state: Any, learning_rate: Scalar, max_norm: Scalar
+    ) -> Step:
         """Evaluate the loss at the next trial point, and go there if it decreases enough."""
         parameters, state, _ = cls._solver.step(
             cls._function(function), parameters, None, {}, state, frozenset()
