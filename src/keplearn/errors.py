@@ -28,6 +28,11 @@ class KeptWarning(KeplearnWarning):
     """Something about kept files that a user must know: damage, or that nothing could be kept."""
 
 
+def printable(text: str) -> str:
+    """Foreign text as it may be printed: escape codes and other control characters written out (``\\x1b``)."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string."""
     matches = get_close_matches(word, list(known), n=1, cutoff=0.5)

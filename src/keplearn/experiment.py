@@ -207,6 +207,9 @@ def _work(
             started = time.perf_counter()
             plan = prepare(config, runs)
             writer.write(summary=plan.facts)
+            for note in plan.facts["data_notes"]:
+                say(f"warning: {config.dataset_name}: {note}")
+                writer.log(f"warning: {config.dataset_name}: {note}")
             if not plan.splits[-1].own_validation:
                 say("validation is on the training set")
             model, trained_summary = yield from _keep_training(

@@ -16,6 +16,22 @@ from keplearn import seal
 from keplearn.errors import Damaged, KeplearnError, NotAllowed, NotWritten
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there; also False for what can be no path, such as one that is too long."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def exists(path: str | Path) -> bool:
+    """Whether anything is there; also False for what can be no path."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
+
+
 @contextmanager
 def replacing(path: str | Path, within: Path | None = None) -> Iterator[Path]:
     """Give a temporary path to write to; on leaving it becomes ``path``, on an error it is removed.

@@ -11,6 +11,7 @@ import numpy as np
 from keplearn.config import Parameters, RunConfig
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, count_training, split_segments
+from keplearn.data.summary import notes
 from keplearn.data.units import Units, units_for
 from keplearn.errors import KeplearnError
 from keplearn.models.features import LayerSettings
@@ -136,6 +137,7 @@ def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split)
         **dataset.body.attributes(),
         "dataset_hash": dataset.content_hash,
         "acceleration_source": dataset.acceleration_source,
+        "data_notes": notes(dataset),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,83 @@ def test_import_doubts_units_that_contradict_gravity(keplearn, tmp_path):
     np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states)
     _, out, _ = keplearn("data", "import", "flight.npz", "--length-unit", "m")
     assert "check --length-unit, --time-unit and --mu" in out
+
+
+CASES = Path(__file__).parents[1] / "cases" / "imports"
+
+
+def test_a_gap_is_told_at_import_and_in_show(keplearn):
+    code, out, _ = keplearn("data", "import", str(CASES / "gap.csv"))
+    assert code == 0
+    assert "warning: cut at gaps in time, 1: orbit 0 after 1440 s, 5.001 days" in out
+    _, out, _ = keplearn("data", "show", "gap.nc")
+    assert "spacing                     60 s (equal within each orbit)" in out
+    assert "gaps                        1: orbit 0 after 1440 s, 5.001 days" in out
+    _, out, _ = keplearn("data", "show", "gap.nc", "--format", "json")
+    sampling = json.loads(out)["sampling"]
+    assert sampling["gaps"] == "1: orbit 0 after 1440 s, 5.001 days"
+    assert (sampling["spacing_s"], sampling["equal_spacing"]) == ([60.0, 60.0], True)
+
+
+def test_show_tells_uneven_sampling(keplearn):
+    _, out, _ = keplearn("data", "show", "complex_TBP_1_test")
+    assert "(equal within each orbit)" in out
+    truth = load_dataset("complex_TBP_1_test")
+    keep = np.r_[0:100, 104:360:2]
+    np.savez("uneven.npz", t=truth.times[0, keep], states=truth.states[0, keep])
+    keplearn("data", "import", "uneven.npz")
+    _, out, _ = keplearn("data", "show", "uneven.nc")
+    assert "(uneven, median" in out
+    assert "gaps" not in out
+
+
+def test_the_factor_between_units_is_told(keplearn):
+    code, out, _ = keplearn("data", "import", str(CASES / "julian_days_km_s.csv"))
+    assert code == 0
+    assert "file units: km, day, km/s (its positions change 86400 times as fast" in out
+    assert keplearn("data", "import", str(CASES / "km_m_s.csv"), "--velocity-unit", "m/s")[0] == 0
+    code, _, err = keplearn("data", "import", str(CASES / "km_m_s.csv"), "--velocity-unit", "km/s")
+    assert code == 2
+    assert "--velocity-unit m/s" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "show", "d" * 300),
+        ("data", "show", "d" * 300 + ".nc"),
+        ("data", "show", "d/" * 3000 + ".nc"),
+        ("data", "import", "d" * 300 + ".csv"),
+        ("data", "import", "d" * 300 + ".nc"),
+        ("data", "import", str(CASES / "gap.csv"), "--name", "d" * 3000),
+        ("data", "import", str(CASES / "gap.csv"), "--name", "d" * 3000, "--out", "x/" * 3000 + "d.nc"),
+        ("data", "import", str(CASES / "gap.csv"), "--name", "\udcff"),
+        ("data", "import", str(CASES / "gap.csv"), "--name", "../../esc"),
+        ("data", "satellites", "d" * 300),
+        ("plot", "orbits", "d" * 300 + ".nc"),
+        ("plot", "orbits", "d" * 300),
+        ("config", "show", "d" * 300),
+        ("evaluate", "d" * 300, "--on", "d" * 300),
+    ],
+)
+def test_names_that_can_be_no_file_end_in_one_message(keplearn, tmp_path, arguments):
+    code, _, err = keplearn(*arguments)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert not list(tmp_path.glob("*.nc"))
+    assert not (tmp_path.parent.parent / "esc.nc").exists()
+
+
+def test_escape_codes_in_a_foreign_name_are_written_out(keplearn):
+    name = "\x1b[31mred"
+    code, out, _ = keplearn("data", "import", str(CASES / "gap.csv"), "--name", name, "--out", "red.nc")
+    assert code == 0
+    assert load_dataset("red.nc").name == name
+    _, shown, _ = keplearn("data", "show", "red.nc")
+    _, _, error = keplearn("data", "show", name)
+    for text in (out, shown, error):
+        assert "\x1b" not in text
+        assert "\\x1b[31mred" in text
 
 
 def test_import_refuses_a_grammar_name_for_the_file(keplearn, tmp_path):

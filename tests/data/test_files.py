@@ -9,6 +9,7 @@ import xarray
 
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.files import is_dataset_file
+from keplearn.data.importing import import_dataset
 from keplearn.errors import KeplearnError
 
 
@@ -91,6 +92,18 @@ def test_foreign_netcdf_is_sent_to_import(tmp_path):
         load_dataset(str(path))
 
 
+@pytest.mark.parametrize("attribute", ["format", "units"])
+def test_attributes_that_are_arrays_are_no_text(tmp_path, attribute):
+    path = tmp_path / "arrays.nc"
+    variable = xarray.Variable("t", np.arange(3.0), {attribute: np.array([1.0, 2.0])})
+    content = xarray.Dataset({"x": variable}, attrs={attribute: np.array([1, 2])})
+    content.to_netcdf(path, engine="h5netcdf")
+    assert not is_dataset_file(path)
+    for read in (load_dataset, import_dataset):
+        with pytest.raises(KeplearnError, match=r"arrays\.nc"):
+            read(str(path))
+
+
 def with_units(content, name, units):
     content[name].attrs["units"] = units
     return content
@@ -102,6 +115,7 @@ def with_units(content, name, units):
         (lambda c: with_units(c, "position", "m"), "position has units 'm', not 'km'"),
         (lambda c: c.assign(position=c["position"].copy(data=c["position"] + 1e-6)), "not match its hash"),
         (lambda c: c.assign_attrs(mu=4e5), "not match its hash"),
+        (lambda c: with_units(c, "position", np.array([1.0, 2.0])), "position has units None, not 'km'"),
         (lambda c: c.assign_attrs(mu="much"), "attribute mu is much, not a number"),
         (lambda c: c.assign_attrs(problem=3), "attribute problem is 3, not text"),
         (lambda c: c.assign_attrs(acceleration_source="guess"), "guess, not one of law, differences"),

@@ -1,6 +1,7 @@
 """Foreign trajectories become datasets, or are refused with file, line and value."""
 
 import csv
+import zipfile
 
 import numpy as np
 import pytest
@@ -164,7 +165,16 @@ def test_bad_csv_is_refused_with_line_and_value(write, rows, edit, message):
         import_dataset(write(edit(rows)))
 
 
-@pytest.mark.parametrize("column", HEADER)
+def test_one_orbit_needs_no_column_of_orbits(write, rows, truth):
+    alone = [row[1:] for row in rows[:40]]
+    np.testing.assert_array_equal(import_dataset(write(alone, HEADER[1:])).states, truth.states[:1, ::9])
+    with pytest.raises(KeplearnError, match=r"the time goes back.*--columns orbit=NAME"):
+        import_dataset(write([[f"{k}", *row[1:]] for k, row in enumerate(rows)], ["number", *HEADER[1:]]))
+    many = write(rows, ["number", *HEADER[1:]])
+    assert import_dataset(many, columns="orbit=number").orbit_names == ("sat0", "sat1", "sat2")
+
+
+@pytest.mark.parametrize("column", HEADER[1:])
 def test_a_missing_column_is_named(write, rows, column):
     with pytest.raises(KeplearnError, match=f"missing or repeated: {column}"):
         import_dataset(write(rows, [c if c != column else "other" for c in HEADER]))
@@ -201,6 +211,10 @@ def test_bad_arrays_are_refused(tmp_path, arrays, message):
     [
         ({"length_unit": "kn"}, "unknown length unit 'kn'.*Did you mean 'km'"),
         ({"time_unit": "year"}, "unknown time unit 'year'"),
+        ({"columns": "t"}, "'t' is not of the form role=column"),
+        ({"columns": "w=t"}, "'w' is not one of orbit, t, x"),
+        ({"columns": "t=t,t=x"}, "t is given twice"),
+        ({"name": "\udcff"}, "no text that a file can hold"),
         ({"mu": -1.0}, "mu must be a positive number"),
         ({"name": "complex_TBP_planar_10_train"}, "imported data need another"),
     ],
@@ -221,6 +235,65 @@ def test_a_file_named_by_the_grammar_needs_another_name(tmp_path, write, rows):
 def test_other_and_missing_files_are_refused(tmp_path, ending):
     with pytest.raises(KeplearnError, match=r"cannot import|no such file"):
         import_dataset(tmp_path / f"none{ending}")
+
+
+def test_nan_behind_the_last_state_is_padding(tmp_path, truth):
+    states = truth.states.copy()
+    states[1, 300:] = np.nan
+    np.savez(tmp_path / "padded.npz", t=truth.times, states=states)
+    found = import_dataset(tmp_path / "padded.npz")
+    assert found.n_samples.tolist() == [360, 300, 360]
+    states[1, 100] = np.nan
+    np.savez(tmp_path / "holes.npz", t=truth.times, states=states)
+    with pytest.raises(KeplearnError, match="orbit 1, sample 100: a value is not finite"):
+        import_dataset(tmp_path / "holes.npz")
+
+
+def test_arrays_of_other_names_and_dates_are_read(tmp_path, truth):
+    moments = np.datetime64("2026-01-01T00:00:00", "ns") + (1e9 * truth.times[0]).astype("timedelta64[ns]")
+    arrays = {"when": moments, "r": truth.states[0, :, :3], "rdot": truth.states[0, :, 3:]}
+    np.savez(tmp_path / "named.npz", **arrays)
+    with pytest.raises(KeplearnError, match=r"it lacks x, .* It has: r, rdot, when\..*--columns"):
+        import_dataset(tmp_path / "named.npz")
+    found = import_dataset(tmp_path / "named.npz", columns="t=when,position=r,velocity=rdot")
+    np.testing.assert_allclose(found.times[0], truth.times[0], atol=1e-8)
+    np.savez(tmp_path / "text.npz", t=moments.astype(str), states=truth.states[0])
+    np.testing.assert_allclose(import_dataset(tmp_path / "text.npz").times[0], truth.times[0], atol=1e-8)
+
+
+def with_header_only(path, **shapes):
+    """An npz file of arrays that only claim their shapes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, shape in shapes.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+        archive.writestr("readme.txt", "no array")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({"t": (10**12, 360), "states": (10**12, 360, 6)}, r"would take 2.02e\+07 GB; at most 3 GB"),
+        ({"t": (360,), "states": (7 * 10**5, 1000, 6)}, r"would take 33.6 GB; at most 3 GB"),
+        ({"t": (360,), "states": (1, 360, 6)}, "not a readable npz file"),
+        ({"t": (360,)}, "it lacks x, y, z"),
+    ],
+)
+def test_the_headers_of_an_npz_file_are_looked_at_before_its_data(tmp_path, shapes, message):
+    with pytest.raises(KeplearnError, match=message):
+        import_dataset(with_header_only(tmp_path / "claims.npz", **shapes))
+
+
+def test_a_netcdf_file_that_claims_more_than_there_is_memory_is_refused(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "claims.nc", "w") as file:
+        file.create_dataset("states", shape=(10**9, 360, 6), dtype="f8", chunks=(1, 360, 6))
+        file.create_dataset("t", data=np.arange(360.0))
+    with pytest.raises(KeplearnError, match=r"would take 1.73e\+04 GB of memory"):
+        import_dataset(tmp_path / "claims.nc")
 
 
 garbage = st.one_of(

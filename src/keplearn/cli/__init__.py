@@ -45,7 +45,7 @@ for _door, _help in _COMMANDS.items():
 def main() -> None:
     """Run the command line: exit code 2 and one message on bad input; ``--debug`` shows the traceback."""
     from keplearn.cli.output import plain_warnings
-    from keplearn.errors import KeplearnError
+    from keplearn.errors import KeplearnError, printable
 
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup has it ignored
@@ -61,7 +61,7 @@ def main() -> None:
         except KeplearnError as error:
             if debug:
                 raise
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {printable(str(error))}", file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
             if debug:

@@ -61,26 +61,34 @@ def make(names: Annotated[list[str], Parameter(negative=())], /, *, out: Path = 
 def import_(
     file: Path,
     *,
-    length_unit: str = "km",
-    time_unit: str = "s",
+    length_unit: str | None = None,
+    time_unit: str | None = None,
+    velocity_unit: str | None = None,
+    columns: str = "",
     mu: float | None = None,
     body: str | None = None,
     radius: float | None = None,
     name: str | None = None,
     out: Path | None = None,
 ) -> None:
-    """Import trajectories from CSV, npz or netCDF.
+    """Import trajectories from tables of text, npz, netCDF or ephemeris messages (OEM).
 
-    CSV needs the columns orbit, t, x, y, z, vx, vy, vz; npz and netCDF arrays of these names.
+    Tables need the columns t, x, y, z, vx, vy, vz, and orbit where there are several; arrays have these names.
+    Units are those that the file says, else km, s and km/s unless the velocities show others. Orbits are cut at gaps
+    in time, and velocities that are not the positions' derivative are refused (docs/data.md).
 
     Parameters
     ----------
     file
-        The file: .csv, .npz or .nc.
+        The file: .csv, .tsv, .txt, .dat, .npz, .nc or .oem.
     length_unit
         Unit of length in the file: km, m, earth_radius, au.
     time_unit
-        Unit of time in the file: s, min, h, day. Velocities are in length unit per time unit.
+        Unit of time in the file: s, min, h, day. Dates need none.
+    velocity_unit
+        Unit of velocity in the file, as in m/s or au/day; by default length unit per time unit.
+    columns
+        Columns or arrays of other names, as in t=Epoch,x=px; in tables also by number from 1.
     mu
         Gravitational parameter, km³/s²; the body's by default.
     body
@@ -94,14 +102,31 @@ def import_(
         File to write; NAME.nc by default.
     """
     from keplearn.data.importing import import_dataset
-    from keplearn.data.summary import two_body_distance
+    from keplearn.data.summary import notes, two_body_distance
+    from keplearn.errors import KeplearnError, printable
     from keplearn.orbits.bodies import central_body
 
-    centre, mu = central_body(body, mu, radius)
+    # Without any of the three, a file that names its centre tells the body.
+    said = any(x is not None for x in (body, mu, radius))
+    centre, mu = central_body(body, mu, radius) if said else (None, None)
     dataset = import_dataset(
-        file, length_unit=length_unit, time_unit=time_unit, mu=mu, name=name, body=centre
+        file,
+        length_unit=length_unit,
+        time_unit=time_unit,
+        velocity_unit=velocity_unit,
+        columns=columns,
+        mu=mu,
+        name=name,
+        body=centre,
     )
+    if out is None and "/" in dataset.name:
+        raise KeplearnError(f"{dataset.name!r} names no file in this directory: give one, --out FILE.nc.")
     _save(dataset, out or Path(f"{dataset.name}.nc"))
+    for key in ("file_units", "columns"):
+        if key in dataset.provenance:
+            print(printable(f"{key.replace('_', ' ')}: {dataset.provenance[key]}"))
+    for note in notes(dataset):
+        print(printable(f"warning: {note}"))
     distance = float(two_body_distance(dataset).mean())
     print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
     if distance > 50.0:
@@ -153,26 +178,32 @@ def _save(dataset: Any, path: Path) -> None:
     from keplearn.data.dataset import save_dataset
     from keplearn.data.files import is_dataset_file
     from keplearn.data.names import is_name
-    from keplearn.errors import KeplearnError
+    from keplearn.errors import KeplearnError, printable
+    from keplearn.files import exists
 
     if path.suffix != ".nc":
         raise KeplearnError(f"{path}: the file of a dataset ends in .nc.")
     if is_name(path.stem) and path.stem != dataset.name:
         raise KeplearnError(f"{path}: {path.stem} is the name of another dataset than {dataset.name!r}.")
-    if path.exists() and not is_dataset_file(path):
+    if exists(path) and not is_dataset_file(path):
         raise KeplearnError(f"{path} exists and is no dataset of keplearn; it is not overwritten.")
     save_dataset(dataset, path)
-    print(f"wrote {path}: {dataset.name}, {len(dataset)} orbits, {path.stat().st_size / 1e6:.1f} MB")
+    size = path.stat().st_size / 1e6
+    print(printable(f"wrote {path}: {dataset.name}, {len(dataset)} orbits, {size:.1f} MB"))
 
 
 def _print_summary(content: dict[str, Any]) -> None:
     """The summary of a dataset as two columns."""
+    from keplearn.errors import printable
+
     degrees = math.degrees(1.0)
     rows = [
         ["problem", content["problem"] + (", planar" if content["planar"] else ", three-dimensional")],
         ["orbits", str(content["orbits"])],
         ["samples an orbit", _span(content["samples_per_orbit"], "d")],
         ["duration", _span(content["duration_s"], ".6g", "s")],
+        ["spacing", _spacing(content["sampling"])],
+        ["largest step", f"{content['sampling']['largest_step_deg']:.4g}° of motion"],
         ["radius", _span(content["radius_km"], ".6g", "km")],
     ]
     for element, bounds in content["elements"].items():
@@ -189,13 +220,23 @@ def _print_summary(content: dict[str, Any]) -> None:
         ["content hash", content["content_hash"]],
         *([key.replace("_", " "), value] for key, value in content["provenance"].items()),
     ]
-    print(content["name"])
+    print(printable(content["name"]))
     print_table(["", ""], rows)
 
 
 def _body(body: dict[str, Any]) -> str:
     radius = body["radius_km"]
     return f"{body['name']}, {'radius unknown' if radius is None else f'radius {radius:g} km'}"
+
+
+def _spacing(sampling: dict[str, Any]) -> str:
+    """``least to largest s``, and whether it is equal within each orbit."""
+    words = (
+        "equal within each orbit"
+        if sampling["equal_spacing"]
+        else f"uneven, median {sampling['median_spacing_s']:.6g} s"
+    )
+    return f"{_span(sampling['spacing_s'], '.6g', 's')} ({words})"
 
 
 def _span(bounds: list[Any], form: str, unit: str = "") -> str:

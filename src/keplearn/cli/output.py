@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keplearn.errors import KeplearnWarning
+from keplearn.errors import KeplearnWarning, printable
 
 
 def number(value: object) -> str:
@@ -28,6 +28,8 @@ def listed_names(text: str) -> list[str]:
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: fitted to a terminal, and plain and never wrapped where there is none."""
+    rows = [[printable(cell).replace("\n", " ") for cell in row] for row in rows]
+    titles = [printable(title) for title in titles]
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     if not sys.stdout.isatty():
         for row in (titles, *rows) if any(titles) else rows:

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from keplearn.data.files import read_dataset, save_dataset
+from keplearn.data.importing import without_gaps
 from keplearn.data.names import DatasetName, is_name, parse_name
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
+from keplearn.files import is_file
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import one_revolution
 from keplearn.orbits.families import draw_elements
@@ -67,14 +69,14 @@ def load_dataset(name_or_path: str) -> OrbitDataset:
         name (inside or as its file's name) without being that dataset.
     """
     if not name_or_path.endswith(".nc"):
-        if not is_name(name_or_path) and Path(name_or_path).is_file():
+        if not is_name(name_or_path) and is_file(name_or_path):
             raise KeplearnError(
                 f"{name_or_path} is no dataset of keplearn (those end in .nc). "
                 f"Import it first: keplearn data import {name_or_path}"
             )
         return make_dataset(parse_name(name_or_path))
     path = Path(name_or_path)
-    dataset = read_dataset(path)
+    dataset = without_gaps(read_dataset(path))
     if is_name(path.stem) and path.stem != dataset.name:
         raise KeplearnError(
             f"{path}: the file is named as the dataset {path.stem}, but it holds {dataset.name!r}. Rename it."

@@ -1,15 +1,17 @@
 """Datasets on disk: netCDF-4, uncompressed, written atomically, its content hash checked on reading."""
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keplearn import seal
 from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
 from keplearn.errors import Damaged, KeplearnError
-from keplearn.files import read_sealed, write_bytes
+from keplearn.files import is_file, read_sealed, write_bytes
+from keplearn.machine import free_memory
 from keplearn.orbits.bodies import body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 
@@ -25,7 +27,7 @@ _TEXTS = ("name", "problem", "acceleration_source", "content_hash")
 def is_dataset_file(path: Path) -> bool:
     """Whether the file is a dataset that keplearn wrote (its content is not checked)."""
     try:
-        return open_netcdf(path).attrs.get("format") == _MARK
+        return text_attribute(open_netcdf(path).attrs, "format") == _MARK
     except KeplearnError:
         return False
 
@@ -63,16 +65,34 @@ def open_netcdf(path: Path, sealed: str = "") -> "xarray.Dataset":
     import xarray
 
     file = read_sealed(path)
+    # netCDF-3, as older tools write it, is another format.
+    engine = "scipy" if file.content.startswith(b"CDF") else _ENGINE
     try:
-        with xarray.open_dataset(BytesIO(file.content), engine=_ENGINE, decode_times=False) as opened:
+        with xarray.open_dataset(BytesIO(file.content), engine=engine, decode_times=False) as opened:
+            _check_size(opened, path)
             content = opened.load()
-    except ImportError:
+    except (ImportError, KeplearnError):
         raise  # a broken installation is no fault of the file
     except Exception as error:  # h5py raises OSError, KeyError, RuntimeError and more on damaged files
         raise Damaged(f"{path}: not a readable netCDF-4 file (truncated or foreign): {error}") from error
-    if sealed and content.attrs.get("format") == sealed and not file.sealed:
+    if sealed and text_attribute(content.attrs, "format") == sealed and not file.sealed:
         raise Damaged(f"{path}: damaged: its checksum is missing.")
     return content
+
+
+def _check_size(content: "xarray.Dataset", path: Path) -> None:
+    """Refuse a file that unpacks to more than there is memory for, before it does."""
+    needed, free = sum(v.size * v.dtype.itemsize for v in content.variables.values()), free_memory()
+    if needed > free:
+        raise KeplearnError(
+            f"{path}: it would take {needed / 1e9:.3g} GB of memory; {free / 1e9:.3g} GB are free."
+        )
+
+
+def text_attribute(attributes: Mapping[Any, Any], key: str) -> str:
+    """An attribute of a netCDF file that is text; "" where there is none, or it is numbers or an array."""
+    value = attributes.get(key, "")
+    return value if isinstance(value, str) else ""
 
 
 def read_dataset(path: Path) -> OrbitDataset:
@@ -84,10 +104,10 @@ def read_dataset(path: Path) -> OrbitDataset:
         Naming the file and what is wrong with it: truncated, foreign, variables or attributes missing, other
         units or dimensions than ours, values that break the dataset's contract, another content hash.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise KeplearnError(f"{path}: no such file. A dataset is a file that ends in .nc, or a name.")
     content = open_netcdf(path)
-    if content.attrs.get("format") != _MARK:
+    if text_attribute(content.attrs, "format") != _MARK:
         raise KeplearnError(
             f"{path}: a netCDF file, but no dataset of keplearn. Import it first: keplearn data import {path}"
         )
@@ -145,7 +165,7 @@ def _check_layout(content: "xarray.Dataset", path: Path) -> None:
             raise KeplearnError(f"{path}: {key} has dimensions {variable.dims}, not {dims}.")
         if variable.dtype.kind != "f":
             raise KeplearnError(f"{path}: {key} holds {variable.dtype}, not numbers.")
-        found = variable.attrs.get("units")
+        found = text_attribute(variable.attrs, "units") or None
         if found != units:
             raise KeplearnError(f"{path}: {key} has units {found!r}, not {units!r}.")
     if content.sizes["component"] != 3:

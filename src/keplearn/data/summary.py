@@ -53,6 +53,32 @@ def element_ranges(dataset: OrbitDataset) -> dict[str, tuple[float, float] | Non
     return ranges
 
 
+def notes(dataset: OrbitDataset) -> list[str]:
+    """What a user of the dataset must know: where it was cut at gaps, what was left out, what is doubtful."""
+    told = {"gaps": "cut at gaps in time", "left_out": "left out", "doubts": "doubtful"}
+    return [
+        f"{words}, {dataset.provenance[key]}" for key, words in told.items() if dataset.provenance.get(key)
+    ]
+
+
+def sampling(dataset: OrbitDataset) -> dict[str, Any]:
+    """How the orbits are sampled: spacing (s), whether it is equal within each orbit, and the motion between samples.
+
+    ``largest_step_deg`` is the largest angle that the circular orbit at a sample's radius, of rate √(μ/r³), turns by
+    until the next.
+    """
+    steps = np.diff(dataset.times, axis=1)
+    rates = np.sqrt(dataset.mu) * np.linalg.norm(dataset.states[:, :-1, :3], axis=-1) ** -1.5
+    least, largest = np.nanmin(steps, axis=1), np.nanmax(steps, axis=1)
+    return {
+        "spacing_s": [float(least.min()), float(largest.max())],
+        "median_spacing_s": float(np.nanmedian(steps)),
+        "equal_spacing": bool((largest - least <= 1e-6 * largest).all()),
+        "largest_step_deg": float(np.degrees(np.nanmax(steps * rates))),
+        "gaps": dataset.provenance.get("gaps"),
+    }
+
+
 def summary(dataset: OrbitDataset) -> dict[str, Any]:
     """Everything that ``keplearn data show`` tells, in km, s, rad and plain types."""
     radii = np.linalg.norm(dataset.states[..., :3], axis=-1)
@@ -68,6 +94,7 @@ def summary(dataset: OrbitDataset) -> dict[str, Any]:
         "elements": element_ranges(dataset),
         "radius_km": [float(np.nanmin(radii)), float(np.nanmax(radii))],
         "duration_s": [float(np.nanmax(dataset.times, axis=1).min()), float(np.nanmax(dataset.times))],
+        "sampling": sampling(dataset),
         "acceleration_source": dataset.acceleration_source,
         "distance_from_two_body_law_percent": float(two_body_distance(dataset).mean()),
         "max_radius_units": {"length_km": units.length_km, "time_s": units.time_s},

@@ -12,7 +12,7 @@ STENCIL = 7
 """Samples that a sixth-order first derivative needs; an orbit with fewer has none."""
 
 
-def derivative(times: ScalarArray, values: VectorArray) -> VectorArray:
+def derivative(times: ScalarArray, values: VectorArray, stencil: int = STENCIL) -> VectorArray:
     """Derivative of vectors sampled at strictly increasing times, at those times; sixth order everywhere.
 
     At each sample it is the derivative of the polynomial through the seven samples around it (the first or
@@ -27,16 +27,18 @@ def derivative(times: ScalarArray, values: VectorArray) -> VectorArray:
         Shape (n,), n ≥ 7.
     values
         Shape (n, 3).
+    stencil
+        Samples around each that are used: an odd number; the order is one less.
     """
     n = len(times)
     if n < STENCIL:
         raise KeplearnError(f"Sixth-order differences need at least {STENCIL} samples an orbit, not {n}.")
-    start = np.clip(np.arange(n) - STENCIL // 2, 0, n - STENCIL)
-    members = start[:, None] + np.arange(STENCIL)
+    start = np.clip(np.arange(n) - stencil // 2, 0, n - stencil)
+    members = start[:, None] + np.arange(stencil)
     # Times in units of the stencil's length: products of six differences neither overflow nor underflow.
     length = times[members[:, -1]] - times[members[:, 0]]
     nodes = (times[members] - times[:, None]) / length[:, None]
-    gaps = nodes[:, :, None] - nodes[:, None, :] + np.eye(STENCIL)
+    gaps = nodes[:, :, None] - nodes[:, None, :] + np.eye(stencil)
     inverse_lambda = np.prod(gaps, axis=-1)
     own = np.arange(n) - start
     own_inverse_lambda = np.take_along_axis(inverse_lambda, own[:, None], axis=1)
