@@ -108,6 +108,19 @@ def test_a_gap_is_told_at_import_and_in_show(keplearn):
     assert (sampling["spacing_s"], sampling["equal_spacing"]) == ([60.0, 60.0], True)
 
 
+def test_a_run_keeps_what_is_to_be_known_of_its_data(keplearn):
+    from keplearn import run_config
+    from keplearn.plan import prepare
+
+    keplearn("data", "import", str(CASES / "gap.csv"))
+    options = {"segment_length_strategy": [10], "width": 4, "planar_constraint": False, "test": []}
+    plan = prepare(run_config("gap.nc", **options))
+    assert plan.facts["data_notes"] == ["cut at gaps in time, 1: orbit 0 after 1440 s, 5.001 days"]
+    assert plan.facts["num_train_orbits"] == 2
+    assert len(plan.splits[0].train) == 4
+    assert prepare(run_config("complex_TBP_1_test", **options)).facts["data_notes"] == []
+
+
 def test_show_tells_uneven_sampling(keplearn):
     _, out, _ = keplearn("data", "show", "complex_TBP_1_test")
     assert "(equal within each orbit)" in out
@@ -167,6 +180,13 @@ def test_escape_codes_in_a_foreign_name_are_written_out(keplearn):
     for text in (out, shown, error):
         assert "\x1b" not in text
         assert "\\x1b[31mred" in text
+
+
+def test_a_wrong_mu_is_answered_with_the_one_that_fits(keplearn):
+    _, out, _ = keplearn("data", "import", str(CASES / "horizons.csv"))
+    assert "The accelerations fit mu = 4902.8 km³/s², the Moon." in out
+    _, out, _ = keplearn("data", "import", str(CASES / "horizons.csv"), "--body", "Moon")
+    assert "That is far" not in out
 
 
 def test_import_refuses_a_grammar_name_for_the_file(keplearn, tmp_path):

@@ -102,9 +102,9 @@ def import_(
         File to write; NAME.nc by default.
     """
     from keplearn.data.importing import import_dataset
-    from keplearn.data.summary import notes, two_body_distance
+    from keplearn.data.summary import fitted_mu, notes, two_body_distance
     from keplearn.errors import KeplearnError, printable
-    from keplearn.orbits.bodies import central_body
+    from keplearn.orbits.bodies import body_of, central_body
 
     # Without any of the three, a file that names its centre tells the body.
     said = any(x is not None for x in (body, mu, radius))
@@ -130,7 +130,9 @@ def import_(
     distance = float(two_body_distance(dataset).mean())
     print(f"distance from the two-body law (acceleration): {distance:.3g} % (mean)")
     if distance > 50.0:
-        print("That is far: check --length-unit, --time-unit and --mu.")
+        fitted = fitted_mu(dataset)
+        hint = f" The accelerations fit mu = {fitted:.6g} km³/s², {body_of(fitted).the}." if fitted else ""
+        print(f"That is far: check --length-unit, --time-unit and --mu.{hint}")
 
 
 @app.command
@@ -154,6 +156,7 @@ def satellites(
     """
     from keplearn.data.satellites import satellites_dataset
     from keplearn.data.summary import regime_table
+    from keplearn.errors import printable
 
     dataset, left_out = satellites_dataset(file, name=out.stem, strict=strict)
     _save(dataset, out)
@@ -170,7 +173,7 @@ def satellites(
         print(f"without checksum: {dataset.provenance['without_checksum']}")
     print(f"left out: {total}")
     for reason, which in left_out.items():
-        print(f"  {len(which)}  {reason}: {', '.join(which)}")
+        print(printable(f"  {len(which)}  {reason}: {', '.join(which)}"))
 
 
 def _save(dataset: Any, path: Path) -> None:

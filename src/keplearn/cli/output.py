@@ -60,7 +60,7 @@ def plain_warnings() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, KeplearnWarning):
-                print(f"warning: {message}", file=sys.stderr)
+                print(printable(f"warning: {message}"), file=sys.stderr)
             else:
                 others(message, category, *place, **more)
 

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keplearn.errors import printable
+
 # Seconds between lines where output is not a terminal.
 LINE_EVERY = 10.0
 
@@ -56,4 +58,4 @@ class StepsProgress:
 
     def say(self, text: str) -> None:
         """Print a message without disturbing the bar."""
-        self.console.print(f"{self.title}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(f"{self.title}: {text}"), markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import units_for
+from keplearn.orbits.bodies import KNOWN, same_mu
 from keplearn.orbits.elements import ELEMENT_NAMES
 from keplearn.orbits.satellites import REGIMES, regime
 from keplearn.orbits.systems import TwoBody
@@ -18,6 +19,18 @@ def two_body_distance(dataset: OrbitDataset) -> ScalarArray:
     system = TwoBody(dataset.mu)
     distance = np.asarray(system.distance_percent(dataset.states[..., :3], dataset.accelerations))
     return np.nanmean(distance, axis=1)
+
+
+def fitted_mu(dataset: OrbitDataset) -> float | None:
+    """The gravitational parameter that a known body has and the accelerations fit: the median of −(**a**·**r**) r.
+
+    None where it is that of no body in `keplearn.orbits.bodies.KNOWN`, or the samples differ by more than 1 %.
+    """
+    position, acceleration = dataset.states[..., :3], dataset.accelerations
+    values = -(acceleration * position).sum(-1) * np.linalg.norm(position, axis=-1)
+    lower, middle, upper = np.nanpercentile(values, [25, 50, 75])
+    known = any(same_mu(float(middle), body.mu) for body in KNOWN.values())
+    return float(middle) if known and abs(upper - lower) < 0.01 * middle else None
 
 
 @dataclass(frozen=True)
