@@ -13,11 +13,10 @@ The same steps as on the command line, as functions. Names are imported when the
 """
 
 import time
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 STARTED = time.perf_counter()
 
+TYPE_CHECKING = False  # of typing, whose import takes a while: the command line must soon listen for signals
 if TYPE_CHECKING:
     from keplearn import figures
     from keplearn.config import RunConfig, load_config, run_config
@@ -70,8 +69,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):
     """Import a public name from its home."""
+    from importlib import import_module
+
     if name == "figures":
         return import_module("keplearn.figures")
     if name == "__version__":

@@ -5,6 +5,7 @@ What is kept of runs is sealed (`keplearn.seal`): its checksum is compared befor
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from typing import NamedTuple
 
 from keplearn import seal
 from keplearn.errors import Damaged, KeplearnError, NotAllowed, NotWritten
+from keplearn.signals import held
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def is_file(path: str | Path) -> bool:
@@ -36,15 +40,21 @@ def exists(path: str | Path) -> bool:
 def replacing(path: str | Path, within: Path | None = None) -> Iterator[Path]:
     """Give a temporary path to write to; on leaving it becomes ``path``, on an error it is removed.
 
-    A crash at any moment leaves the old file or the new one, never half of one. Directories that are missing are
-    made; ``within`` a directory only those below it, and if it is gone itself nothing is written.
+    A crash at any moment leaves the old file or the new one, never half of one; a signal to end waits for it.
+    Directories that are missing are made; ``within`` a directory only those below it, and if it is gone itself
+    nothing is written.
 
     Raises
     ------
     NotWritten
         If the file cannot be written (no such directory, no permission, no space left), naming it.
     """
-    path = Path(path)
+    with held(), _replacing(Path(path), within) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _replacing(path: Path, within: Path | None) -> Iterator[Path]:
     temporary = None
     try:
         if within is None:
@@ -67,6 +77,13 @@ def replacing(path: str | Path, within: Path | None = None) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(directory: Path) -> None:
+    """Remove what `replacing` left in a directory, and below, when its process was killed; not through links."""
+    for place, _, names in os.walk(directory) if not directory.is_symlink() else ():
+        for name in filter(_TEMPORARY.fullmatch, names):
+            (Path(place) / name).unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -34,6 +34,7 @@ from jax.experimental import serialize_executable
 from keplearn.errors import KeplearnWarning
 from keplearn.files import replacing
 from keplearn.machine import cache_directory, others_may_change, processor
+from keplearn.signals import busy
 
 MAX_BYTES = 1_000_000_000
 # Held in memory, some 15 MB each: more than a run of three phases needs, so that runs alike never read them again.
@@ -98,7 +99,7 @@ def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) ->
     name = None if " at 0x" in words else hashlib.sha256(words.encode()).hexdigest()[:40]
 
     def make() -> Any:
-        with _own_settings():
+        with _own_settings(), busy("the compilation to end"):
             executable = jax.jit(function, static_argnums=0).lower(static, *arguments).compile()
         if name:
             _write(name, executable)

@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
+from keplearn.cli.sweep import sweep
 from keplearn.errors import KeplearnError
 from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.local import sweep_here
@@ -91,6 +93,37 @@ def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):
     assert "2 interrupted" in stopped.stdout
     assert len(list(study.path.glob("*/checkpoint.npz"))) == 2
     assert not processes_of(runs)
+
+
+def test_a_second_word_to_end_breaks_nothing_off(file, tmp_path):
+    """The driver ends its worker, whose run keeps a checkpoint, and nothing half written or running is left."""
+    runs = tmp_path / "runs"
+    long = ["--set", "parameters.steps_strategy=[[1000000]]", "--set", "parameters.seed=5"]
+    driver = subprocess.Popen(
+        [*CLI, "sweep", str(file), "--runs", str(runs), *long],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(lambda: any(p.stat().st_size for p in runs.glob("forty/*/metrics.jsonl")))
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        driver.send_signal(number)
+        time.sleep(0.1)
+    errors = driver.communicate(timeout=60)[1]
+    assert driver.returncode == 130
+    assert errors.count("interrupted") == 1
+    assert "Traceback" not in errors
+    assert not processes_of(runs)
+    assert not list(runs.rglob("*.tmp"))
+    assert not (runs / "forty" / ".sweep").exists()
+    assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 1
+
+
+@pytest.mark.parametrize("limit", [{"time_limit": "0s"}, {"memory": "0G"}, {"memory": "0M"}])
+def test_a_limit_of_nothing_is_refused(file, tmp_path, limit):
+    with pytest.raises(KeplearnError, match=r"--(time-limit 0s|memory 0[GM]): no run"):
+        sweep(file, runs=tmp_path / "runs", **limit)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_worker_that_is_killed_once_is_replaced_and_its_run_tried_again(study, tmp_path):

@@ -4,12 +4,15 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.on_ray import sweep_on_ray
 from keplearn.sweeps.pool import Limits
+from keplearn.sweeps.ray_home import processes_in
 from keplearn.sweeps.study import Standing, Study
 
 
@@ -25,16 +28,39 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
     assert not session.exists()
 
 
+def listening(processes):
+    """The addresses at which processes listen, as the kernel writes them: four bytes, or sixteen."""
+    sockets = set()
+    for process in processes:
+        with suppress(OSError):
+            sockets |= {str(fd.readlink()) for fd in Path(f"/proc/{process}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
+                found.add(words[1].partition(":")[0])
+    return found
+
+
 def test_a_killed_driver_leaves_no_orphan_and_nothing_temporary_after_the_next_start(file, tmp_path):
-    runs = tmp_path / "runs"
+    """Ray is for this sweep alone: other users and other machines cannot reach it, the home stays as it is."""
+    runs, home = tmp_path / "runs", tmp_path / "home"
+    home.mkdir()
     command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
-    driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.DEVNULL)
+    surroundings = os.environ | {"HOME": str(home), "RAY_ADDRESS": "127.0.0.1:1"}
+    driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.DEVNULL, env=surroundings)
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: Standing(study).read().counts["finished"] >= 4)
     session = (study.path / ".sweep" / "ray").resolve()
     assert session.is_dir()
     assert processes_of(session, "")
+    assert session.stat().st_mode & 0o777 == 0o700
+    everything = list(processes_in(session))
+    assert len(everything) > 3
+    loopback = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
+    assert listening(everything) <= set(loopback)
     driver.kill()
     driver.wait()
     wait_for(lambda: not processes_of(runs) and not processes_of(session, ""), seconds=30.0)
@@ -47,6 +73,8 @@ def test_a_killed_driver_leaves_no_orphan_and_nothing_temporary_after_the_next_s
     for run_id in before.having("finished"):
         assert after.records[run_id] == before.records[run_id]
     assert not session.exists()
+    assert not set(everything) & set(processes_of(Path("ray"), ""))
+    assert not list(home.iterdir())
     assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
 
 

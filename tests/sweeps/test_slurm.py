@@ -1,19 +1,22 @@
 """Job arrays on a real SLURM cluster of one machine."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from forty_runs import TABLES
+from forty_runs import TABLES, wait_for
 from ruamel.yaml import YAML
 
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.errors import KeplearnError
-from keplearn.sweeps.slurm import Machine
+from keplearn.sweeps.pool import Limits
+from keplearn.sweeps.slurm import Machine, submissions, submit
 from keplearn.sweeps.study import Standing, Study
 
 CLI = (sys.executable, "-m", "keplearn")
@@ -75,6 +78,11 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
     # Submitted, and before its task begins one dataset gets damaged.
     first = ask(*sweep)
     assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout
+    # Even where whoever submitted was killed before the job's id was written.
+    (record,) = runs.glob("forty/.slurm/*/job.json")
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps(told | {"job": None}))
+    assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     assert status()["driver"]["tasks"] == "3 tasks pending"
@@ -121,6 +129,107 @@ def test_a_job_is_cancelled_with_its_checkpoints_kept(environment, twelve):
     assert "1 interrupted, 11 not started" in stopped.stdout
     assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 1
     assert not (runs / "forty" / ".slurm").exists()
+
+
+def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
+    """It gets SIGTERM some time before; its run keeps a checkpoint, and a job that depends on its success is void."""
+    runs = twelve / "runs"
+    (twelve / "short.yaml").write_text("partition: short\n")
+    words = (
+        "--set",
+        "parameters.steps_strategy=[[1000000]]",
+        "--set",
+        "data.dataset_name=complex_TBP_planar_2_train",
+    )
+    engine = ("--engine", "slurm", "--machine", str(twelve / "short.yaml"), "--runs", str(runs))
+
+    def ask(*command):
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300).stdout
+
+    job = re.search(r"submitted job (\d+)", ask(*CLI, "sweep", str(twelve / "twelve.yaml"), *words, *engine))
+    assert job
+    depends = (f"--dependency=afterok:{job[1]}", "--kill-on-invalid-dep=yes", "--output=/dev/null")
+    next_job = ask("sbatch", "--parsable", *depends, "--wrap=true").strip()
+    wait_for(lambda: any(path.stat().st_size for path in runs.glob("forty/*/metrics.jsonl")))
+    ask("scancel", "--batch", "--signal=TERM", job[1])
+    wait_for(lambda: "JobState=FAILED" in ask("scontrol", "show", "job", job[1]))
+    assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 1
+    wait_for(lambda: "JobState=CANCELLED" in ask("scontrol", "show", "job", next_job))
+
+
+def test_a_greeting_is_not_taken_for_a_job(file, tmp_path):
+    """Of an sbatch that greets first, the job is known by what it says last; its runs are submitted once."""
+    site = Path(__file__).parents[1] / "cases" / "slurm_banner"
+    environment = os.environ | {"PATH": f"{site}:{os.environ['PATH']}"}
+    runs = tmp_path / "runs"
+    few = ("--set", "parameters.seed=[5,6,7]")
+    command = [*CLI, "sweep", str(file), *few, "--engine", "slurm", "--runs", str(runs)]
+
+    def submit():
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+
+    assert "submitted job 4711: 3 runs" in submit()
+    (record,) = runs.glob("forty/.slurm/*/job.json")
+    before = record.read_text()
+    assert json.loads(before)["job"] == "4711"
+    assert "nothing to submit" in submit()
+    assert record.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("said", "job", "cluster"),
+    [
+        ("4711", "4711", None),
+        ("4711;north\n", "4711", "north"),
+        ("Welcome, 17 users\n2;b\n4711;north\nhave fun\n", "4711", "north"),
+        ("hello\nSubmitted batch job 4711 on cluster north\n", "4711", "north"),
+    ],
+)
+def test_a_job_is_asked_of_its_own_cluster(study, tmp_path, monkeypatch, said, job, cluster):
+    """Whatever a site's commands say around it; squeue and scancel are told of the cluster."""
+    for name, body in {
+        "sbatch": f"printf '%s' '{said}'",
+        "squeue": f"echo \"$@\" >> {tmp_path}/asked; echo 'CLUSTER: north'; echo '0 RUNNING'",
+        "scancel": f'echo "$@" >> {tmp_path}/asked',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    wanted = list(study.configs)[:2]
+    submission = submit(study, wanted, Machine(), Limits())
+    assert (submission.job, submission.cluster) == (job, cluster)
+    (found,) = submissions(study)
+    assert found == submission
+    assert found.runs_in_queue() == set(wanted)
+    found.cancel()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert all(("--clusters north" in line) == (cluster is not None) for line in asked)
+    assert all(job in line for line in asked)
+
+
+def test_what_sbatch_does_not_say_is_found_by_the_jobs_name(study, tmp_path, monkeypatch):
+    """An sbatch that gives up waiting may have submitted; one that says nothing and has not is told."""
+    squeue = tmp_path / "squeue"
+    (tmp_path / "sbatch").write_text(
+        "#!/bin/sh\necho 'Socket timed out on send/recv operation' >&2\nexit 1\n"
+    )
+    squeue.write_text('#!/bin/sh\ncase "$*" in *"--name keplearn-forty-"*) echo "0 PENDING";; esac\n')
+    for file in tmp_path.glob("s*"):
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    wanted = list(study.configs)[:2]
+    assert submit(study, wanted, Machine(), Limits()).job is None
+    (found,) = submissions(study)
+    assert found.runs_in_queue() == set(wanted)
+    squeue.write_text("#!/bin/sh\nexit 0\n")
+    with pytest.raises(KeplearnError, match="Socket timed out"):
+        submit(study, wanted, Machine(), Limits())
+    assert not (study.path / ".slurm").exists()
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho hello\n")
+    with pytest.raises(KeplearnError, match="has not said which job it made: 'hello'"):
+        submit(study, wanted, Machine(), Limits())
 
 
 def test_a_machine_file_names_what_it_cannot_use(tmp_path):

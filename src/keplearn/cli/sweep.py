@@ -83,7 +83,8 @@ def sweep(
     time_limit
         What a run may take, e.g. 90s, 30m, 2h; by default there is no limit.
     memory
-        Resident memory that a worker may take, e.g. 2G; by default its share of what is free now.
+        Resident memory that a worker may take, e.g. 2G; by default its share of what is free here now, and on
+        other machines (ray with an address, slurm) no limit.
     min_free
         Free disk below which no run is started, e.g. 500M.
     address
@@ -101,9 +102,9 @@ def sweep(
     from keplearn.config import load_config
     from keplearn.sweeps.study import Standing, Study
 
-    seconds = None if time_limit is None else _amount("--time-limit", time_limit, _UNITS)
+    seconds = None if time_limit is None else _amount("--time-limit", time_limit, _UNITS, some=True)
     bytes_free = int(_amount("--min-free", min_free, _SIZES))
-    bytes_used = None if memory is None else int(_amount("--memory", memory, _SIZES))
+    bytes_used = None if memory is None else int(_amount("--memory", memory, _SIZES, some=True))
     if workers is not None and workers < 1:
         raise KeplearnError(f"--workers {workers}: at least one is needed.")
     if retries < 0:
@@ -160,12 +161,13 @@ def _train(
 
     from keplearn.sweeps.local import memory_per_worker, sweep_here, worker_count
 
+    here = engine == "local" or address is None
+    if here and limits.memory is None:  # other machines have other memories
+        limits = replace(limits, memory=memory_per_worker(worker_count(workers, run_ids)))
     if engine == "ray":
         from keplearn.sweeps.on_ray import sweep_on_ray
 
         return sweep_on_ray(study, run_ids, scratch, limits, workers, address, on_look=on_look)
-    if limits.memory is None:
-        limits = replace(limits, memory=memory_per_worker(worker_count(workers, run_ids)))
     return sweep_here(study, run_ids, scratch, limits, workers, on_look=on_look)
 
 
@@ -173,7 +175,7 @@ def _queued(study: "Study") -> dict[str, str]:
     """Return the runs that are in SLURM's queue, and their jobs."""
     from keplearn.sweeps import slurm
 
-    return {run: found.job for found in slurm.submissions(study) for run in found.runs_in_queue()}
+    return {run: found.label for found in slurm.submissions(study) for run in found.runs_in_queue()}
 
 
 def _refuse_strangers(study: "Study") -> None:
@@ -202,7 +204,7 @@ def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path 
             )
             return
         submission = slurm.submit(study, wanted, machine, limits)
-    print(f"submitted job {submission.job}: {len(wanted)} runs in {len(submission.chunks)} tasks")
+    print(f"submitted job {submission.label}: {len(wanted)} runs in {len(submission.chunks)} tasks")
     print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")
 
 
@@ -280,7 +282,7 @@ def _jobs(study: "Study") -> dict[str, Any] | None:
         return None
     states = Counter(state.lower() for _, tasks in found for state in tasks.values())
     since = min((submission.path / "job.json").stat().st_mtime for submission, _ in found)
-    jobs = ", ".join(submission.job for submission, _ in found)
+    jobs = ", ".join(submission.label for submission, _ in found)
     tasks = ", ".join(f"{n} tasks {state}" for state, n in sorted(states.items()))
     return {"engine": "slurm", "jobs": jobs, "tasks": tasks, "since": since}
 
@@ -291,15 +293,15 @@ def _cancelled(study: "Study") -> bool:
 
     found = slurm.submissions(study)
     for submission in found:
-        slurm.cancel(submission)
+        submission.cancel()
     while any(submission.tasks() for submission in found):
         time.sleep(1.0)
     slurm.clear(study)
     return bool(found)
 
 
-def _amount(flag: str, text: str, units: dict[str, float]) -> float:
-    """Read a number with a unit."""
+def _amount(flag: str, text: str, units: dict[str, float], some: bool = False) -> float:
+    """Read a number with a unit; with ``some``, more than none of it."""
     number = text.rstrip("".join(units) + "".join(units).lower())
     unit = text[len(number) :]
     for name, factor in units.items():
@@ -308,6 +310,10 @@ def _amount(flag: str, text: str, units: dict[str, float]) -> float:
                 value = float(number) * factor
             except ValueError:
                 break
+            if some and value == 0:
+                raise KeplearnError(
+                    f"{flag} {text}: no run could be trained in that. Without the flag, see --help."
+                )
             if 0 <= value < 1e18:
                 return value
     example = "90s, 30m or 2h" if units is _UNITS else "500M or 2G"

@@ -5,7 +5,6 @@ while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last p
 ``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -18,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keplearn import locks
 from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
 from keplearn.errors import KeplearnError, nearest
-from keplearn.files import append_text, not_written, replacing, write_text
+from keplearn.files import append_text, not_written, remove_temporaries, replacing, write_text
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 STATES = ("running", "finished", "failed", "interrupted")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
-LOCK_TRIES = 10
 
 
 def directory_name(text: str, what: str) -> str:
@@ -70,14 +69,7 @@ class Run:
     def _alive(self, record: Mapping[str, Any]) -> bool:
         if record.get("host") != socket.gethostname():
             return time.time() - float(record.get("heartbeat_seconds", 0)) < STALE
-        try:
-            with (self.path / "lock").open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+        return locks.is_held(self.path / "lock")
 
     @property
     def run_id(self) -> str:
@@ -150,28 +142,17 @@ class RunWriter:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
-            self._take_lock()
-        except BlockingIOError:
-            self._lock.close()
-            raise KeplearnError(f"{self.path}: another process is training this run.") from None
+            lock = locks.take(self.path / "lock")
         except OSError as error:
             raise not_written(self.path, error) from error
+        if lock is None:
+            raise KeplearnError(f"{self.path}: another process is training this run.")
+        self._lock = lock
         return self
-
-    def _take_lock(self) -> None:
-        """Take the lock, or raise BlockingIOError if somebody keeps it."""
-        for _ in range(LOCK_TRIES - 1):
-            try:
-                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                # A reader that asks whether the run's writer lives holds the lock for an instant.
-                time.sleep(0.02)
-        return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def __exit__(self, *exc: object) -> None:
         """Let the directory go; the lock file stays, since removing it could let two writers in."""
-        self._lock.close()
+        os.close(self._lock)
 
     def start(self, facts: Mapping[str, Any], resume: bool) -> "Checkpoint | None":
         """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any."""
@@ -190,8 +171,7 @@ class RunWriter:
         self.write()
         if checkpoint is None:
             self._clear()
-        for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
-            left.unlink()
+        remove_temporaries(self.path)  # of a process that was killed while it wrote
         self._truncate_metrics(checkpoint)
         return checkpoint
 
@@ -276,8 +256,7 @@ class RunWriter:
             before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = {}
-        for left in self.path.rglob(".*.tmp"):
-            left.unlink()
+        remove_temporaries(self.path)
         self.record = self._head() | {"started": _now()} | before
         self.log("\n".join(filter(None, (f"failed: {reason}", said))))
         self.write(state="failed", kind=kind, reason=reason, finished=_now(), **facts)

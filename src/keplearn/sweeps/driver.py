@@ -4,10 +4,8 @@ All that is temporary lies in ``runs/GROUP/.sweep``: it goes when the sweep ends
 one starts.
 """
 
-import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import time
@@ -16,8 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from keplearn import locks
 from keplearn.errors import KeplearnError
-from keplearn.files import not_written, write_text
+from keplearn.files import not_written
+from keplearn.signals import held
+from keplearn.sweeps.scratch import MARK, make_scratch, remove_scratch
 from keplearn.sweeps.study import Study
 
 SCRATCH = ".sweep"
@@ -37,51 +38,38 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
     lock = _take(file, study)
     scratch = study.path / SCRATCH
     try:
-        _clear(scratch)  # of a driver that was killed
-        for left in study.path.glob(".*.tmp"):
-            left.unlink()
-        study.write()
         about = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()} | facts
-        write_text(scratch / "driver.json", json.dumps(about) + "\n")
-        yield scratch
+        make_scratch(scratch, about)
+        try:
+            for left in study.path.glob(".sweep.json.*.tmp"):  # of a driver that was killed
+                left.unlink()
+            study.write()
+            yield scratch
+        finally:
+            with held():
+                remove_scratch(scratch)
     finally:
-        _clear(scratch)
-        with suppress(OSError):  # the disk may be read-only by now
-            file.unlink()
-        os.close(lock)
-
-
-def _clear(scratch: Path) -> None:
-    """Remove a scratch directory, and what lies elsewhere and is linked from there."""
-    for link in scratch.glob("*"):
-        if link.is_symlink():
-            shutil.rmtree(link.resolve(), ignore_errors=True)
-    shutil.rmtree(scratch, ignore_errors=True)
+        with held():
+            with suppress(OSError):  # the disk may be read-only by now
+                file.unlink()
+            os.close(lock)
 
 
 def _take(file: Path, study: Study) -> int:
     """Take the lock of a group, or say who has it."""
-    while True:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise not_written(file, error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(lock).st_ino == file.stat().st_ino:
-                return lock
-        except BlockingIOError:
-            os.close(lock)
-            about = driver(study) or {}
-            raise KeplearnError(
-                f"{study.path}: a sweep of this group is under way (process {about.get('pid', '?')} on "
-                f"{about.get('host', '?')}). See how far it is: keplearn sweep status {study.group}. "
-                f"End it: keplearn sweep stop {study.group}."
-            ) from None
-        except FileNotFoundError:
-            pass
-        os.close(lock)  # the driver before removed it while this one opened it
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = locks.take(file)
+    except OSError as error:
+        raise not_written(file, error) from error
+    if lock is not None:
+        return lock
+    about = driver(study)
+    who = f"process {about['pid']} on {about['host']}" if about else "it is just beginning or ending"
+    raise KeplearnError(
+        f"{study.path}: a sweep of this group is under way ({who}). See how far it is: keplearn sweep status "
+        f"{study.group}. End it: keplearn sweep stop {study.group}."
+    )
 
 
 def driver(study: Study) -> dict[str, Any] | None:
@@ -89,23 +77,12 @@ def driver(study: Study) -> dict[str, Any] | None:
 
     That there is one is told by its lock, which goes with it: its number may be another process's by now.
     """
-    if not _is_locked(study):
+    if not locks.is_held(study.path / LOCK):
         return None
     try:
-        return json.loads((study.path / SCRATCH / "driver.json").read_text(encoding="utf-8"))
+        return json.loads((study.path / SCRATCH / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # it is just beginning, or ending
-
-
-def _is_locked(study: Study) -> bool:
-    try:
-        with (study.path / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def stop(study: Study, patience: float = 60.0) -> None:
@@ -130,7 +107,7 @@ def stop(study: Study, patience: float = 60.0) -> None:
             f"process {about['pid']}, which drives {study.group}, is another user's."
         ) from None
     until = time.monotonic() + patience
-    while _is_locked(study):
+    while locks.is_held(study.path / LOCK):
         if time.monotonic() > until:
             raise KeplearnError(f"process {about['pid']} was told to end and did not in {patience:g} s.")
         time.sleep(0.1)

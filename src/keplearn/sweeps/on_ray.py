@@ -7,7 +7,6 @@ must see under the same path.
 
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ from keplearn.errors import KeplearnError
 from keplearn.machine import core_count
 from keplearn.runs.store import RunWriter
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
+from keplearn.sweeps.ray_home import SESSION, TOKEN, make_home, remove_home
 from keplearn.sweeps.study import Standing, Study
 
 # A task starts a worker, which takes some seconds: enough runs for that not to matter, few enough to share out.
@@ -33,7 +33,7 @@ STORE_BYTES = 100_000_000
 # Tasks in a row that Ray may lose before the sweep ends.
 MOST_LOST = 5
 # Seconds that interrupted tasks have to write checkpoints.
-PATIENCE = 40.0
+PATIENCE = 20.0
 
 
 def sweep_on_ray(
@@ -163,49 +163,88 @@ def _after_a_loss(
 @contextmanager
 def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
     """Connect to a cluster, or start Ray here and leave nothing of it."""
+    kept = dict(os.environ)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if address is not None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        options |= _own_session(scratch, workers)
+    else:
         _check_address(address)
         # `ray start` asks for a token where there is one, and ray.init has to be told.
         if (Path.home() / ".ray" / "auth_token").exists():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        import ray
-    except ImportError as error:
-        raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    own = None
-    if address is None:
-        # Sockets lie in there, whose paths must be short; the link tells the next sweep of it after a crash.
-        own = Path(tempfile.mkdtemp(prefix="keplearn-ray-", dir="/tmp"))
-        (scratch / "ray").symlink_to(own)
-        options |= {"_temp_dir": str(own), "num_cpus": workers, "object_store_memory": STORE_BYTES}
-        options |= {"include_dashboard": False}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         try:
+            import ray
+        except ImportError as error:
+            raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
+        try:
             ray.init(address=address or "local", **options)
+        except SystemExit:  # by the handler of SIGTERM that Ray has set
+            raise KeyboardInterrupt from None
         except Exception as error:
             where = f"no Ray cluster at {address}" if address else "Ray does not start here"
-            raise KeplearnError(f"{where}: {str(error).strip().splitlines()[0]}") from error
-        for number, handler in handlers.items():  # Ray's own would end this process at once
-            signal.signal(number, handler)
-        yield ray
+            raise KeplearnError(f"{where}: {(str(error).strip() or '-').splitlines()[0]}") from error
+        finally:
+            for number, handler in handlers.items():  # Ray's own would end this process at once
+                signal.signal(number, handler)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
     finally:
-        ray.shutdown()
-        if own is not None:
-            shutil.rmtree(own, ignore_errors=True)
+        if address is None:
+            remove_home(scratch)
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def _own_session(scratch: Path, workers: int) -> dict[str, Any]:
+    """Return what starts Ray here: for this user on this machine alone, whatever the surroundings say of clusters."""
+    home = make_home(scratch)
+    for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR"):
+        os.environ.pop(name, None)
+    # Without them, Ray makes a token in the user's home, which all clusters would ask for from then on.
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(home / TOKEN))
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else it takes another address for loopback's
+    os.environ.setdefault(
+        "RAY_agent_register_timeout_ms", "100000"
+    )  # on a busy machine they take long to start
+    return {
+        "_temp_dir": str(home / SESSION),
+        "_node_ip_address": "127.0.0.1",
+        "num_cpus": workers,
+        "object_store_memory": STORE_BYTES,
+        "include_dashboard": False,
+    }
 
 
 def _check_address(address: str) -> None:
     """Refuse an address where nobody listens: Ray itself would ask it for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+    given = address
     if address == "auto":
-        return
+        given = os.environ.get("RAY_ADDRESS") or _last_started()
+        if given in (
+            "",
+            "auto",
+        ):  # Ray looks for processes of its own, and says so at once where there are none
+            return
+    host, _, port = given.rpartition("://")[2].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10.0).close()
     except (OSError, ValueError, OverflowError) as error:
+        which = "" if given == address else f" ({given})"
         raise KeplearnError(
-            f"no Ray cluster at {address}: {error}. Give HOST:PORT of its head (ray start --head prints it), or auto."
+            f"no Ray cluster at {address}{which}: {error}. Give HOST:PORT of its head (ray start --head prints it), "
+            "or auto."
         ) from None
+
+
+def _last_started() -> str:
+    """Return the address that ``ray start`` left last on this machine; empty where there is none."""
+    try:
+        return Path("/tmp/ray/ray_current_cluster").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""

@@ -20,16 +20,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keplearn.errors import KeplearnError
+from keplearn.files import remove_temporaries
 from keplearn.machine import resident_memory
 from keplearn.runs.store import RunWriter
+from keplearn.signals import busy, held
 from keplearn.sweeps.study import Study
 
 # Kinds of failure that are not the config's doing: the same run may well succeed the next time.
 ACCIDENTS = ("killed", "segmentation_fault", "exited")
 # Seconds between looks at memory, time and disk.
 LOOK_EVERY = 0.2
-# Seconds that an interrupted worker has to write its checkpoint.
-PATIENCE = 30.0
+# Seconds that an interrupted worker has to write its checkpoint; killed, it loses those since the one before.
+PATIENCE = 10.0
 LOG_LINES = 20
 # Seconds that a worker may take to start, and workers in a row that may die before they have trained anything.
 START = 300.0
@@ -151,7 +153,8 @@ class _Pool:
             if not self.outcome.stopped:
                 for _ in range(min(len(free), sum(map(len, self.waiting)) - starting)):
                     try:
-                        self._start(free.pop(0))
+                        with held():  # a worker that is not in the list would not be ended
+                            self._start(free.pop(0))
                     except OSError as error:
                         self.outcome.stopped = f"no worker can be started in {self.scratch}: {error}"
             for key, _ in self.selector.select(LOOK_EVERY):
@@ -329,6 +332,10 @@ class _Pool:
 
     def end(self) -> None:
         """Let no worker outlive this: those at a run are interrupted, and killed if they do not heed it."""
+        with held(), busy("the checkpoints of the runs under way"):
+            self._end()
+
+    def _end(self) -> None:
         for worker in self.workers:
             if worker.run is None or worker.verdict is not None:
                 worker.process.kill()
@@ -341,6 +348,8 @@ class _Pool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+                if worker.run is not None:
+                    remove_temporaries(self.study.path / worker.run)
             if worker.reports in self.selector.get_map():
                 self.selector.unregister(worker.reports)
             self._close(worker)

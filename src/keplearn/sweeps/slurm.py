@@ -1,20 +1,21 @@
 """The engine ``slurm``: chunks of runs as the tasks of a job array.
 
-A submission lies in ``runs/GROUP/.slurm/NUMBER``: the script, which runs each task trains, and what the tasks print.
+A submission lies in ``runs/GROUP/.slurm/NAME``: the script, which runs each task trains, and what the tasks print.
 It goes when its last task has ended. Each task is the work unit of all engines (`keplearn.sweeps.pool`), as
-``python -m keplearn.sweeps.slurm RUNS GROUP NUMBER LIMITS``; nothing is fetched, so that nodes need no internet.
+``python -m keplearn.sweeps.slurm RUNS GROUP NAME LIMITS``; nothing is fetched, so that nodes need no internet.
 """
 
 import json
 import os
+import re
+import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,17 @@ from keplearn.config.loading import read_file
 from keplearn.errors import KeplearnError, nearest
 from keplearn.files import write_text
 from keplearn.machine import cores
+from keplearn.signals import heeding
 from keplearn.sweeps.pool import Limits, train_runs
+from keplearn.sweeps.scratch import remove_directory, remove_empty
 from keplearn.sweeps.study import Study
 
 HOME = ".slurm"
+MARK = "job.json"
+# What sbatch says of the job it has made, with and without --parsable; a task as squeue is asked to show it.
+_JOB = re.compile(r"(?:Submitted batch job )?(?P<job>\d+)(?:(?:;| on cluster )(?P<cluster>[\w.-]+))?")
+_TASK = re.compile(r"(\d+) ([A-Z_]+)\s*")
+_CLUSTER = re.compile(r"(?:--clusters?|-M)[= ]?([\w.,-]+)")
 # A worker takes some seconds to start: a task of some runs is worth it, one of all could not be shared out.
 RUNS_PER_TASK = 8
 # SLURM's own bound is 1001 unless an administrator has raised it.
@@ -89,22 +97,58 @@ class Machine:
 
 @dataclass(frozen=True)
 class Submission:
-    """A job array of a study's: where it lies, its job's id, and the runs of each task."""
+    """A job array of a study's: where it lies, its job, and the runs of each task.
+
+    The job is known by a name that no other has until sbatch has told its id: whoever submits it may be killed before.
+    """
 
     path: Path
-    job: str
+    name: str
     chunks: list[list[str]]
+    job: str | None = None
+    cluster: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "Submission":
+        """Read a submission's directory; OSError or ValueError where it is none."""
+        record = json.loads((path / MARK).read_text(encoding="utf-8"))
+        try:
+            chunks = json.loads((path / "runs.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:  # it did not come to be submitted
+            chunks = []
+        return cls(path, record.get("name", path.name), chunks, record["job"], record.get("cluster"))
+
+    def write(self) -> "Submission":
+        """Write what the job is known by."""
+        record = {"name": self.name, "job": self.job, "cluster": self.cluster}
+        write_text(self.path / MARK, json.dumps(record) + "\n")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What the job is called for people."""
+        return self.job or self.name
 
     def tasks(self) -> dict[int, str]:
         """Return the states of the tasks that are still in SLURM's queue: PENDING, RUNNING, …"""
-        command = ["squeue", "--noheader", "--array", "--jobs", self.job, "--format", "%K %T"]
-        found = _ask(command, missing="Invalid job id")
-        lines = (line.split() for line in found.splitlines())
-        return {int(words[0]): words[1] for words in lines if len(words) == 2 and words[0].isdigit()}
+        found = self._ask("squeue", "--noheader", "--array", *self._which("--jobs"), "--format", "%K %T")
+        lines = map(_TASK.fullmatch, found.splitlines())
+        return {int(line[1]): line[2] for line in lines if line}
 
     def runs_in_queue(self) -> set[str]:
         """Return the runs whose tasks are still in SLURM's queue."""
         return {run for task in self.tasks() for run in self.chunks[task]}
+
+    def cancel(self) -> None:
+        """Take it out of the queue; runs under way write checkpoints."""
+        self._ask("scancel", *self._which())
+
+    def _which(self, *flag: str) -> list[str]:
+        return [*flag, self.job] if self.job else ["--name", self.name]
+
+    def _ask(self, command: str, *words: str) -> str:
+        cluster = ["--clusters", self.cluster] if self.cluster else []
+        return _ask([command, *cluster, *words], missing="Invalid job id")
 
 
 def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limits) -> Submission:
@@ -113,24 +157,34 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     Raises
     ------
     KeplearnError
-        If sbatch is not there, or refuses the job, with its words.
+        If sbatch is not there, or refuses the job, with its words; or if nobody knows what has become of it.
     """
     clear(study)
-    home = study.path / HOME
-    number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
-    path = home / str(number)
+    name = f"keplearn-{re.sub(r'[^A-Za-z0-9.-]', '_', study.group)}-{secrets.token_hex(4)}"
     chunks = study.chunks(run_ids, max(machine.runs_per_task, -(-len(run_ids) // MOST_TASKS)))
-    write_text(path / "runs.json", json.dumps(chunks) + "\n")
-    write_text(path / "job.sh", _script(study, number, len(chunks), machine, limits))
+    asked_for = _CLUSTER.search(" ".join(machine.options))
+    submission = Submission(study.path / HOME / name, name, chunks, cluster=asked_for and asked_for[1])
+    submission.write()  # first: from here on it is looked for, whatever happens
+    write_text(submission.path / "runs.json", json.dumps(chunks) + "\n")
+    write_text(submission.path / "job.sh", _script(study, submission, machine, limits))
     try:
-        answer = _ask(["sbatch", "--parsable", str(path / "job.sh")])
+        answer = _ask(["sbatch", "--parsable", str(submission.path / "job.sh")])
     except KeplearnError:
-        shutil.rmtree(path, ignore_errors=True)
-        _remove_empty(home)
-        raise
-    submission = Submission(path, answer.strip().partition(";")[0], chunks)
-    write_text(path / "job.json", json.dumps({"job": submission.job}) + "\n")
-    return submission
+        # The controller may have taken it although sbatch has given up waiting for its answer.
+        if shutil.which("squeue") is None or not submission.tasks():
+            _remove(submission)
+            raise
+        return submission
+    told = [found for line in answer.splitlines() if (found := _JOB.fullmatch(line.strip()))]
+    if told:  # what stands before is a site's greeting
+        job, cluster = told[-1]["job"], told[-1]["cluster"]
+        return replace(submission, job=job, cluster=cluster or submission.cluster).write()
+    if submission.tasks():
+        return submission
+    raise KeplearnError(
+        f"sbatch has not said which job it made: {answer.strip()!r}. Nothing of the name {name} is in the queue; "
+        "once that is sure, the same command submits the runs again."
+    )
 
 
 def submissions(study: Study) -> list[Submission]:
@@ -142,40 +196,27 @@ def clear(study: Study) -> None:
     """Remove what is left of submissions of which nothing is in the queue; call it as the study's driver."""
     for submission in _all_submissions(study):
         if not submission.tasks():
-            shutil.rmtree(submission.path, ignore_errors=True)
-    _remove_empty(study.path / HOME)
+            _remove(submission)
 
 
 def _all_submissions(study: Study) -> list[Submission]:
     found = []
     for path in sorted((study.path / HOME).glob("*")):
-        try:
-            job, chunks = (
-                json.loads((path / f"{name}.json").read_text(encoding="utf-8")) for name in ("job", "runs")
-            )
-            found.append(Submission(path, job["job"], chunks))
-        except (OSError, ValueError):
-            continue  # being written
+        with suppress(OSError, ValueError):  # not a submission
+            found.append(Submission.read(path))
     return found
 
 
-def _remove_empty(directory: Path) -> None:
-    with suppress(OSError):
-        directory.rmdir()
+def _remove(submission: Submission) -> None:
+    remove_directory(submission.path, last=MARK)
+    remove_empty(submission.path.parent)
 
 
-def cancel(submission: Submission) -> None:
-    """Take a submission out of the queue; runs under way write checkpoints."""
-    _ask(["scancel", submission.job], missing="Invalid job id")
-
-
-def _script(study: Study, number: int, tasks: int, machine: Machine, limits: Limits) -> str:
+def _script(study: Study, submission: Submission, machine: Machine, limits: Limits) -> str:
     at_once = f"%{machine.tasks_at_once}" if machine.tasks_at_once else ""
-    log = study.path / HOME / str(number) / "%a.log"
     options = {
-        "job-name": f"keplearn-{study.group}".replace(" ", "_"),
-        "array": f"0-{tasks - 1}{at_once}",
-        "output": str(log),
+        "array": f"0-{len(submission.chunks) - 1}{at_once}",
+        "output": str(submission.path / "%a.log"),
         "partition": machine.partition,
         "account": machine.account,
         "time": machine.time,
@@ -185,7 +226,15 @@ def _script(study: Study, number: int, tasks: int, machine: Machine, limits: Lim
     }
     lines = [f'#SBATCH --{name}="{value}"' for name, value in options.items() if value is not None]
     lines += [f"#SBATCH {option}" for option in machine.options]
-    words = [machine.python, "-m", "keplearn.sweeps.slurm", str(study.runs), study.group, str(number)]
+    lines.append(f"#SBATCH --job-name={submission.name}")  # the last one counts
+    words = [
+        machine.python,
+        "-m",
+        "keplearn.sweeps.slurm",
+        str(study.runs),
+        study.group,
+        submission.path.name,
+    ]
     command = shlex.join([*words, json.dumps(asdict(limits))])
     # exec: the notice that time is up goes to the script's own process.
     return "\n".join(["#!/bin/bash", *lines, machine.preamble.strip(), f"exec {command}", ""])
@@ -207,35 +256,34 @@ def _ask(command: list[str], missing: str | None = None) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Train the runs of this task of a job array: ``RUNS GROUP NUMBER LIMITS``."""
-    runs, group, number = Path(arguments[0]), arguments[1], arguments[2]
+    """Train the runs of this task of a job array: ``RUNS GROUP NAME LIMITS``."""
+    runs, group, name = Path(arguments[0]), arguments[1], arguments[2]
     limits = Limits(**json.loads(arguments[3]))
-    signal.signal(signal.SIGTERM, _interrupt)
-    task, path = int(os.environ["SLURM_ARRAY_TASK_ID"]), runs / group / HOME / number
-    chunks = json.loads((path / "runs.json").read_text(encoding="utf-8"))
+    task, path = int(os.environ["SLURM_ARRAY_TASK_ID"]), runs / group / HOME / name
+    try:
+        submission = Submission.read(path)
+    except (OSError, ValueError):
+        sys.exit(f"{path}: there is no such submission (any more): nothing to train")
+    chunks = submission.chunks
     study = Study.read(runs, group)
     cpus = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))
     # Where SLURM does not bind tasks to cores, all of a node's tasks see all of them.
     places = cores() if len(cores()) <= cpus else [-1] * cpus
     try:
-        outcome = train_runs(study, chunks[task], cores=places, scratch=path / f"task-{task}", limits=limits)
-    except KeyboardInterrupt:
-        print("told to end: runs under way have checkpoints")
-        return
+        with heeding():
+            outcome = train_runs(
+                study, chunks[task], cores=places, scratch=path / f"task-{task}", limits=limits
+            )
+    except KeyboardInterrupt:  # no success: what depends on this job (afterok) must not begin
+        print("told to end: runs under way have checkpoints", flush=True)
+        sys.exit(os.EX_TEMPFAIL)
     print(outcome, flush=True)
     shutil.rmtree(path / f"task-{task}", ignore_errors=True)
     if outcome.stopped or outcome.left:
         sys.exit(f"{outcome.stopped or 'not trained'}: {outcome.left}")
     write_text(path / f"{task}.done", "")
     if len(list(path.glob("*.done"))) == len(chunks):
-        shutil.rmtree(path, ignore_errors=True)
-        _remove_empty(path.parent)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """End in order; a second word to end must not break that off."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+        _remove(submission)
 
 
 if __name__ == "__main__":

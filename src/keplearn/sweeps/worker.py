@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keplearn.signals import heeding
+
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 
@@ -35,7 +37,8 @@ def main(arguments: list[str]) -> None:
             pipe.write(json.dumps(event) + "\n")
 
         try:
-            attend(runs, group, report)
+            with heeding():  # a polite kill leaves a checkpoint, as Ctrl-C does
+                attend(runs, group, report)
         except KeyboardInterrupt:
             sys.exit(130)
 
@@ -48,7 +51,6 @@ def attend(runs: Path, group: str, report: Any) -> None:
     from keplearn.errors import KeplearnError, NotWritten
     from keplearn.experiment import train_run
 
-    signal.signal(signal.SIGTERM, _interrupt)
     report(event="ready")
     for line in sys.stdin:
         run_id = line.strip()
@@ -58,12 +60,6 @@ def attend(runs: Path, group: str, report: Any) -> None:
             report(event="left", run=run_id, why=str(error), full=isinstance(error, NotWritten))
         else:
             report(event="ended", run=run_id)
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """A polite kill leaves a checkpoint, as Ctrl-C does; a second one must not break off the writing of it."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""Signals that end a command: real ones, to real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from keplearn.cli import main
+
+CLI = (sys.executable, "-m", "keplearn")
+
+
+def started(*words, **kwargs):
+    """Start a process whose standard error is read, and which heeds Ctrl-C though a shell may have it ignored."""
+    return subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **kwargs,
+    )
+
+
+def script(body):
+    """Start a Python process that heeds signals, and wait until it is in the middle of something."""
+    head = "import os, sys, time, gc, signal, hashlib\nfrom keplearn.signals import busy, heeding, held\n"
+    process = started(sys.executable, "-c", head + body)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_nothing_large_is_imported_before_the_command_listens_for_signals():
+    names = "import sys, keplearn.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True, check=True)
+    large = {"cyclopts", "rich", "numpy", "jax", "pandas", "matplotlib", "pydantic", "typing", "pathlib"}
+    assert not large & set(loaded.stdout.split())
+
+
+def test_ctrl_c_while_libraries_are_imported_is_one_line():
+    process = started(*CLI, "evaluate", "nothing")
+    status = Path(f"/proc/{process.pid}/status")
+    heeded = 0
+    while not heeded & 1 << (signal.SIGTERM - 1):  # as soon as it listens
+        heeded = int(status.read_text().partition("SigCgt:")[2].split()[0], 16)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, ("", "interrupted\n"))
+
+
+@pytest.mark.parametrize("module", ["signal", "keplearn.cli", "keplearn.signals", "threading", "cyclopts"])
+def test_ctrl_c_at_the_very_first_is_one_line(module):
+    """The signal comes when the command begins to import a module."""
+    body = """
+import os, runpy, signal, sys
+class Finder:
+    def find_spec(name, *rest):
+        if name == sys.argv[1]: os.kill(os.getpid(), signal_number)
+sys.meta_path.insert(0, Finder)
+signal_number = signal.SIGINT
+sys.modules.pop(sys.argv[1], None)
+runpy.run_module("keplearn", run_name="__main__", alter_sys=True)
+"""
+    process = started(sys.executable, "-c", body, module)
+    assert process.communicate(timeout=60) == ("", "interrupted\n")
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    "swallower",
+    [
+        "gc.callbacks.append(lambda phase, info: time.sleep(0.5))\nread = gc.collect",
+        "def read():\n  try: time.sleep(0.5)\n  except: pass",
+    ],
+)
+def test_a_signal_that_a_library_swallows_comes_again(swallower):
+    """As JAX's callback of the garbage collector does: nothing is said of it, and the command ends."""
+    process = script(
+        f"{swallower}\nwith heeding():\n  print('ready', flush=True)\n  for _ in range(240): read(); time.sleep(0.5)"
+    )
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert errors.startswith("interrupted\n") or errors.startswith("interrupted: waits")
+    assert "Exception ignored" not in errors
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_a_second_signal_does_not_break_off_the_answer_to_the_first(tmp_path):
+    kept = tmp_path / "kept"
+    process = script(
+        f"with heeding():\n  try:\n    print('ready', flush=True)\n    time.sleep(100)\n"
+        f"  finally:\n    print('ending', flush=True)\n    time.sleep(1.5)\n    open({str(kept)!r}, 'w').write('all')"
+    )
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ending\n"
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGINT):
+        process.send_signal(number)
+        time.sleep(0.1)
+    errors = process.communicate(timeout=60)[1]
+    assert kept.read_text() == "all"
+    assert errors.count("interrupted") == 1
+
+
+def test_what_a_signal_waits_for_is_said_while_it_waits():
+    """A compilation lets nothing else of Python run; hashing here does likewise."""
+    process = script(
+        "with heeding(), busy('the compilation to end'):\n  print('ready', flush=True)\n"
+        "  hashlib.pbkdf2_hmac('sha256', b'', b'', 60_000_000)"
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "interrupted: waits for the compilation to end\n"
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
+def test_what_must_not_be_broken_off_is_done_first():
+    process = script(
+        "with heeding():\n  with held():\n    print('ready', flush=True)\n    time.sleep(1)\n"
+        "    print('whole', flush=True)\n  print('too far')"
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "whole\n"
+
+
+def test_the_calling_process_gets_its_handlers_back(monkeypatch):
+    def state():
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        return [signal.getsignal(number) for number in numbers], sys.unraisablehook
+
+    before, descriptors = state(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for words in (["config", "defaults"], ["runs", "--state", "none"]):
+        monkeypatch.setattr(sys, "argv", ["keplearn", *words])
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code in (None, 0, 2)
+        assert state() == before
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
+    assert wakeup == -1
+    until = time.monotonic() + 30
+    while len(os.listdir("/proc/self/fd")) > descriptors:  # noqa: PTH208
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path):
+    place = tmp_path / "gone"
+    place.mkdir()
+    study = tmp_path / "study.yaml"
+    study.write_text("data: {dataset_name: complex_TBP_planar_1_train}\n")
+    words = (*CLI, "sweep", str(study))
+    process = started("/bin/sh", "-c", f'rmdir "{place}" && exec "$@"', "sh", *words, cwd=place)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors.count("\n")) == (2, 1)
+    assert "working directory is gone" in errors
