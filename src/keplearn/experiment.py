@@ -22,7 +22,7 @@ import numpy as np
 import keplearn
 from keplearn.config import RunConfig
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import KeplearnError, NotWritten
+from keplearn.errors import Damaged, KeplearnError, NotWritten
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import keep_evaluation, keep_evaluations
 from keplearn.evaluation.table import summary
@@ -191,16 +191,19 @@ def _work(
     """One run from first to last, but for the training itself: yields what to train, and is sent its events."""
     writer = RunWriter(runs, config)
     skipped = "is finished: skipped (--again trains it again)"
-    if not again and _is_finished(writer.path, config):
+    if not again and _is_finished(writer.path, config) and not unscored(Run(writer.path)):
         say(skipped)
         return Run(writer.path)
     programs = Counter(counts)
     with writer:
         # Another process may have finished it since; to start now would remove what it has written.
         if not again and _is_finished(writer.path, config):
-            say(skipped)
+            if names := unscored(Run(writer.path)):
+                yield from _score_again(writer, config, names, say)
+            else:
+                say(skipped)
             return Run(writer.path)
-        checkpoint = writer.start(_machine_facts(), resume=not again)
+        checkpoint = writer.start(_machine_facts(), resume=not again, say=say)
         if checkpoint is not None:
             say(f"goes on from step {checkpoint.step} of phase {checkpoint.phase}")
         with _states(writer):
@@ -227,14 +230,36 @@ def _work(
     return Run(writer.path)
 
 
+def _score_again(
+    writer: RunWriter, config: RunConfig, names: Sequence[str], say: Callable[[str], None]
+) -> Generator[Scoring, Progress | PhaseResult | None, None]:
+    """Score a finished run whose scores are of other code or orbits."""
+    say(f"is finished; its scores on {', '.join(names)} are of other code or orbits: scored anew")
+    try:
+        model = Run(writer.path).model()
+        yield Scoring(writer.path, model, names)
+        writer.take_up()
+        _score(writer, config, model, say)
+    except KeplearnError as error:
+        say(f"warning: not scored: {error}")
+
+
+def unscored(run: Run) -> list[str]:
+    """Return the test datasets on which a run has no score that this code would give."""
+    return [name for name in run.config.test if name not in run.record.get("scores", {})]
+
+
 def _is_finished(path: Path, config: RunConfig) -> bool:
     """Say whether a run is finished, on the data that are there now: a file may have changed since."""
-    if not (path / "run.json").exists() or Run(path).state != "finished":
-        return False
+    try:
+        if not (path / "run.json").exists() or Run(path).state != "finished":
+            return False
+    except Damaged:
+        return False  # it is set aside, and said, as the run starts
     if not config.dataset_name.endswith(".nc"):
         return True
     dataset = training_data(config.dataset_name, config.parameters.num_trajs)
-    return Run(path).record["summary"]["dataset_hash"] == dataset.content_hash
+    return (Run(path).record.get("summary") or {}).get("dataset_hash") == dataset.content_hash
 
 
 @contextmanager
@@ -243,8 +268,9 @@ def _states(writer: RunWriter) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        writer.log("interrupted")
-        writer.end("interrupted", reason="interrupted by the user or by a signal")
+        with suppress(NotWritten):
+            writer.log("interrupted")
+            writer.end("interrupted", reason="interrupted by the user or by a signal")
         raise
     except NotWritten as error:  # a full disk is not the config's fault: the run can go on later
         with suppress(NotWritten):
@@ -373,10 +399,11 @@ def _score(
 ) -> dict[str, dict[str, float]]:
     """Score the run's model on its test datasets and keep every evaluation beside the run."""
     scores: dict[str, dict[str, float]] = {}
+    scored_on: dict[str, str] = {}
     for name in config.test:
         evaluation = keep_evaluation(writer.path, model, load_dataset(name))
-        scores[name] = summary(evaluation)
-        writer.write(scores=scores)
+        scores[name], scored_on[name] = summary(evaluation), evaluation.attrs["dataset_hash"]
+        writer.write(scores=scores, scored_on=scored_on)
         if scores[name]["diverged"]:
             say(f"warning: {scores[name]['diverged']} orbits of {name} diverged")
     return scores

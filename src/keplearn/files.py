@@ -105,25 +105,28 @@ class Read(NamedTuple):
     sealed: bool
 
 
-def read_sealed(path: str | Path) -> Read:
-    """Read a file and compare its checksum; those of earlier versions have none.
+def read_sealed(path: str | Path, must: bool = False) -> Read:
+    """Read a file and compare its checksum, which those of earlier versions have not, unless it ``must`` be there.
 
     Raises
     ------
     Damaged
-        If the content does not match its checksum.
+        If the content does not match its checksum, or the checksum is missing.
     KeplearnError
         If there is no such file, or it cannot be read.
     """
     path = Path(path)
     try:
-        return Read(*seal.open_seal(path.read_bytes()))
+        found = Read(*seal.open_seal(path.read_bytes()))
     except FileNotFoundError:
         raise KeplearnError(f"{path}: no such file.") from None
     except OSError as error:
         raise KeplearnError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}.") from error
     except Damaged as error:
         raise Damaged(f"{path}: damaged: {error}.") from None
+    if must and not found.sealed:
+        raise Damaged(f"{path}: damaged: its checksum is missing.")
+    return found
 
 
 def set_aside(path: Path) -> Path:

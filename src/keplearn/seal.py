@@ -45,9 +45,13 @@ def open_seal(content: bytes) -> tuple[bytes, bool]:
 
 
 def close_json(record: dict[str, Any]) -> bytes:
-    """Return a record as sealed JSON, the seal its last entry."""
-    text = json.dumps(record | {"seal": MARK.decode()}, indent=1, allow_nan=False)
-    content = text.encode() + b"\n"
+    """Return a record as sealed JSON."""
+    return close_text(json.dumps(record, indent=1, allow_nan=False))
+
+
+def close_text(text: str) -> bytes:
+    """Seal the text of a JSON object: the seal is its last entry."""
+    content = f'{text.rstrip()[:-1].rstrip()},\n "seal": "{MARK.decode()}"\n}}\n'.encode()
     return _insert(content, content.rindex(MARK) + len(MARK))
 
 
@@ -63,8 +67,8 @@ def close_line(row: dict[str, Any]) -> str:
     return f'{text[:-1]}, "{_LINE}": "{zlib.crc32(text.encode()):08x}"}}\n'
 
 
-def open_line(line: str) -> dict[str, Any]:
-    """Return the row that `close_line` was given; a line without a checksum as it stands.
+def open_line(line: str, must: bool = False) -> dict[str, Any]:
+    """Return the row that `close_line` was given; a line without a checksum as it is, unless it ``must`` have one.
 
     Raises
     ------
@@ -77,6 +81,8 @@ def open_line(line: str) -> dict[str, Any]:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Damaged(f"no row of JSON: {error}") from None
-    if not isinstance(row, dict) or (found and rest != f'{zlib.crc32(text.encode()):08x}"}}'):
+    if not isinstance(row, dict) or (must and not found):
+        raise Damaged("no row with a checksum")
+    if found and rest != f'{zlib.crc32(text.encode()):08x}"}}':
         raise Damaged("the row does not match its checksum: it was changed after it was written")
     return row

@@ -124,7 +124,14 @@ def _changed(file, text):
 # is known by its content.
 _NO_NUMBERS = {
     *("errors", "shapes", "jax_shapes", "seal", "files", "machine", "programs", "evaluation.layout"),
-    *("data.orbit_dataset", "data.names", "orbits.constants", "orbits.elements", "orbits.families"),
+    *(
+        "data.orbit_dataset",
+        "data.names",
+        "orbits.constants",
+        "orbits.bodies",
+        "orbits.elements",
+        "orbits.families",
+    ),
     *("orbits.kepler", "evaluation.statistics"),
 }
 

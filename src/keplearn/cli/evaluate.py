@@ -110,11 +110,11 @@ def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "j
 
 def _find(runs: Path, names: list[str]) -> "list[Run]":
     """The runs that are meant, each once: all of a group, or one by its id."""
-    from keplearn.runs.store import find_runs, open_run
+    from keplearn.runs.store import find_runs, group_names, open_run
 
     found: dict[Path, Run] = {}
     for name in names:
-        if "/" not in name and (runs / name).is_dir():
+        if "/" not in name and name in group_names(runs):
             meant = find_runs(
                 runs, name, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr)
             )
@@ -122,8 +122,7 @@ def _find(runs: Path, names: list[str]) -> "list[Run]":
             try:
                 meant = [open_run(runs, name)]
             except KeplearnError as error:
-                groups = [path.name for path in runs.iterdir()] if runs.is_dir() else []
-                raise KeplearnError(f"{error}{nearest(name, groups)}") from None
+                raise KeplearnError(f"{error}{nearest(name, group_names(runs))}") from None
         found |= {run.path: run for run in meant}
     if not found:
         raise KeplearnError(f"there are no runs in {', '.join(names)}.")

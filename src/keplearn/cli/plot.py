@@ -1,5 +1,6 @@
 """``keplearn plot KIND …``: one command a figure, of a dataset, a run or a group."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -353,7 +354,9 @@ def box(
 
     runs, table = _group(group, on, saving)
     keys = listed_names(by) or [key for key in table.attrs["varying"] if key != "seed"][:2]
-    errors = box_table(runs, table.attrs["dataset"], keys, per, metric)
+    errors = box_table(
+        runs, table.attrs["dataset"], keys, per, metric, say=lambda text: print(text, file=sys.stderr)
+    )
     _save(draw(errors, metric, violin=violin, title=saving.title), saving, "box", group)
 
 
@@ -541,7 +544,7 @@ def _group(group: str, on: str | None, saving: Saving) -> "tuple[list[Run], pd.D
     from keplearn.evaluation.group_table import group_table
     from keplearn.runs.store import find_runs
 
-    runs = find_runs(saving.runs, group)
+    runs = find_runs(saving.runs, group, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr))
     return runs, group_table(runs, on)
 
 

@@ -190,21 +190,30 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
     if phases:
         titles = [key for key in phases[0] if key != "warnings"]
         print("\nphases")
-        print_table(["", *titles], [["", *(number(phase[key]) for key in titles)] for phase in phases])
+        print_table(["", *titles], [["", *(number(phase.get(key)) for key in titles)] for phase in phases])
     scores = found.record.get("scores") or {}
     if scores:
         keys = list(next(iter(scores.values())))
         print("\nscores")
         print_table(
-            ["", *scores], [[key, *(number(score[key]) for score in scores.values())] for key in keys]
+            ["", *scores], [[key, *(number(score.get(key)) for score in scores.values())] for key in keys]
         )
 
 
 def _find(runs: Path, group: str | None, state: str | None) -> "list[Run]":
-    """Find runs; say which have a damaged record, and go on without them."""
+    """Find runs; say which have a damaged record and go on without them, and which have scores of other code."""
     from keplearn.runs.store import find_runs
 
-    return find_runs(runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr))
+    found = find_runs(
+        runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr)
+    )
+    if stale := sum(len(run.scored_on) > len(run.record.get("scores", {})) for run in found):
+        print(
+            f"warning: {stale} runs have scores of other code or test orbits, which are left out: train their config "
+            "again, which only scores them anew, or evaluate them",
+            file=sys.stderr,
+        )
+    return found
 
 
 def _apart(runs: Path, failed: "list[Run]") -> dict[str, str]:
@@ -252,8 +261,8 @@ def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:
         "steps_per_second": summary.get("steps_per_second"),
         "best_loss": summary.get("best_loss"),
         "test": test,
-        "mean": scores[test]["mean"] if test else None,
-        "field": scores[test]["field"] if test else None,
+        "mean": scores[test].get("mean") if test else None,
+        "field": scores[test].get("field") if test else None,
         "reason": record["reason"],
         "path": str(path),
     }

@@ -130,6 +130,8 @@ def sweep(
     if engine == "slurm":
         _submit(study, pending, limits, machine)
         return
+    for run_id in standing.damaged():
+        print(f"warning: {standing.records[run_id]['reason']} It is trained again.", file=sys.stderr)
     skipped = standing.counts["finished"] - len(outdated)
     started = time.time()
     try:

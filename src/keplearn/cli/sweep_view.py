@@ -141,6 +141,8 @@ def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | N
     for run_id in standing.having("running"):
         phases = len(standing.records[run_id]["phases"])
         print(f"  running {run_id}: phase {phases} of {len(study.configs[run_id].parameters.steps_strategy)}")
+    for run_id in standing.damaged():
+        print(f"  damaged: {standing.records[run_id]['reason']}")
     kinds: dict[str, list[str]] = {}
     for run_id in standing.having("failed"):
         kinds.setdefault(str(standing.records[run_id]["kind"]), []).append(run_id)

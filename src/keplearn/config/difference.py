@@ -1,6 +1,7 @@
 """What is common to a set of runs, what varies, and what differs between two sets."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from keplearn.config.expand import load_config
 from keplearn.config.schema import PHASED, TABLES, RunConfig, listed
 from keplearn.errors import KeplearnError
+from keplearn.files import read_sealed
 
 
 class Difference(NamedTuple):
@@ -31,13 +33,11 @@ def load_any(path: str | Path) -> list[RunConfig]:
         path /= "run.json"
     if path.suffix != ".json":
         return load_config(path)
+    if not os.path.lexists(path):
+        raise KeplearnError(f"no file {path}: give a config file, a run's directory or its run.json")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise KeplearnError(
-            f"no file {path}: give a config file, a run's directory or its run.json"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
+        record = json.loads(read_sealed(path).content)
+    except (ValueError, RecursionError) as error:
         raise KeplearnError(f"cannot read {path}: {error}") from error
     config = record.get("config") if isinstance(record, dict) else None
     if not isinstance(config, dict):

@@ -212,7 +212,11 @@ class RunConfig(BaseModel):
         head = {key: _tuples(value) for key, value in {**tables["wandb"], **tables["data"]}.items()}
         try:
             return cls.model_validate({**head, "parameters": Parameters.model_validate(parameters)})
-        except (ValidationError, TypeError) as error:
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise KeplearnError(f"not a run's config: {where}: {first['msg']}") from error
+        except TypeError as error:
             raise KeplearnError(f"not a run's config: {error}") from error
 
 

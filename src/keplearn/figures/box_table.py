@@ -1,6 +1,7 @@
 """The errors of a group's runs by orbit or by sample, as one long table: what boxes are drawn from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from keplearn.figures.labels import (
     levels,
     unit_of,
 )
+from keplearn.models.neural_ode import NeuralODE
 from keplearn.runs.store import Run
 
 
@@ -28,6 +30,7 @@ def box_table(
     by: Sequence[str],
     per: Literal["orbit", "sample"] = "orbit",
     metric: str = "mean",
+    say: Callable[[str], object] = lambda text: None,
 ) -> pd.DataFrame:
     """Read the kept evaluations of a group's finished runs as one long table; what is not kept yet is evaluated.
 
@@ -43,6 +46,8 @@ def box_table(
         ``orbit``: a row an orbit; ``sample``: a row a sample.
     metric
         A key of SPEC 4 other than ``diverged``; by sample one that is a mean over samples.
+    say
+        Is told of runs whose model is damaged, which are left out.
 
     Returns
     -------
@@ -62,7 +67,8 @@ def box_table(
     if metric not in known[per]:
         close = nearest(metric, known[per])
         raise KeplearnError(f"no metric {metric!r} by {per}: there are {', '.join(known[per])}.{close}")
-    finished = [run for run in runs if run.state == "finished"]
+    models = _models(runs, say)
+    finished = [run for run in runs if run.path in models]
     if not finished:
         raise KeplearnError(f"There is nothing to draw: none of {len(runs)} runs has finished.")
     if not by:
@@ -72,7 +78,7 @@ def box_table(
     for name in by:
         if name not in cells[0]:
             raise KeplearnError(f"a run has no parameter {name!r}.{nearest(name, cells[0])}")
-    evaluations = keep_evaluations([(run.path, run.model()) for run in finished], orbits)
+    evaluations = keep_evaluations([(run.path, models[run.path]) for run in finished], orbits)
     parts = []
     for run, cell, evaluation in zip(finished, cells, evaluations, strict=True):
         names, values = _by_sample(evaluation, metric) if per == "sample" else _by_orbit(evaluation, metric)
@@ -90,6 +96,18 @@ def box_table(
         "group": finished[0].group, "left_out": len(runs) - len(finished),
     }  # fmt: skip
     return table
+
+
+def _models(runs: Sequence[Run], say: Callable[[str], object]) -> dict[Path, NeuralODE]:
+    """Load the models of finished runs; a damaged one is said and left out."""
+    models = {}
+    for run in runs:
+        try:
+            if run.state == "finished":
+                models[run.path] = run.model()
+        except KeplearnError as error:
+            say(f"skipped: {error}")
+    return models
 
 
 def _by_sample(evaluation: xarray.Dataset, metric: str) -> tuple[list[str], Float64[np.ndarray, "row"]]:

@@ -3,7 +3,7 @@
 Everything is plain JSON. The table holds what varies among the runs, once a column; what all share stands once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -95,8 +95,13 @@ def study_content(
 class ContentBuilder:
     """`study_content` run by run, for studies whose evaluations do not fit into memory together."""
 
-    def __init__(self, runs: Sequence[Run], datasets: Sequence[TestData]):
-        self.runs, self.datasets = runs, datasets
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        datasets: Sequence[TestData],
+        say: Callable[[str], object] = lambda text: None,
+    ):
+        self.runs, self.datasets, self.say = runs, datasets, say
         self.scores: list[Mapping[str, Mapping[str, Any]]] = []
         self.details: list[dict[str, Any]] = []
         self.losses = Losses()
@@ -108,7 +113,7 @@ class ContentBuilder:
         recorded = run.record.get("scores") or {}
         made = {name: summary(x) for name, x in evaluations.items() if name not in recorded}
         self.scores.append({**recorded, **made})
-        detail = loss_curves(run.metrics(), self.losses)
+        detail = self._losses(run)
         if warnings := (run.record.get("summary") or {}).get("warnings"):
             detail["warnings"] = warnings[:4]
         if evaluations:
@@ -117,6 +122,14 @@ class ContentBuilder:
                 path for data in self.datasets for path in data.paths(evaluations.get(data.name))
             ]
         self.details.append(detail)
+
+    def _losses(self, run: Run) -> dict[str, Any]:
+        """The run's loss curves; none where its metrics are damaged, which is said."""
+        try:
+            return loss_curves(run.metrics(), self.losses)
+        except KeplearnError as error:
+            self.say(f"no losses: {error}")
+            return {}
 
     def content(self) -> Content:
         """The whole, once all runs were added."""

@@ -79,9 +79,9 @@ def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callabl
     """Evaluate block by block, so that the evaluations of thousands of runs are never in memory together."""
     from keplearn.evaluation.propagation import models_at_once
 
-    scored = dict.fromkeys(name for run in found for name in run.record.get("scores") or {})
+    scored = dict.fromkeys(name for run in found for name in run.scored_on)
     datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
-    builder = ContentBuilder(found, datasets)
+    builder = ContentBuilder(found, datasets, say)
     size = models_at_once()
     for block in track([found[k : k + size] for k in range(0, len(found), size)]):
         evaluations = _evaluations(block, datasets, bool(on), say)
@@ -119,7 +119,7 @@ def _evaluations(
                 say(f"not evaluated: {error}")
     kept: dict[Path, dict[str, xarray.Dataset]] = {run.path: {} for run in block}
     for data in datasets:
-        wanted = [r.path for r in block if every or data.name in (r.record.get("scores") or {})]
+        wanted = [r.path for r in block if every or data.name in r.scored_on]
         having = [(path, models[path]) for path in wanted if path in models]
         if data.dataset is not None and having:
             for (path, _), made in zip(having, keep_evaluations(having, data.dataset), strict=True):

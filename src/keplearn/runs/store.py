@@ -3,15 +3,18 @@
 ``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl``
 while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx``,
 ``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
+All but the log carry checksums. What is damaged is named and left where it is; where the run is trained again, all
+that was there goes to ``damaged``.
 """
 
-import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +23,18 @@ import numpy as np
 from keplearn import locks
 from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
-from keplearn.errors import KeplearnError, nearest
-from keplearn.files import append_text, not_written, remove_temporaries, replacing, write_text
+from keplearn.errors import Damaged, KeplearnError, NotWritten, nearest
+from keplearn.files import (
+    append_text,
+    not_written,
+    read_sealed,
+    remove_temporaries,
+    set_aside,
+    write_bytes,
+)
+from keplearn.fingerprint import scorer
+from keplearn.runs.records import FORMAT, STATES, Record, current_scores, read_record, read_rows
+from keplearn.seal import close, close_json, close_line, close_parquet
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
@@ -30,7 +43,8 @@ if TYPE_CHECKING:
     from keplearn.models.neural_ode import NeuralODE
     from keplearn.training.fit import Checkpoint
 
-STATES = ("running", "finished", "failed", "interrupted")
+# What tells that a run was here once.
+_OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", "checkpoint.npz", "evaluations")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
 
@@ -50,25 +64,38 @@ class Run:
         self.path = path
 
     @cached_property
+    def kept(self) -> Record:
+        """``run.json`` as it was written.
+
+        Raises
+        ------
+        Damaged
+            If it is not as it was written, or no run's record.
+        KeplearnError
+            If there is none, or it cannot be read.
+        """
+        return read_record(self.path)
+
+    @cached_property
     def record(self) -> dict[str, Any]:
-        """The content of ``run.json``, with the state as it really is: a dead writer's run is interrupted."""
-        file = self.path / "run.json"
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            if missing := {"state", "config", "run_id", "started"} - set(record):
-                raise KeyError(f"{sorted(missing)[0]} is missing")
-        except FileNotFoundError:
-            raise KeplearnError(f"{self.path}: not a run's directory: it has no run.json.") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise KeplearnError(f"{file}: damaged: {error}") from error
+        """The content of ``run.json`` as it is true now.
+
+        A run whose writer is dead is interrupted, and so is one that finished and whose model is gone; scores that
+        this code would not give (`keplearn.fingerprint`) are left out.
+        """
+        record = dict(self.kept.entries)
         if record["state"] == "running" and not self._alive(record):
             record["state"] = "interrupted"
-            record["reason"] = record.get("reason") or "its process ended without a word (killed?)"
+            record["reason"] = record["reason"] or "its process ended without a word (killed?)"
+        if record["state"] == "finished" and not (self.path / "model.eqx").is_file():
+            record |= {"state": "interrupted", "reason": "it had finished, but its model.eqx is gone"}
+        if "scores" in record:
+            record["scores"] = current_scores(record)
         return record
 
     def _alive(self, record: Mapping[str, Any]) -> bool:
         if record.get("host") != socket.gethostname():
-            return time.time() - float(record.get("heartbeat_seconds", 0)) < STALE
+            return time.time() - record.get("heartbeat_seconds", 0.0) < STALE
         return locks.is_held(self.path / "lock")
 
     @property
@@ -89,13 +116,24 @@ class Run:
     @property
     def config(self) -> RunConfig:
         """The config that it was trained with."""
-        return RunConfig.from_dict(self.record["config"])
+        return self.kept.config
+
+    @property
+    def scored_on(self) -> list[str]:
+        """The datasets that it was scored on, those whose scores hold no more included."""
+        return list(self.kept.entries.get("scores", {}))
+
+    @property
+    def _must(self) -> bool:
+        return self.kept.entries["format"] >= FORMAT
 
     def model(self, which: str = "best") -> "NeuralODE":
         """Load a model: ``best`` (of the last phase), ``final``, or ``phase:P`` (best of phase P, from 0).
 
         Raises
         ------
+        Damaged
+            If its file is not as it was written.
         KeplearnError
             If there is no such model (yet).
         """
@@ -112,16 +150,26 @@ class Run:
             raise KeplearnError(f"run {self.run_id} ({self.state}) has no model {which!r} yet.")
         from keplearn.models.files import load_model
 
-        return load_model(file)
+        return load_model(file, self._must)
 
     def metrics(self) -> "pd.DataFrame":
-        """One row a step: phase, step, lr, loss, its parts, grad_norm, lost; val_* where it was validated."""
+        """One row a step: phase, step, lr, loss, its parts, grad_norm, lost; val_* where it was validated.
+
+        Raises
+        ------
+        Damaged
+            If they are not as they were written.
+        """
         import pandas as pd
 
         finished = self.path / "metrics.parquet"
-        if finished.exists():
-            return pd.read_parquet(finished)
-        return pd.DataFrame(_read_rows(self.path / "metrics.jsonl"))
+        if not finished.exists():
+            return pd.DataFrame(read_rows(self.path / "metrics.jsonl", self._must))
+        content = read_sealed(finished, self._must).content
+        try:
+            return pd.read_parquet(BytesIO(content))
+        except Exception as error:  # Arrow raises many kinds on damaged files
+            raise Damaged(f"{finished}: damaged: {error}") from error
 
 
 class RunWriter:
@@ -154,19 +202,25 @@ class RunWriter:
         """Let the directory go; the lock file stays, since removing it could let two writers in."""
         os.close(self._lock)
 
-    def start(self, facts: Mapping[str, Any], resume: bool) -> "Checkpoint | None":
-        """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any."""
-        checkpoint = self.read_checkpoint() if resume else None
-        previous = Run(self.path).record if checkpoint else {}
-        if checkpoint is None:
-            (self.path / "checkpoint.npz").unlink(missing_ok=True)
-        phases = previous.get("phases", []) if checkpoint else []
+    def start(
+        self, facts: Mapping[str, Any], resume: bool, say: Callable[[str], object] = lambda text: None
+    ) -> "Checkpoint | None":
+        """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any.
+
+        Where something is damaged that it would go on from, or a record that it would write over, ``say`` is told,
+        all that was there goes to a directory ``damaged``, and it starts from nothing.
+        """
+        previous, checkpoint = self._found(resume, say)
+        phases = previous.get("phases", [])
         self.record = self._head() | {
+            "format": previous.get("format", FORMAT),
             "started": previous.get("started", _now()),
             "resumed": previous.get("resumed", 0) + (checkpoint is not None),
             "phases": [phase for phase in phases if checkpoint and phase["phase"] < checkpoint.phase],
             **facts,
         }
+        if checkpoint is None:
+            self._remove("checkpoint.npz")
         # Before anything else goes: a finished run whose model is gone would be skipped for ever.
         self.write()
         if checkpoint is None:
@@ -175,75 +229,158 @@ class RunWriter:
         self._truncate_metrics(checkpoint)
         return checkpoint
 
+    def _found(
+        self, resume: bool, say: Callable[[str], object]
+    ) -> "tuple[dict[str, Any], Checkpoint | None]":
+        """Return the record and the checkpoint to go on from; what is damaged is set aside first."""
+        try:
+            if not (self.path / "run.json").exists():
+                if left := [name for name in _OF_A_RUN if (self.path / name).exists()]:
+                    raise Damaged(f"{self.path}: it has {left[0]}, but no run.json.")
+                return {}, None
+            record = read_record(self.path).entries
+            must = record["format"] >= FORMAT
+            checkpoint = self._read_checkpoint(must) if resume else None
+            if checkpoint is not None:
+                self._check_rows(checkpoint, must)
+            return (record, checkpoint) if checkpoint else ({}, None)
+        except Damaged as error:
+            aside = self._set_aside()
+            text = f"{error} It is trained from the start; all that was there is in {aside}."
+            self.log(text)
+            say(f"warning: {text}")
+            return {}, None
+
+    def _set_aside(self) -> Path:
+        """Move all files of the run but its lock and log to a directory of their own."""
+        aside = next(p for k in count() if not (p := self.path / f"damaged{k or ''}").exists())
+        try:
+            aside.mkdir()
+            for entry in self.path.iterdir():
+                if not entry.name.startswith(("lock", "log.txt", "damaged")):
+                    entry.rename(aside / entry.name)
+        except OSError as error:
+            raise not_written(aside, error) from error
+        return aside
+
+    def _check_rows(self, checkpoint: "Checkpoint", must: bool) -> None:
+        """Refuse to go on where metrics of steps before the checkpoint are missing."""
+        file = self.path / "metrics.jsonl"
+        steps = self.config.parameters.steps_strategy
+        wanted = {(phase, k) for phase in range(checkpoint.phase) for k in range(1, steps[phase] + 1)}
+        wanted |= {(checkpoint.phase, k) for k in range(1, checkpoint.step + 1)}
+        missing = wanted - {(row.get("phase"), row.get("step")) for row in read_rows(file, must)}
+        if missing:
+            raise Damaged(f"{file}: damaged: {len(missing)} steps before the checkpoint are missing.")
+
+    def _remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
     def _clear(self) -> None:
         """Remove what an earlier training of this run left, its scores included; the log is kept."""
-        for file in self.path.glob("*"):
-            if file.is_file() and file.name not in ("lock", "log.txt", "run.json"):
+        kept = self.path / "evaluations"
+        for file in (*self.path.glob("*"), *(() if kept.is_symlink() else kept.glob("*"))):
+            if (
+                file.is_file()
+                and file.name not in ("lock", "log.txt", "run.json")
+                and ".damaged" not in file.name
+            ):
                 file.unlink()
-        for file in (self.path / "evaluations").glob("*"):
-            file.unlink()
 
     def _truncate_metrics(self, checkpoint: "Checkpoint | None") -> None:
         """Drop the rows that were written after the checkpoint: they will come again."""
-        file = self.path / "metrics.jsonl"
-        if checkpoint is None or not file.exists():
-            write_text(file, "")
-            return
-        reached = (checkpoint.phase, checkpoint.step)
-        rows = [row for row in _read_rows(file) if (row["phase"], row["step"]) <= reached]
-        write_text(file, "".join(json.dumps(row) + "\n" for row in rows))
+        file, rows = self.path / "metrics.jsonl", []
+        if checkpoint is not None:
+            reached = (checkpoint.phase, checkpoint.step)
+            rows = [row for row in read_rows(file, must=False) if (row["phase"], row["step"]) <= reached]
+        write_bytes(file, "".join(map(close_line, rows)).encode(), within=self.path)
 
     def write(self, **changes: Any) -> None:
-        """Change entries of ``run.json`` and write it with a fresh heartbeat."""
+        """Change entries of ``run.json`` and write it with a fresh heartbeat.
+
+        Raises
+        ------
+        NotWritten
+            If it cannot be written, or the directory is no longer the one that was locked.
+        """
+        self._check_directory()
         self.record |= changes
+        if "scores" in changes:
+            p = self.config.parameters
+            self.record["scorer"] = scorer(p.feature_layer, p.output_layer)
         self.record |= {"heartbeat": _now(), "heartbeat_seconds": round(time.time(), 1)}
-        write_text(self.path / "run.json", json.dumps(_plain(self.record), indent=1, allow_nan=False) + "\n")
+        write_bytes(self.path / "run.json", close_json(_plain(self.record)), within=self.path)
+
+    def _check_directory(self) -> None:
+        """Refuse to write into a directory that was removed, or made anew by another training since."""
+        try:
+            same = (self.path / "lock").stat().st_ino == os.fstat(self._lock).st_ino
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise NotWritten(f"{self.path}: the directory was removed while its run was trained.")
 
     def rows(self, rows: list[dict[str, Any]]) -> None:
         """Append metrics, a line a step."""
-        append_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        self._check_directory()
+        append_text(self.path / "metrics.jsonl", "".join(map(close_line, rows)))
 
     def log(self, text: str) -> None:
         """Append a line to ``log.txt``."""
+        self._check_directory()
         append_text(self.path / "log.txt", f"{_now()} {text}\n")
 
     def model(self, name: str, model: "NeuralODE") -> None:
         """Save a model as ``name``.eqx."""
         from keplearn.models.files import save_model
 
-        save_model(model, self.path / f"{name}.eqx")
+        self._check_directory()
+        save_model(model, self.path / f"{name}.eqx", within=self.path)
 
     def checkpoint(self, checkpoint: "Checkpoint") -> None:
         """Save a checkpoint in the place of the one before."""
-        with replacing(self.path / "checkpoint.npz") as temporary, temporary.open("wb") as file:
-            where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
-            np.savez(file, allow_pickle=False, **where, **checkpoint.arrays)
+        self._check_directory()
+        where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
+        content = BytesIO()
+        np.savez(content, allow_pickle=False, **where, **checkpoint.arrays)
+        write_bytes(self.path / "checkpoint.npz", close(content.getvalue()), within=self.path)
         self.write()
 
-    def read_checkpoint(self) -> "Checkpoint | None":
-        """Return the checkpoint, if there is one."""
+    def _read_checkpoint(self, must: bool) -> "Checkpoint | None":
         file = self.path / "checkpoint.npz"
         if not file.exists():
             return None
         from keplearn.training.fit import Checkpoint
 
+        content = read_sealed(file, must).content
         try:
-            with np.load(file, allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
+            with np.load(BytesIO(content), allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
             return Checkpoint(int(arrays.pop("phase")), int(arrays.pop("step")), arrays)
         except Exception as error:  # zip, npy and key errors alike mean a damaged file
-            raise KeplearnError(
-                f"{file}: damaged: {error}. Train the run from the start: keplearn train … --again"
-            ) from error
+            raise Damaged(f"{file}: damaged: {error}.") from error
+
+    def take_up(self) -> None:
+        """Go on with the record that is there, to change it: `start` begins a new one."""
+        self.record = read_record(self.path).entries
 
     def end(self, state: str, **changes: Any) -> None:
-        """Write the run's last state; a finished one's metrics become a table, its checkpoint goes."""
+        """Write the run's last state; a finished one's metrics become a table, its checkpoint goes.
+
+        Raises
+        ------
+        NotWritten
+            If something cannot be written; a run is not finished without its model.
+        """
         if state == "finished":
             import pandas as pd
 
-            rows = pd.DataFrame(_read_rows(self.path / "metrics.jsonl"))
-            with replacing(self.path / "metrics.parquet") as temporary:
-                rows.to_parquet(temporary)
+            self._check_directory()
+            if not (self.path / "model.eqx").is_file():
+                raise NotWritten(f"{self.path / 'model.eqx'}: it was removed while its run was trained.")
+            table = BytesIO()
+            pd.DataFrame(read_rows(self.path / "metrics.jsonl", must=False)).to_parquet(table)
+            write_bytes(self.path / "metrics.parquet", close_parquet(table.getvalue()), within=self.path)
         self.write(state=state, finished=_now(), **changes)
         # A failed run has nothing to go on from: what made it fail lies in its state.
         done = {"finished": ("metrics.jsonl", "checkpoint.npz"), "failed": ("checkpoint.npz",)}
@@ -253,8 +390,11 @@ class RunWriter:
     def fail(self, kind: str, reason: str, said: str, **facts: Any) -> None:
         """Record the failure of a run whose process is dead, and the last it said; its checkpoint stays."""
         try:
-            before = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            before = read_record(self.path).entries
+        except Damaged:
+            before = {}
+            set_aside(self.path / "run.json")
+        except KeplearnError:
             before = {}
         remove_temporaries(self.path)
         self.record = self._head() | {"started": _now()} | before
@@ -264,7 +404,7 @@ class RunWriter:
     def _head(self) -> dict[str, Any]:
         """What a record says of the run and of its writer."""
         return {
-            "format": 1,
+            "format": FORMAT,
             "run_id": self.config.run_id,
             "group": self.config.group,
             "state": "running",
@@ -290,28 +430,28 @@ def find_runs(
     Raises
     ------
     KeplearnError
-        If the group is no plain name, or there is none, or a run's record is damaged.
+        If the group is no plain name, or there is none, or a run's record is damaged or cannot be read.
     """
     runs = Path(runs)
     if state is not None and state not in STATES:
         raise KeplearnError(f"no state {state!r}: {', '.join(STATES)}.{nearest(state, STATES)}")
-    groups = [runs / directory_name(group, "group")] if group is not None else sorted(_directories(runs))
-    if group is not None and not groups[0].is_dir():
-        names = [path.name for path in _directories(runs)]
-        raise KeplearnError(f"no group {group!r} in {runs}.{nearest(group, names)}")
-    found = [Run(path) for g in groups for path in _directories(g) if (path / "run.json").exists()]
-    if on_damaged is not None:
-        found = [run for run in found if _readable(run, on_damaged)]
-    found = [run for run in found if state is None or run.state == state]
+    if group is not None and not os.path.isdir(runs / directory_name(group, "group")):  # noqa: PTH112
+        raise KeplearnError(f"no group {group!r} in {runs}.{nearest(group, group_names(runs))}")
+    found = []
+    for run in _runs(_directories(runs) if group is None else [runs / group], on_damaged):
+        try:
+            if state in (None, run.state):
+                found.append(run)
+        except KeplearnError as error:
+            if on_damaged is None:
+                raise
+            on_damaged(error)
     return sorted(found, key=lambda run: (run.group, run.record["started"], run.run_id))
 
 
-def _readable(run: Run, on_damaged: Callable[[KeplearnError], object]) -> bool:
-    try:
-        return bool(run.record)
-    except KeplearnError as error:
-        on_damaged(error)
-        return False
+def group_names(runs: str | Path) -> list[str]:
+    """Return the names of all groups."""
+    return [path.name for path in _directories(Path(runs))]
 
 
 def open_run(runs: str | Path, reference: str) -> Run:
@@ -327,8 +467,9 @@ def open_run(runs: str | Path, reference: str) -> Run:
     directory_name(run_id, "run id")
     if group:
         directory_name(group, "group")
+    unreadable: list[KeplearnError] = []
     groups = [runs / group] if group else _directories(runs)
-    every = [path for g in groups for path in _directories(g) if (path / "run.json").exists()]
+    every = [run.path for run in _runs(groups, unreadable.append)]
     matches = [path for path in every if path.name == run_id] or [
         p for p in every if p.name.startswith(run_id)
     ]
@@ -337,24 +478,42 @@ def open_run(runs: str | Path, reference: str) -> Run:
     if matches:
         names = ", ".join(f"{path.parent.name}/{path.name}" for path in matches[:5])
         raise KeplearnError(f"run {reference!r} is ambiguous in {runs}: {names}")
-    raise KeplearnError(f"no run {reference!r} in {runs}.{nearest(run_id, [path.name for path in every])}")
+    also = f" {unreadable[0]}" if unreadable else ""
+    raise KeplearnError(
+        f"no run {reference!r} in {runs}.{nearest(run_id, [path.name for path in every])}{also}"
+    )
 
 
-def _directories(path: Path) -> Iterator[Path]:
-    """Return the directories below a path, none where it does not exist."""
-    return (p for p in sorted(path.iterdir()) if p.is_dir()) if path.is_dir() else iter(())
+def _runs(groups: Sequence[Path], on_unreadable: Callable[[KeplearnError], object] | None) -> Iterator[Run]:
+    """Return all that has a record, readable or not, of groups; ``on_unreadable`` is told of groups that are not."""
+    for group in groups:
+        try:
+            yield from (Run(path) for path in _directories(group) if _has_record(path))
+        except KeplearnError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(error)
 
 
-def _read_rows(file: Path) -> list[dict[str, Any]]:
-    """Read lines of JSON; a last line that a kill cut short is left out."""
-    rows = []
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-    return rows
+def _has_record(path: Path) -> bool:
+    try:
+        (path / "run.json").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # it may have one: whoever reads it is told why it cannot be read
+    return True
+
+
+def _directories(path: Path) -> list[Path]:
+    """Return the directories below a path but hidden ones, none where it does not exist."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(Path(x.path) for x in entries if x.is_dir() and not x.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise KeplearnError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
 def _plain(value: Any) -> Any:

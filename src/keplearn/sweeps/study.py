@@ -15,11 +15,12 @@ from typing import Any
 
 from keplearn.config import RunConfig
 from keplearn.config.difference import split_common
-from keplearn.errors import KeplearnError, nearest
-from keplearn.files import write_text
+from keplearn.errors import Damaged, KeplearnError, nearest
+from keplearn.files import read_sealed, write_bytes
 from keplearn.runs.store import Run, directory_name
+from keplearn.seal import close_text
 
-FORMAT = 1
+FORMAT = 2
 # What of the parameters is an argument of a compiled program, not a part of it.
 _ARGUMENTS = {
     *(
@@ -60,20 +61,27 @@ class Study:
         """
         file = runs / directory_name(group, "group") / "sweep.json"
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            if record["format"] != FORMAT:
+            file.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            known = [p.parent.name for p in runs.glob("*/sweep.json")]
+            raise KeplearnError(f"no sweep {group!r} in {runs}.{nearest(group, known)}") from None
+        except OSError:
+            pass  # reading it says why it may not be read
+        try:
+            content, sealed = read_sealed(file)
+            record = json.loads(content)
+            if record["format"] not in (1, FORMAT):
                 raise KeplearnError(f"{file}: of another version of keplearn; run the sweep's command again.")
+            if record["format"] == FORMAT and not sealed:
+                raise ValueError("its checksum is missing")
             configs = {}
             for entry in record["runs"]:
                 config = RunConfig.from_dict(_nested(record["common"] | entry["config"]))
                 if config.run_id != entry["run_id"]:
                     raise ValueError(f"the config of run {entry['run_id']} was changed")
                 configs[config.run_id] = config
-        except FileNotFoundError:
-            known = [p.parent.name for p in runs.glob("*/sweep.json")]
-            raise KeplearnError(f"no sweep {group!r} in {runs}.{nearest(group, known)}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise KeplearnError(f"{file}: damaged: {error}. Run the sweep's command again.") from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise Damaged(f"{file}: damaged: {error}. Run the sweep's command again.") from error
         return cls(runs.absolute(), group, configs)
 
     def write(self) -> None:
@@ -87,7 +95,7 @@ class Study:
         record = {"format": FORMAT, "group": self.group, "common": common}
         head = json.dumps(record, indent=1)[:-2]
         lines = ",\n".join(json.dumps(entry) for entry in entries)
-        write_text(self.path / "sweep.json", f'{head},\n "runs": [\n{lines}\n]}}\n')
+        write_bytes(self.path / "sweep.json", close_text(f'{head},\n "runs": [\n{lines}\n]}}\n'))
 
     @cached_property
     def path(self) -> Path:
@@ -144,21 +152,26 @@ class Standing:
     _seen: dict[str, int] = field(default_factory=dict)
 
     def read(self) -> "Standing":
-        """Look at every run's directory; a run without a record is ``missing``, a damaged one ``interrupted``."""
+        """Look at every run's directory; a run without a record is ``missing``, a damaged one ``interrupted``.
+
+        A record that cannot be read has the kind ``damaged`` and says why.
+        """
         for run_id in self.study.configs:
             path = self.study.path / run_id
             try:
-                changed = (path / "run.json").stat().st_mtime_ns
-            except OSError:
+                changed = (path / "run.json").lstat().st_mtime_ns
+            except (FileNotFoundError, NotADirectoryError):
                 self.states[run_id] = "missing"
                 self.records.pop(run_id, None)
                 continue
+            except OSError:
+                changed = 0  # it may not be looked at: reading says why
             if self._seen.get(run_id) == changed and self.states[run_id] != "running":
                 continue
             try:
                 record = Run(path).record
-            except KeplearnError:
-                record = {"state": "interrupted", "kind": None, "reason": "its run.json is damaged"}
+            except KeplearnError as error:
+                record = {"state": "interrupted", "kind": "damaged", "reason": str(error), "phases": []}
             self._seen[run_id], self.states[run_id] = changed, record["state"]
             self.records[run_id] = record
         return self
@@ -172,21 +185,27 @@ class Standing:
         """Return the runs in these states, in the study's order."""
         return [run_id for run_id in self.study.configs if self.states[run_id] in states]
 
-    def outdated(self) -> list[str]:
-        """Return the finished runs that were trained on a file whose orbits have changed since."""
-        of_files = [i for i in self.having("finished") if self.study.configs[i].dataset_name.endswith(".nc")]
-        if not of_files:
-            return []
-        from keplearn.plan import training_data
+    def damaged(self) -> list[str]:
+        """Return the runs whose record cannot be read; where they are trained again, it is set aside."""
+        return [i for i in self.having("interrupted") if self.records[i]["kind"] == "damaged"]
 
-        content = cache(lambda name, orbits: training_data(name, orbits).content_hash)
-        return [
-            run_id
-            for run_id in of_files
-            for config in [self.study.configs[run_id]]
-            if self.records[run_id]["summary"]["dataset_hash"]
-            != content(config.dataset_name, config.parameters.num_trajs)
-        ]
+    def outdated(self) -> list[str]:
+        """Return the finished runs that this code would not leave so.
+
+        Those trained on a file whose orbits have changed since, and those whose scores are of other code or orbits,
+        which are only scored anew.
+        """
+        content = cache(_content)
+        found = []
+        for run_id in self.having("finished"):
+            config, record = self.study.configs[run_id], self.records[run_id]
+            changed = False
+            if config.dataset_name.endswith(".nc"):
+                trained_on = (record.get("summary") or {}).get("dataset_hash")
+                changed = trained_on != content(config.dataset_name, config.parameters.num_trajs)
+            if changed or not set(config.test) <= set(record.get("scores", {})):
+                found.append(run_id)
+        return found
 
     def best(self) -> tuple[float, str] | None:
         """Return the smallest ``mean`` on the first test dataset so far, and its run."""
@@ -208,3 +227,9 @@ class Standing:
         ended, counts = self.ended_since(since), self.counts
         waiting = sum(counts[state] for state in ("missing", "interrupted", "running"))
         return waiting * (time.time() - since) / ended if ended and waiting else None
+
+
+def _content(name: str, orbits: int) -> str:
+    from keplearn.plan import training_data
+
+    return training_data(name, orbits).content_hash
