@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from keplearn import fingerprint
+from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.errors import KeptWarning, NotWritten
 from keplearn.evaluation import propagation, store
 from keplearn.evaluation.rollout import evaluate_together
+from keplearn.evaluation.table import summary
+from keplearn.experiment import train_run
 from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.runs.store import Run, RunWriter
+from keplearn.sweeps.study import Standing, Study
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
@@ -202,3 +207,28 @@ def test_other_programs_read_a_kept_evaluation(tmp_path):
     (file,) = Path(tmp_path, "evaluations").iterdir()
     with xarray.open_dataset(file, engine="h5netcdf") as content:
         assert content.attrs["dataset"] == DATASET.name
+
+
+def test_a_finished_run_whose_scores_are_of_other_code_is_only_scored_anew(tmp_path, monkeypatch):
+    layers = {"feature_layer": "log_radius", "output_layer": "mlp_rtn", "activation": "tanh"}
+    config = run_config(
+        "complex_TBP_planar_1_train", group="study", width=4, depth=1, test=[DATASET.name], **layers
+    )
+    with monkeypatch.context() as before, RunWriter(tmp_path, config) as writer:
+        before.setattr("keplearn.runs.store.scorer", lambda *layers: "another")
+        writer.start({}, resume=False)
+        writer.model("model", ONE)
+        writer.end("finished", scores={DATASET.name: {"mean": 0.001}})
+    study = Study.of([config], tmp_path)
+    assert Run(writer.path).record["scores"] == {}
+    assert Standing(study).read().outdated() == [config.run_id]
+    model, said = (writer.path / "model.eqx").read_bytes(), []
+    run = train_run(config, tmp_path, say=said.append)
+    assert run.state == "finished"
+    assert "scored anew" in said[0]
+    mean = summary(_evaluation(True, DATASET))["mean"]
+    assert run.record["scores"][DATASET.name]["mean"] == pytest.approx(mean, rel=1e-6)
+    assert (writer.path / "model.eqx").read_bytes() == model
+    assert Standing(study).read().outdated() == []
+    train_run(config, tmp_path, say=said.append)
+    assert "skipped" in said[-1]

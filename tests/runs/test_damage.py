@@ -171,6 +171,14 @@ def test_finished_means_that_the_model_is_there(tmp_path):
     assert "model.eqx is gone" in Run(run.path).record["reason"]
 
 
+def test_the_record_of_another_run_is_not_taken_for_its_own(tmp_path):
+    one = write(tmp_path)
+    other = write(tmp_path, run_config("complex_TBP_planar_1_train", group="study", width=5, depth=1))
+    shutil.copy(one.path / "run.json", other.path / "run.json")
+    with pytest.raises(Damaged, match=f"record of another run, {one.path.name}"):
+        _ = Run(other.path).record
+
+
 RECORDS = {
     "without kind": lambda record: {k: x for k, x in record.items() if k != "kind"},
     "started: 7": lambda record: record | {"started": 7},

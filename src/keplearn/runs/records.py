@@ -44,6 +44,8 @@ def read_record(run: Path) -> Record:
     try:
         entries = json.loads(content, parse_constant=_refuse)
         _check(entries, sealed)
+        if entries["run_id"] != run.name:
+            raise ValueError(f"it is the record of another run, {entries['run_id']}")
         config = RunConfig.from_dict(entries["config"])
     except (ValueError, RecursionError, OverflowError) as error:
         raise Damaged(f"{file}: damaged: {error}.") from None
