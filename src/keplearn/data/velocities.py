@@ -44,7 +44,7 @@ def velocity_fault(times: ScalarArray, states: StateArray) -> tuple[str, bool]:
     refused = bool(cause) or difference > max(REFUSED, 3 * doubt)
     return (
         f"its velocities differ by {100 * difference:.3g} % from the derivative of its positions"
-        + (f": {cause}" if cause else ""),
+        + (f": {cause}" if cause else ", or its samples are too far apart to differentiate"),
         refused,
     )
 
