@@ -52,7 +52,7 @@ def test_a_killed_driver_leaves_no_orphan_and_nothing_temporary_after_the_next_s
     driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.DEVNULL, env=surroundings)
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
-    wait_for(lambda: Standing(study).read().counts["finished"] >= 4)
+    wait_for(lambda: Standing(study).read().counts["finished"] >= 4, seconds=300.0)
     session = (study.path / ".sweep" / "ray").resolve()
     assert session.is_dir()
     assert processes_of(session, "")

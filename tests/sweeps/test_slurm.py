@@ -150,7 +150,7 @@ def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
     assert job
     depends = (f"--dependency=afterok:{job[1]}", "--kill-on-invalid-dep=yes", "--output=/dev/null")
     next_job = ask("sbatch", "--parsable", *depends, "--wrap=true").strip()
-    wait_for(lambda: any(path.stat().st_size for path in runs.glob("forty/*/metrics.jsonl")))
+    wait_for(lambda: any(p.stat().st_size for p in runs.glob("forty/*/metrics.jsonl")), seconds=300.0)
     ask("scancel", "--batch", "--signal=TERM", job[1])
     wait_for(lambda: "JobState=FAILED" in ask("scontrol", "show", "job", job[1]))
     assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 1
