@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from keplearn.config import Parameters, RunConfig
+from keplearn.config.names import rotation_problem
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, count_training, split_segments
 from keplearn.data.summary import notes
-from keplearn.data.units import Units, units_for
+from keplearn.data.units import Units, check_mu, units_for
 from keplearn.errors import KeplearnError
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
@@ -49,10 +50,14 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         raise KeplearnError(
             f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
         )
+    known_law = dataset.acceleration_source == "law"
+    if p.augment == "rotation" and (problem := rotation_problem(dataset.name, known_law)):
+        raise KeplearnError(f"augment: {problem}.")
     origin = open_run(runs, config.from_run).model() if config.from_run else None
     units = (
         origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
     )
+    check_mu(units, dataset)
     phases = make_phases(p)
     splits = [
         split_segments(dataset, units, phase.window, phase.segment_length, p.train_val_split, p.split_order)

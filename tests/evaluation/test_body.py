@@ -11,22 +11,27 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from keplearn import figures
+from keplearn.config import run_config, runs_from_dict
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.importing import import_dataset
 from keplearn.data.single import mean_orbit, single_orbit
 from keplearn.data.summary import summary
+from keplearn.data.units import mu_problem, units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import residual_field, training_radii
 from keplearn.evaluation.grid import grid_cells, on_grid
 from keplearn.evaluation.layout import assemble
-from keplearn.evaluation.power_law import slope
+from keplearn.evaluation.power_law import law, slope
+from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.figures.datasets import orbits as draw_datasets
 from keplearn.figures.phases import phases
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.bodies import Body
+from keplearn.plan import prepare
 from keplearn.report.orbits import choose_orbits
+from keplearn.runs.store import RunWriter
 
 LUNAR = import_dataset(Path(__file__).parents[1] / "cases" / "lunar.csv", mu=4902.800118)
 MOON = Body("Moon", 1737.4)
@@ -153,3 +158,63 @@ def test_the_page_has_the_body_of_each_drawn_orbit():
         ("the Moon", 1737.4),
         ("the central body", None),
     ]
+
+
+def test_a_model_is_refused_on_data_of_another_mu(model_of):
+    earth = load_dataset("complex_TBP_1_test")
+    model = model_of(kepler, earth)
+    message = (
+        r"lunar has mu = 4902\.8 km³/s² \(the Moon\), but the model has learned the pull of mu = 398600\.4 "
+        r"\(the Earth\)"
+    )
+    for measure in (evaluate, slope, law, residual_field):
+        with pytest.raises(KeplearnError, match=message):
+            measure(model, LUNAR)
+
+
+@pytest.mark.parametrize(
+    ("factor", "serves"), [(1 + 1e-6, True), (1 + 9e-5, True), (1.01, False), (0.0123, False)]
+)
+def test_values_of_mu_from_different_sources_are_of_one_body(factor, serves):
+    units = units_for(LUNAR)
+    assert bool(mu_problem(units, factor * LUNAR.mu, "other")) != serves
+
+
+def lunar_config(directory: Path, **entries: object) -> dict[str, object]:
+    """A config of the lunar orbits, saved in a directory."""
+    path = save_dataset(LUNAR, directory / "lunar.nc")
+    data = {"dataset_name": str(path)}
+    parameters = {"width": 2, "steps_strategy": 1, **entries}
+    return {"wandb": {"group": "moon"}, "data": data, "parameters": parameters}
+
+
+def test_a_config_is_refused_that_tests_on_another_mu_or_rotates_orbits_of_an_unknown_law(tmp_path):
+    tables = lunar_config(tmp_path)
+    assert runs_from_dict(tables)[0].test == ()
+    with pytest.raises(
+        KeplearnError, match=r"complex_TBP_1_test has mu = 398600\.4 .* a model knows the pull of one"
+    ):
+        runs_from_dict(tables, ["data.test=[complex_TBP_1_test]"])
+    with pytest.raises(KeplearnError, match=r"augment: rotation, but the law of .*lunar\.nc is not known"):
+        runs_from_dict(tables, ["augment=rotation"])
+    assert run_config("complex_TBP_1_train", augment="rotation").parameters.augment == "rotation"
+
+
+def test_a_run_is_refused_before_it_trains_on_another_mu_or_turns_orbits_of_an_unknown_law(
+    tmp_path, monkeypatch
+):
+    (config,) = runs_from_dict(lunar_config(tmp_path))
+    plan = prepare(config)
+    assert (plan.facts["body"], plan.facts["body_radius_km"]) == ("Moon", 1737.4)
+
+    earth = run_config("complex_TBP_1_train", group="earth")
+    units = units_for(load_dataset("complex_TBP_1_train"))
+    with RunWriter(tmp_path / "runs", earth) as writer:
+        writer.start({}, resume=False)
+        writer.model("model", new_model(plan.model.architecture, 0, units=units))
+    onward = config.model_copy(update={"from_run": f"earth/{earth.run_id}"})
+    with pytest.raises(KeplearnError, match="the model has learned the pull of mu = 398600"):
+        prepare(onward, tmp_path / "runs")
+    turned = config.parameters.model_copy(update={"augment": "rotation"})
+    with pytest.raises(KeplearnError, match="augment: rotation, but the law of lunar is not known"):
+        prepare(config.model_copy(update={"parameters": turned}))

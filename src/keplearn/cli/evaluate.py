@@ -152,6 +152,7 @@ def _score(
     from rich.progress import track
 
     from keplearn.data.dataset import load_dataset
+    from keplearn.data.units import mu_problem
     from keplearn.evaluation.propagation import models_at_once
     from keplearn.evaluation.store import keep_evaluations
 
@@ -171,9 +172,17 @@ def _score(
         wanted = {run.path: on or run.config.test for run, _ in block if run.path in models}
         found = {}
         for name in dict.fromkeys(name for names in wanted.values() for name in names):
-            having = [(path, models[path]) for path, names in wanted.items() if name in names]
+            having = []
+            for path, names in wanted.items():
+                units = models[path].units
+                problem = units and mu_problem(units, data(name).mu, name)
+                if problem and skip and name in names:
+                    print(f"skipped: run {path.name}: {problem}", file=sys.stderr)
+                elif name in names:
+                    having.append((path, models[path]))
             kept = keep_evaluations(having, data(name), which=which, segments=segments)
             found |= {(path, name): x for (path, _), x in zip(having, kept, strict=True)}
         for run, about in block:
             for name in wanted.get(run.path, ()):
-                yield about, found[run.path, name]
+                if (run.path, name) in found:
+                    yield about, found[run.path, name]

@@ -16,9 +16,10 @@ from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
 from keplearn.config.entries import TABLE_OF, Problems, read_entries
 from keplearn.config.fields import Conflict
 from keplearn.config.loading import ConfigWarning, Document, read_file
-from keplearn.config.names import DatasetFacts, dataset_facts
+from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
 from keplearn.config.schema import Parameters, RunConfig
 from keplearn.errors import KeplearnError
+from keplearn.orbits.bodies import same_law
 
 MAX_RUNS = 100_000
 
@@ -148,6 +149,15 @@ def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
         )
     if given.get("num_trajs", -1) > facts.orbits:
         raise Conflict("num_trajs", f"{given['num_trajs']} is more than the {facts.orbits} orbits of {name}")
+    if given.get("augment") == "rotation" and (problem := rotation_problem(str(name), facts.known_law)):
+        raise Conflict("augment", problem)
+    for test in given.get("test") or ():
+        if not same_law(mu := dataset_facts(test).mu, facts.mu):
+            raise Conflict(
+                "test",
+                f"{test} has mu = {mu:.7g} km³/s², but {name}, on which the model is trained, {facts.mu:.7g}: "
+                "a model knows the pull of one body",
+            )
 
 
 def _default_tests(facts: DatasetFacts) -> tuple[str, ...]:

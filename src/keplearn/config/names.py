@@ -74,11 +74,16 @@ def uses_velocity(feature_layer: str) -> bool:
 
 
 class DatasetFacts(NamedTuple):
-    """What a config must know of a dataset: its problem (``TBP``, ...), whether planar, how many orbits."""
+    """What a config must know of a dataset: its problem (``TBP``, ...), whether planar, how many orbits.
+
+    ``mu`` in km³/s²; ``known_law``: its accelerations are those of its problem's law, not differences.
+    """
 
     problem: str
     planar: bool
     orbits: int
+    mu: float
+    known_law: bool
 
 
 def dataset_facts(dataset_name: str) -> DatasetFacts:
@@ -91,10 +96,16 @@ def dataset_facts(dataset_name: str) -> DatasetFacts:
     """
     if dataset_name.endswith(".nc"):
         return _file_facts(dataset_name, _stamp(dataset_name))
+    return _name_facts(dataset_name)
+
+
+@cache
+def _name_facts(dataset_name: str) -> DatasetFacts:
     from keplearn.data.names import parse_name
+    from keplearn.orbits.constants import MU_EARTH
 
     name = parse_name(dataset_name)
-    return DatasetFacts(name.problem, name.planar, name.n)
+    return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, known_law=True)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -111,4 +122,15 @@ def _file_facts(path: str, stamp: tuple[int, int] | None) -> DatasetFacts:
     from keplearn.data.dataset import load_dataset
 
     dataset = load_dataset(path)
-    return DatasetFacts(dataset.problem, dataset.planar, len(dataset))
+    known_law = dataset.acceleration_source == "law"
+    return DatasetFacts(dataset.problem, dataset.planar, len(dataset), dataset.mu, known_law)
+
+
+def rotation_problem(dataset_name: str, known_law: bool) -> str:
+    """Why orbits of a dataset may not be turned at random in training, or ""."""
+    if known_law:
+        return ""
+    return (
+        f"rotation, but the law of {dataset_name} is not known (its accelerations are differences): turned orbits "
+        "obey it only if it is the same in all directions, which the pull of an oblate body is not: set it to none"
+    )

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError, nearest
+from keplearn.orbits.bodies import body_of, same_law
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.shapes import StateArray, VectorArray
 
@@ -76,6 +77,29 @@ class Units:
     def from_canonical_accelerations(self, accelerations: VectorArray) -> VectorArray:
         """Canonical accelerations to km/s²."""
         return accelerations * self.acceleration
+
+
+def mu_problem(units: Units, mu: float, name: str) -> str:
+    """Why a model of these units cannot meet data of gravitational parameter ``mu`` (km³/s²), or ""."""
+    if same_law(units.mu, mu):
+        return ""
+    return (
+        f"{name} has mu = {mu:.7g} km³/s² ({body_of(mu).the}), but the model has learned the pull of "
+        f"mu = {units.mu:.7g} ({body_of(units.mu).the}): on other orbits it is wrong whatever it has learned. "
+        "Use data of the same mu, or import them with the --mu that they have."
+    )
+
+
+def check_mu(units: Units | None, dataset: OrbitDataset) -> None:
+    """Refuse a dataset of another gravitational parameter than the model's.
+
+    Raises
+    ------
+    KeplearnError
+        With both, and what they are of.
+    """
+    if units is not None and (problem := mu_problem(units, dataset.mu, dataset.name)):
+        raise KeplearnError(problem)
 
 
 def units_for(dataset: OrbitDataset, length_unit: str | float | int = "max_radius") -> Units:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.units import check_mu
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.metrics import percent_error
 from keplearn.evaluation.subject import Subject
@@ -100,12 +101,13 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
     Raises
     ------
     KeplearnError
-        If the model has no units, or n is below 2.
+        If the model has no units or another mu, or n is below 2.
     """
     import xarray
 
     if n < 2:
         raise KeplearnError(f"a map of the field needs at least 2 points a side, not {n}.")
+    check_mu(model.units, training)
     low, high = _frame(training)
     x, y = (np.linspace(low[k], high[k], n) for k in range(2))
     position = np.stack([*np.meshgrid(x, y), np.zeros((n, n))], axis=-1)

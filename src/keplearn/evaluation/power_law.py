@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.units import check_mu
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import accelerations, training_radii
 from keplearn.evaluation.metrics import angle_deg
@@ -91,12 +92,13 @@ def slope(
     Raises
     ------
     KeplearnError
-        If the model has no units, or there are fewer than 3 points or no direction.
+        If the model has no units or another mu, or there are fewer than 3 points or no direction.
     """
     import xarray
 
     if points < 3 or directions < 1:
         raise KeplearnError(f"a slope needs 3 points and 1 direction, not {points} and {directions}.")
+    check_mu(model.units, training)
     low, high = training_radii(training)
     surface = training.body.radius
     radii = np.geomspace(min(surface or low / 2, low), 2.0 * high, points)
@@ -233,8 +235,9 @@ def law(model: NeuralODE, training: OrbitDataset) -> Law:
     Raises
     ------
     KeplearnError
-        If the model has no units.
+        If the model has no units or another mu.
     """
+    check_mu(model.units, training)
     real = np.isfinite(training.times)
     states = training.states[real]
     found = _in_their_planes(model, training)[real]

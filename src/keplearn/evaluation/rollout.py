@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.units import Units, units_for
+from keplearn.data.units import Units, check_mu, units_for
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import metrics
 from keplearn.evaluation.layout import to_xarray
@@ -55,7 +55,7 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     Raises
     ------
     KeplearnError
-        If the model has no units, or ``segments`` is below 2.
+        If the model has no units, the dataset has another mu, or ``segments`` is below 2.
     """
     return evaluate_together([model], dataset, segments=segments)[0]
 
@@ -72,6 +72,8 @@ def evaluate_together(
     ``at_once`` is how many models a call may hold; by default one on a CPU, many on a GPU.
     """
     subjects = [Subject.model(model) for model in models]
+    for subject in subjects:
+        check_mu(subject.units, dataset)
     evaluations = []
     for model, subject, values in zip(
         models, subjects, _score(subjects, dataset, segments, at_once), strict=True

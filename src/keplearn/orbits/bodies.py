@@ -6,9 +6,8 @@ A body whose radius is not known is a point: figures draw no ball, nothing is ma
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from keplearn.errors import KeplearnError, nearest
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
@@ -16,6 +15,9 @@ from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 SAME_MU = 1e-3
 """Gravitational parameters that differ by less than this, relatively, are of the same body: sources differ by up
 to 3e-4 (a giant planet with its moons or without), the Earth with the Moon from the Earth alone by 1e-2."""
+
+SAME_LAW = 1e-4
+"""Likewise, below which a model serves: see `same_law`."""
 
 _WITH_ARTICLE = ("Earth", "Moon", "Sun", "central body")
 
@@ -76,6 +78,14 @@ def same_mu(one: float, other: float) -> bool:
     return abs(one - other) < SAME_MU * other
 
 
+def same_law(one: float, other: float) -> bool:
+    """Whether a model of one gravitational parameter serves data of another: the accelerations agree to 0.01 %.
+
+    Sources of one body's differ by 1e-6, relatively, and by less than this where they are rounded to four digits.
+    """
+    return abs(one - other) < SAME_LAW * other
+
+
 def body_of(mu: float, attributes: Mapping[str, Any] | None = None) -> Body:
     """The body that a file's ``attributes`` state, or else the one whose gravitational parameter ``mu`` is.
 
@@ -87,11 +97,11 @@ def body_of(mu: float, attributes: Mapping[str, Any] | None = None) -> Body:
     stated = attributes or {}
     if "body" in stated:
         radius = stated.get("body_radius_km")
-        if not isinstance(stated["body"], str) or not isinstance(radius, (int, float, np.number)):
+        if not isinstance(stated["body"], str) or not isinstance(radius, Real):
             raise KeplearnError(
                 f"the attributes body = {stated['body']}, body_radius_km = {radius} state no body."
             )
-        return Body(stated["body"], None if np.isnan(radius) else float(radius))
+        return Body(stated["body"], None if math.isnan(radius) else float(radius))
     for name, known in KNOWN.items():
         if same_mu(mu, known.mu):
             return Body(name, known.radius)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.data.units import mu_problem
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.store import keep_evaluations
 from keplearn.figures import style
@@ -120,7 +121,13 @@ def _evaluations(
     kept: dict[Path, dict[str, xarray.Dataset]] = {run.path: {} for run in block}
     for data in datasets:
         wanted = [r.path for r in block if every or data.name in r.scored_on]
-        having = [(path, models[path]) for path in wanted if path in models]
+        having = []
+        for path in wanted:
+            units = models[path].units if path in models else None
+            if units and data.dataset and (problem := mu_problem(units, data.dataset.mu, data.name)):
+                say(f"not evaluated: run {path.name}: {problem}")
+            elif path in models:
+                having.append((path, models[path]))
         if data.dataset is not None and having:
             for (path, _), made in zip(having, keep_evaluations(having, data.dataset), strict=True):
                 kept[path][data.name] = made
