@@ -57,7 +57,7 @@ def heeding() -> Iterator[None]:
                 signal.signal(number, _answer)
         yield
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         raise
     finally:
         _State.held += 1
@@ -124,7 +124,7 @@ def _watch(pipe: int, main: int) -> None:
                 return
             now = time.monotonic()
             if now - since > SOON:
-                _say(f"interrupted: waits for {_State.busy_with}")
+                say(f"interrupted: waits for {_State.busy_with}")
             if now - raised > AGAIN:
                 raised = now
                 with _State.ending:  # afterwards the signal means something else again
@@ -132,8 +132,8 @@ def _watch(pipe: int, main: int) -> None:
                         signal.pthread_kill(main, number)
 
 
-def _say(text: str) -> None:
-    """Say it, once."""
+def say(text: str) -> None:
+    """Say on stderr what has become of a command that was told to end, once."""
     said, _State.said = _State.said, True
     if not said and sys.stderr is not None:
         with suppress(OSError, ValueError):

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from keplearn.signals import heeding
+from keplearn.signals import heeding, say
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     except KeyboardInterrupt:
         if debug:
             raise
+        say("interrupted")  # where it came before, or after, the command listened
         sys.exit(130)
 
 
