@@ -1,5 +1,6 @@
 """Which device computes: a matter of the machine, never of a run's config."""
 
+import os
 from typing import Literal
 
 from keplearn.errors import KeplearnError
@@ -22,15 +23,29 @@ def choose_device(device: Device) -> str:
     # JAX takes a GPU where there is one. Told to, it wants every kind of GPU to be there, CUDA and ROCm alike.
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
-    try:
-        found = jax.devices()[0].platform
-    except RuntimeError as error:
-        raise KeplearnError(
-            f"--device {device}: JAX finds no device that works ({str(error).splitlines()[0]}). "
-            "To compute without a GPU: --device cpu."
-        ) from error
+    if reason := trouble():
+        raise KeplearnError(reason)
+    found = jax.devices()[0].platform
     if device == "gpu" and found == "cpu":
         raise KeplearnError(
             "--device gpu: JAX finds only the CPU here. For an NVIDIA GPU: pip install 'jax[cuda13]'."
         )
     return found
+
+
+def trouble() -> str:
+    """Say why JAX finds no device to compute on; empty where it finds one."""
+    import jax
+
+    try:
+        jax.devices()
+    except Exception as error:  # an assertion too, where JAX was told to use nothing but what is not there
+        asked = os.environ.get("JAX_PLATFORMS")
+        if asked:
+            return (
+                f"JAX_PLATFORMS={asked} in the environment, and JAX finds no such device here: unset it, "
+                "or set it to cpu."
+            )
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return f"JAX finds no device that works ({reason}). To compute without a GPU: JAX_PLATFORMS=cpu."
+    return ""

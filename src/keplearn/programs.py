@@ -13,6 +13,7 @@ set to an empty string it turns the disk off.
 """
 
 import ctypes
+import gc
 import hashlib
 import os
 import pickle
@@ -37,8 +38,10 @@ from keplearn.machine import cache_directory, others_may_change, processor
 from keplearn.signals import busy
 
 MAX_BYTES = 1_000_000_000
-# Held in memory, some 15 MB each: more than a run of three phases needs, so that runs alike never read them again.
+# Held in memory, some 8 MB each: more than a run of three phases needs, so that runs alike never read them again.
 MAX_HELD = 32
+# What JAX remembers of the work around a program, up to 11 MB, is dropped after so many.
+TRACES_HELD = 16
 _PACKAGES = ("jax", "jaxlib", "equinox", "diffrax", "optimistix", "optax", "lineax", "numpy")
 # What of the environment changes programs; EQX_ON_ERROR decides whether they hold checks that call Python.
 _VARIABLES = ("XLA_FLAGS", "NPROC", "EQX_ON_ERROR")
@@ -115,9 +118,17 @@ def compiled(function: Callable[..., Any], static: Hashable, *arguments: Any) ->
     _programs[key] = program
     if len(_programs) > MAX_HELD:
         _programs.popitem(last=False)
-        with suppress(AttributeError):  # glibc alone has it, and needs it to give memory back
-            ctypes.CDLL(None).malloc_trim(0)
+    if counts.total() % TRACES_HELD == 0:
+        _forget_traces()
     return Compiled(program, time.perf_counter() - started, source)
+
+
+def _forget_traces() -> None:
+    """Drop what JAX remembers of functions that it has traced, and give the memory back."""
+    jax.clear_caches()
+    gc.collect()
+    with suppress(AttributeError):  # glibc alone has it, and keeps memory until it is asked
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def power_above(count: int, least: int = 1, base: int = 2) -> int:

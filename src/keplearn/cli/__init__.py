@@ -41,6 +41,14 @@ def _run(arguments: list[str], debug: bool) -> None:
                 raise
             print(f"error: {printable(str(error))}", file=sys.stderr)
             sys.exit(2)
+        except (AssertionError, RuntimeError):
+            from keplearn.device import trouble
+
+            reason = "" if debug or "jax" not in sys.modules else trouble()
+            if not reason:
+                raise
+            print(f"error: {reason}", file=sys.stderr)
+            sys.exit(2)
         except FileNotFoundError:
             if debug or _has_directory():
                 raise

@@ -1,5 +1,6 @@
 """Figures on paper: data in, Matplotlib Figure out, one module per family; no display and no global state."""
 
+import keplearn.figures.settings  # noqa: F401  # isort: split
 from keplearn.figures.ae_grid import grid
 from keplearn.figures.errors import acceleration, orbit_errors
 from keplearn.figures.orbits import orbit

@@ -5,7 +5,8 @@ apart in grey as well differs in dash or marker besides. A figure function is de
 starts from `new_figure`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,37 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "keplearn",
 }
 
+# All but what belongs to the process, not to a figure: where windows are drawn, and whether there are any.
+_PROCESS = (
+    "backend",
+    "interactive",
+    "toolbar",
+    "timezone",
+    "webagg",
+    "tk.",
+    "docstring",
+    "datapath",
+    "date.epoch",
+)
+_DEFAULTS: dict[Any, Any] = {
+    key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith(_PROCESS)
+}
+
 THOUSANDS = FuncFormatter(lambda value, _: f"{value / 1000:g}".replace("-", "−"))
 """Labels km in thousands."""
 
-styled = matplotlib.rc_context(STYLE)
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """The style alone, on Matplotlib's own defaults, whatever the caller or a ``matplotlibrc`` has set."""
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(_DEFAULTS | STYLE)
+        yield
+
+
+styled = house_style()
 """Decorator: the function runs in the house style, and the caller's settings come back after it."""
+
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -139,6 +166,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         raise KeplearnError(f"{path}: a figure is saved as .{', .'.join(FORMATS)}, not as {path.suffix!r}.")
     # The time of writing would make two files of one figure differ.
     undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    with matplotlib.rc_context(STYLE), replacing(path) as temporary:
+    with house_style(), replacing(path) as temporary:
         figure.savefig(temporary, format=kind, metadata=undated.get(kind))
     return path
