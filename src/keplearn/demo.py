@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from keplearn.config import RunConfig, load_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.satellites import satellites_dataset
+from keplearn.evaluation.ranking import lost_text
 from keplearn.evaluation.store import keep_evaluation
-from keplearn.evaluation.table import score_table
+from keplearn.evaluation.table import score_table, summary
 from keplearn.figures.errors import acceleration, orbit_errors
 from keplearn.figures.orbits import orbit
 from keplearn.figures.style import save_figure
@@ -45,7 +46,7 @@ def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame
         model = run.model()
         about = {"run_id": run.run_id, "recipe": recipe(run)}
         for dataset in (*map(load_dataset, run.config.test), satellites):
-            rows.append((about, keep_evaluation(run.path, model, dataset)))
+            rows.append((about, dataset.name, summary(keep_evaluation(run.path, model, dataset))))
     return score_table(rows)
 
 
@@ -60,6 +61,8 @@ def demo_table(scores: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
         for k, (text, key) in enumerate(keys):
             if key == "mean" and here[text]["diverged"]:
                 cells[k] += f" ({here[text]['diverged']} diverged)"
+            elif lost := lost_text(here[text], key):
+                cells[k] += f" ({lost})"
         rows.append([name, *cells])
         if isfinite(here[recipes[0]].get("floor_mean", nan)):
             rows.append(

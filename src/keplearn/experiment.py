@@ -24,8 +24,8 @@ from keplearn.config import RunConfig
 from keplearn.data.dataset import load_dataset
 from keplearn.errors import Damaged, KeplearnError, NotWritten
 from keplearn.evaluation.propagation import models_at_once
+from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation, keep_evaluations
-from keplearn.evaluation.table import summary
 from keplearn.machine import processor
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.plan import Plan, prepare, training_data
@@ -401,8 +401,10 @@ def _score(
     scores: dict[str, dict[str, float]] = {}
     scored_on: dict[str, str] = {}
     for name in config.test:
-        evaluation = keep_evaluation(writer.path, model, load_dataset(name))
-        scores[name], scored_on[name] = summary(evaluation), evaluation.attrs["dataset_hash"]
+        dataset = load_dataset(name)
+        evaluation = keep_evaluation(writer.path, model, dataset)
+        scores[name] = scores_of(Run(writer.path), evaluation, dataset).summary
+        scored_on[name] = dataset.content_hash
         writer.write(scores=scores, scored_on=scored_on)
         if scores[name]["diverged"]:
             say(f"warning: {scores[name]['diverged']} orbits of {name} diverged")

@@ -24,8 +24,9 @@ EVALUATING = (
 """The source that decides the numbers of an evaluation; behind a colon, one function of a file."""
 SUMMING = (
     *EVALUATING,
-    "evaluation/statistics.py",
-    "evaluation/table.py:_samples",
+    *(f"evaluation/{name}.py" for name in ("keys", "ranking", "statistics")),
+    "evaluation/table.py:samples_of",
+    "evaluation/table.py:true_samples",
     "evaluation/table.py:summary",
 )
 """The source that decides the scores that are taken from it."""

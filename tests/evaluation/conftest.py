@@ -19,11 +19,21 @@ def model_of(monkeypatch: pytest.MonkeyPatch):
 
     Models of one architecture share a compiled program: each function needs a name of its own.
     """
+    return _maker(monkeypatch)
 
+
+@pytest.fixture(scope="module")
+def models_of():
+    """`model_of` for a whole module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _maker(patch)
+
+
+def _maker(patch: pytest.MonkeyPatch):
     def make(law: Law, units: Units | OrbitDataset, planar: bool = False) -> NeuralODE:
         name = law.__qualname__
         layer = OutputLayer(lambda r, v, network, values: law(r, v), size=1)
-        monkeypatch.setitem(OUTPUT_LAYERS, name, layer)
+        patch.setitem(OUTPUT_LAYERS, name, layer)
         units = units_for(units) if isinstance(units, OrbitDataset) else units
         shape = Architecture("log_radius", name, 2, 1, "tanh", planar_constraint=planar)
         return new_model(shape, 0, units=units)

@@ -48,3 +48,13 @@ def padded(dataset: OrbitDataset, counts: list[int]) -> OrbitDataset:
         key: np.where(mask, getattr(dataset, key)[:, : max(counts)], np.nan) for key, mask in cut.items()
     }
     return replace(dataset, name="padded orbits", **arrays)
+
+
+def too_strong(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The two-body law times 1 + 0.02/r²: the nearer the centre, the more too strong."""
+    return (1.0 + 0.02 / jnp.sum(r * r)) * kepler(r, v)
+
+
+def infinite_near_perigee(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The same, but infinite within 0.3 length units of the centre, where it would be worst."""
+    return jnp.where(jnp.linalg.norm(r) < 0.3, jnp.inf, too_strong(r, v))

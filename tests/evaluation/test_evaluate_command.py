@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from keplearn.cli import main
 from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
+from keplearn.data.files import save_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation import grid
 from keplearn.evaluation.power_law import law
@@ -74,6 +76,37 @@ def test_the_wide_table_shows_config_keys(keplearn):
     title, _, row = out.splitlines()
     assert title.startswith(f"| run_id | width | output_layer | mean {TESTED_ON} | field {TESTED_ON} |")
     assert "| 4 | mlp_rtn |" in row
+
+
+def test_datasets_of_one_name_are_told_apart_by_file_and_content(keplearn, tmp_path):
+    both = load_dataset("simple_TBP_planar_2_test")
+    for k, file in enumerate(("s1.nc", "s2.nc", "deep/s1.nc")):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        save_dataset(replace(both.only(k % 2), name="same"), tmp_path / file)
+    on = ("--on", "s1.nc", "s2.nc")
+    (row,) = json.loads(keplearn("evaluate", "study", *on, "--wide", "--format", "json")[1])
+    means = [row["mean same (s1.nc)"], row["mean same (s2.nc)"]]
+    assert means[0] != means[1]
+    long = json.loads(keplearn("evaluate", "study", *on, "--format", "json")[1])
+    assert [(x["dataset"], x["mean"]) for x in long] == [
+        ("same (s1.nc)", means[0]),
+        ("same (s2.nc)", means[1]),
+    ]
+    kept = list((tmp_path / "runs" / "study" / row["run_id"] / "evaluations").glob("*.nc"))
+    assert len(kept) == 2
+    # The page keeps them apart as well.
+    assert keplearn("report", "study", *on)[0] == 0
+    page = (tmp_path / "reports" / "study.html").read_text()
+    assert '"mean@s1.nc"' in page and '"mean@s2.nc"' in page
+    # Files of one name: the content tells.
+    save_dataset(replace(both.only(1), name="same"), tmp_path / "deep" / "s1.nc")
+    long = json.loads(keplearn("evaluate", "study", "--on", "s1.nc", "deep/s1.nc", "--format", "json")[1])
+    assert [x["mean"] for x in long] == means
+    assert len({x["dataset"] for x in long}) == 2
+    assert all(x["dataset"].startswith("same (s1.nc) (") for x in long)
+    # The same orbits twice are one dataset.
+    long = json.loads(keplearn("evaluate", "study", "--on", "s2.nc", "deep/s1.nc", "--format", "json")[1])
+    assert {x["dataset"] for x in long} == {"same"}
 
 
 def test_slope_law_and_grid_are_one_row_a_run(keplearn, tmp_path, monkeypatch):

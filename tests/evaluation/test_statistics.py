@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.metrics import angle_deg, outward, percent_error, sign_changes
-from keplearn.evaluation.statistics import KEYS, half_sample_mode, skew, spread, summarize
+from keplearn.evaluation.statistics import half_sample_mode, skew, spread, summarize
 
 
 def test_skewness_of_an_exponential_distribution_is_two():

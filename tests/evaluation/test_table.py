@@ -11,8 +11,8 @@ import xarray
 from keplearn.data.dataset import load_dataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation import store, table
+from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.rollout import evaluate_law
-from keplearn.evaluation.statistics import KEYS
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 
@@ -65,7 +65,7 @@ def test_floors_stand_beside_the_datasets_that_have_them():
 
 
 def test_json_rows_have_null_where_there_is_no_number(evaluation):
-    scores = table.score_table([({"run_id": "a"}, evaluation)])
+    scores = table.score_table([({"run_id": "a"}, DATASET.name, table.summary(evaluation))])
     (row,) = json.loads(table.render(scores, "json"))
     assert set(row) == {"run_id", "dataset", *KEYS}
     assert row["dataset"] == "simple_TBP_planar_2_test"
@@ -74,7 +74,7 @@ def test_json_rows_have_null_where_there_is_no_number(evaluation):
 
 
 def test_markdown_and_csv(evaluation):
-    scores = table.short(table.score_table([({"run_id": "a|b"}, evaluation)]))
+    scores = table.short(table.score_table([({"run_id": "a|b"}, DATASET.name, table.summary(evaluation))]))
     lines = table.render(scores, "markdown").splitlines()
     assert lines[0] == "| run_id | dataset | mean | field | theta-deg | radial% | position% |"
     assert r"a\|b" in lines[2]

@@ -89,19 +89,24 @@ def test_one_point_an_orbit_and_model(planar, spatial):
 
 def test_diverged_orbits_have_a_strip_and_are_counted(diverged, planar):
     figure = orbit_errors({"good": planar, "bad": diverged})
-    shown = lines(figure, "diverged")
+    shown = lines(figure, "lost")
     assert [line.get_xdata().tolist() for line in shown] == [
         [float(diverged["eccentricity"][2])],
         [float(diverged["semi_major_axis"][2])],
     ]
     assert len(lines(figure, "bad:in")[0].get_xdata()) == 9
-    assert labels(figure)[1].endswith("1 of 10 diverged")
-    assert "diverged" not in labels(figure)[0]
+    assert labels(figure)[1].endswith("1 of 10 lost")
+    assert "lost" not in labels(figure)[0]
+    # At the true states no sample of that orbit is lost.
+    assert not lines(orbit_errors({"bad": diverged}, quantity="field"), "lost")
+    legend = acceleration(diverged, 2).axes[2].get_legend()
+    assert legend is not None
+    assert "160 of 360 samples lost" in legend.get_texts()[0].get_text()
 
 
 def test_where_most_orbits_diverged_there_is_no_median(planar):
     figure = orbit_errors({"lost": planar.assign(diverged=("orbit", np.ones(10, bool)))})
-    assert labels(figure) == ["lost: median: diverged, 10 of 10 diverged"]
+    assert labels(figure) == ["lost: median: lost, 10 of 10 lost"]
     assert not lines(figure, "lost:median")
 
 

@@ -13,7 +13,7 @@ from matplotlib.quiver import Quiver
 from keplearn.data.dataset import load_dataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import residual_field
-from keplearn.evaluation.grid import ae_grid
+from keplearn.evaluation.grid import ae_grid, summary
 from keplearn.evaluation.power_law import slope as slope_of
 from keplearn.figures import field, grid, save_figure, slope
 from keplearn.orbits.constants import EARTH_RADIUS
@@ -150,15 +150,20 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
     assert "propagated path (%)" in scale(grid(found))
 
 
-def test_diverged_cells_are_hatched_and_counted(measured):
+def test_cells_that_lost_samples_are_hatched_and_counted_and_have_no_colour_of_the_scale(measured):
     found = measured["grid"].copy(deep=True)
-    found["diverged"][0, :3] = True
-    found["mean"][0, 0] = np.nan
+    found["lost_mean"][0, :3] = [1, 20, 360]
+    found["mean"][0, 2] = np.nan
     figure = grid(found)
-    assert count(figure, "diverged") == 3 + int(found["diverged"][1:].sum())
-    assert labels(figure)[-1] == f"diverged ({int(found['diverged'].sum())} cells)"
-    hatched = artists(figure)["diverged"]
-    assert hatched.get_hatch()
+    lost = int((found["lost_mean"] > 0).sum())
+    assert count(figure, "lost") == lost
+    assert labels(figure)[-1] == f"samples lost ({lost} cells)"
+    assert artists(figure)["lost"].get_hatch()
+    assert np.ma.getmaskarray(artists(figure)["error"].get_array()).reshape(found["mean"].shape)[0, :3].all()
+    # In the summary half of the cells lost make the median infinite, whatever is left of them.
+    found["lost_field"][:] = 1
+    assert summary(found)["field median"] == np.inf
+    assert summary(found)["lost field"] == found["lost_field"].size
 
 
 def test_orbits_in_space_are_said_to_be_projected(measured):

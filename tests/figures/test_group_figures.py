@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,24 @@ from matplotlib.figure import Figure
 from keplearn.data.dataset import load_dataset
 from keplearn.errors import KeplearnError
 from keplearn.evaluation.group_table import group_table
+from keplearn.evaluation.ranking import drawn_values, quantiles
 from keplearn.evaluation.store import keep_evaluation
-from keplearn.figures.box_table import box_table
+from keplearn.figures.box_table import _labels, box_table
 from keplearn.figures.boxes import box
 from keplearn.figures.forest import dependence_table, importance_table
 from keplearn.figures.groups import beeswarm, dots
 from keplearn.figures.heatmaps import heatmap, readable
 from keplearn.figures.importance import importance
-from keplearn.figures.labels import colour_of, levels, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.figures.labels import (
+    colour_of,
+    levels,
+    metric_label,
+    number,
+    parameter_label,
+    shorten,
+    wants_log,
+    wrap,
+)
 from keplearn.runs.store import find_runs
 
 TEST = "complex_TBP_planar_10_test"
@@ -78,30 +89,40 @@ def legend(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize("which", ["small", "large"])
-def test_every_finite_run_is_one_dot_and_every_other_is_counted(which, request):
+def test_every_run_is_one_dot_or_counted_and_those_that_lost_samples_stand_above_all_numbers(which, request):
     table = request.getfixturevalue(which)
     figure = dots(table, "mean", colour="segment_length_strategy", **PLACES)
     drawn = np.concatenate([line.get_ydata() for line in series(figure, "dots:")])
-    finite = table["mean"][np.isfinite(table["mean"])]
-    np.testing.assert_array_equal(np.sort(drawn), np.sort(finite))
-    assert sum(int(text.removeprefix("×")) for text in texts(figure, "lost")) == len(table) - len(finite)
+    standing = drawn_values(table, "mean")
+    np.testing.assert_array_equal(np.sort(drawn), np.sort(standing[np.isfinite(standing)]))
+    lost = np.concatenate([[], *(line.get_ydata() for line in series(figure, "lost:"))])
+    assert len(lost) == np.isposinf(standing).sum()
+    assert (lost > np.max(drawn)).all()
+    counted = sum(int(text.removeprefix("×")) for text in texts(figure, "lost"))
+    assert counted == (~np.isfinite(standing)).sum()
     assert f"{(table['state'] != 'finished').sum()} not finished" in legend(figure)
 
 
-def test_lines_are_the_medians_of_the_finite_runs(large):
+def test_lines_are_the_medians_with_lost_runs_as_the_worst(large):
     figure = dots(large, "mean", colour="segment_length_strategy", **PLACES)
-    finite = large[np.isfinite(large["mean"])]
-    expected = finite.groupby([*PLACES.values(), "segment_length_strategy"])["mean"].median()
+    standing = large.assign(mean=drawn_values(large, "mean"))
+    groups = standing[~np.isnan(standing["mean"])].groupby([*PLACES.values(), "segment_length_strategy"])
+    expected = groups["mean"].agg(lambda values: quantiles(values.to_numpy(), [0.5])[0]).to_numpy()
+    assert np.isposinf(expected).any()
     drawn = np.concatenate([line.get_ydata()[::3] for line in series(figure, "median:")])
-    np.testing.assert_allclose(np.sort(drawn), np.sort(expected.to_numpy()))
+    numbers = drawn[drawn < np.nanmax(standing["mean"][np.isfinite(standing["mean"])])]
+    np.testing.assert_allclose(np.sort(numbers), np.sort(expected[np.isfinite(expected)]))
+    # The one that is infinite lies where the lost runs do.
+    assert np.setdiff1d(drawn, numbers) == pytest.approx(series(figure, "lost:")[0].get_ydata()[0])
 
 
-def test_runs_with_diverged_orbits_are_hollow(large):
+def test_a_run_with_lost_samples_is_hollow_and_the_rest_is_full(large):
     figure = dots(large, "mean", **PLACES)
-    hollow = [line for line in series(figure, "dots:") if line.get_gid().endswith(":diverged")]
-    assert {line.get_markerfacecolor() for line in hollow} == {"white"}
-    expected = (large["diverged"] > 0) & np.isfinite(large["mean"])
-    assert sum(len(line.get_xdata()) for line in hollow) == expected.sum()
+    assert {line.get_markerfacecolor() for line in series(figure, "lost:")} == {"white"}
+    assert "white" not in {line.get_markerfacecolor() for line in series(figure, "dots:")}
+    # The same runs at the true states, where nothing was lost.
+    field = dots(large.rename(columns={"mean": "field"}), "field", **PLACES)
+    assert sum(len(x.get_xdata()) for x in series(field, "lost:")) == np.isposinf(large["mean"]).sum()
 
 
 def test_dots_keep_their_distance_and_every_figure_places_them_alike():
@@ -137,13 +158,18 @@ def test_a_value_has_the_same_colour_in_every_figure():
 
 
 @pytest.mark.parametrize("reduce", ["median", "mean", "min", "max"])
-def test_cells_are_annotated_with_the_reduction_of_the_finite_runs(large, reduce):
+def test_cells_are_annotated_with_the_reduction_of_the_runs_and_lost_ones_are_the_worst(large, reduce):
     figure = heatmap(large, "mean", x="segment_length_strategy", y="output_layer", reduce=reduce)
-    finite = large[np.isfinite(large["mean"])]
-    cells = finite.groupby(["output_layer", "segment_length_strategy"])["mean"].agg(reduce)
+    standing = large.assign(mean=drawn_values(large, "mean"))
+    groups = standing.groupby(["output_layer", "segment_length_strategy"])["mean"]
+    cells = groups.agg(lambda x: getattr(np, reduce)(x[~np.isnan(x)].to_numpy()))
     names = levels(large["output_layer"])
-    expected = [number(float(cells[name, length])) for name in names for length in (4, 10, 18)]
-    assert texts(figure, "value") == expected
+    found = [float(cells[name, length]) for name in names for length in (4, 10, 18)]
+    assert all(np.isfinite(found)) == (reduce in ("median", "min"))
+    assert texts(figure, "value") == [number(x) if np.isfinite(x) else "lost" for x in found]
+    assert (
+        len([patch for patch in figure.axes[0].patches if patch.get_gid() == "lost"]) == np.isinf(found).sum()
+    )
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["4", "10", "18"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
     assert figure.axes[0].get_xlabel() == "segment length (samples)"
@@ -151,13 +177,14 @@ def test_cells_are_annotated_with_the_reduction_of_the_finite_runs(large, reduce
     assert "48 runs a cell" in legend(figure)
 
 
-def test_cells_without_a_finite_run_are_hatched_and_those_without_a_run_empty(small, large):
+def test_cells_of_lost_runs_and_without_a_value_are_hatched_and_those_without_a_run_empty(small, large):
     figure = heatmap(large, "mean", x="segment_length_strategy", y="output_layer",
                      row="feature_layer", column="dataset_name")  # fmt: skip
     hatched = [patch for axes in figure.axes for patch in axes.patches if patch.get_gid() == "lost"]
     assert len(hatched) == 1
     assert hatched[0].get_hatch()
-    assert "×8 of 8" in texts(figure, "value")
+    assert texts(figure, "value").count("lost") == 1
+    assert "◇8 of 8" in texts(figure, "runs")
     figure = heatmap(small, "mean", x="segment_length_strategy", y="output_layer")
     assert len(texts(figure, "value")) == 5
     assert texts(figure, "value").count("×1 of 1") == 1
@@ -241,12 +268,23 @@ def test_names_of_the_worst_do_not_overlap(by_orbit):
     assert len([c for c in figure.axes[0].collections if c.get_gid() == "violin"]) == 4
 
 
-def test_values_that_are_not_finite_are_counted(by_orbit):
+def test_values_that_are_lost_are_the_greatest_and_counted(by_orbit):
     broken = by_orbit.copy()
     broken.loc[:2, "value"] = [np.inf, np.nan, np.inf]
     figure = box(broken)
     assert texts(figure, "lost") == ["×3"]
     assert "not finite (3 in all)" in legend(figure)
+    first = broken[broken["label"] == broken["label"][0]]["value"].to_numpy()
+    counted = np.where(np.isfinite(first), first, np.inf)
+    assert series(figure, "median")[0].get_ydata()[0] == pytest.approx(np.median(counted))
+    # The mean of a box that lost values stands in the band, above the greatest number of all.
+    means = [line.get_ydata()[0] for line in series(figure, "mean")]
+    assert means[0] > broken["value"][np.isfinite(broken["value"])].max() > max(means[1:])
+    # With two thirds lost so do median and upper quartile.
+    most = broken.assign(value=np.where(np.arange(len(broken)) % 80 < 54, np.inf, broken["value"]))
+    figure = box(most)
+    band = series(figure, "mean")[0].get_ydata()[0]
+    assert [line.get_ydata()[0] for line in series(figure, "median")] == [band] * 4
     nothing = box(broken.assign(value=np.nan))
     assert texts(nothing, "lost") == ["×80"] * 4
 
@@ -326,6 +364,56 @@ def test_labels_have_plain_words_and_units():
     assert wrap("sph_4D_rinv, [4, 18]", 12) == "sph_4D_rinv,\n[4, 18]"
     assert levels([10, 4, None, 18]) == [4, 10, 18, None]
     assert levels(["b", "a", "b"]) == ["b", "a"]
+
+
+def test_a_run_that_lost_samples_has_the_last_rank_and_is_never_the_best(large):
+    lost = large.assign(lost=0.0, diverged=0.0)
+    # The best runs of one value lose a sample each.
+    best = lost[lost["segment_length_strategy"] == 4].nsmallest(100, "mean").index
+    lost.loc[best, "lost"] = 1.0
+    table = importance_table(lost, "mean", ["segment_length_strategy"])
+    assert table.attrs["lost"] == 100 + np.isposinf(large["mean"]).sum()
+    assert (
+        table["correlation"].iloc[0]
+        < importance_table(large.assign(diverged=0), "mean")["correlation"].iloc[0]
+    )
+    rows = dependence_table(lost, "mean", ["segment_length_strategy"]).set_index("value")
+    standing = lost[(lost["lost"] == 0) & (lost["segment_length_strategy"] == 4)]["mean"]
+    assert rows["best"][4] == standing.min()
+    lost.loc[lost["segment_length_strategy"] == 4, "lost"] = 1.0
+    figure = importance(lost, "mean", ["segment_length_strategy", "feature_layer"])
+    (bests,) = series(figure, "best:segment_length_strategy")
+    assert bests.get_ydata()[0] > lost["mean"][np.isfinite(lost["mean"])].max() > bests.get_ydata()[1]
+    assert "that lost samples count as the worst" in legend(figure)
+
+
+@pytest.mark.parametrize("draw", [dots, heatmap, importance])
+def test_names_of_240_letters_leave_the_panels_their_room(large, draw):
+    named = large.assign(
+        dataset_name=[f"{'a' * 230}/{name}_{'b' * 230}.nc" for name in large["dataset_name"]]
+    )
+    named.attrs = large.attrs | {"dataset": "c" * 240}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = draw(named, "mean", **({"x": "dataset_name"} if draw is dots else {}))
+        figure.draw_without_rendering()
+    assert all(axes.get_window_extent().height > 40 for axes in figure.axes)
+    words = [
+        text.get_text() for axes in figure.axes for text in axes.get_xticklabels() + axes.get_yticklabels()
+    ]
+    assert max(map(len, words)) <= 44
+    assert any("…" in text and text.endswith("bbb.nc") for text in words)
+    assert len(figure.get_suptitle()) < 80
+
+
+def test_boxes_of_names_that_are_cut_alike_stay_apart():
+    long = "a" * 30 + "{}" + "b" * 30
+    assert len({shorten(long.format(k * 9)) for k in "xyz"}) == 1
+    known = _labels(
+        [(long.format("x" * 9), 4), (long.format("y" * 9), 4), (long.format("x" * 9), 4), ("short", 4)]
+    )
+    assert len(known) == len(set(known.values())) == 3
+    assert known["short", 4] == "short, 4"
 
 
 @pytest.mark.parametrize("draw", [dots, heatmap, importance])

@@ -252,6 +252,14 @@ def test_diverged_samples_are_counted_and_the_orbits_at_each_angle_shown(diverge
     assert counts.get_ydata()[at] == 9 and counts.get_ydata().max() == 10
     assert (drawn(figure, "field:orbits")[0].get_ydata() == 10).all()
     assert not drawn(acceleration_all(planar), "mean:orbits")
+    # One of ten is below the 95th percentile: the band of 5 to 95 % leaves the numbers there, the median does not.
+    (axes,) = [a for a in figure.axes if any(line.get_gid() == "mean:error:median" for line in a.lines)]
+    assert [text.get_text() for text in axes.texts] == ["lost"]
+    (outer,) = [band for band in axes.collections if band.get_gid() == "mean:error:5-95"]
+    finite = float(np.nanmax(diverged["mean"].where(np.isfinite(diverged["mean"]))))
+    heights = np.asarray(outer.get_paths()[0].vertices)
+    assert heights[np.abs(heights[:, 0] - GRID[at]) < 1e-9, 1].max() > finite
+    assert np.nanmax(drawn(figure, "mean:error:median")[0].get_ydata()) <= finite
 
 
 def test_axes_over_true_anomaly_have_units(planar):

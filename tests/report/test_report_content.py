@@ -14,7 +14,9 @@ from keplearn.data.units import units_for
 from keplearn.errors import KeplearnError
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.report import render, write_report
-from keplearn.runs.store import RunWriter
+from keplearn.report.content import study_content
+from keplearn.report.orbits import TestData
+from keplearn.runs.store import RunWriter, find_runs
 
 TRAINED_ON = "complex_TBP_planar_1_train"
 TESTED_ON = "simple_TBP_planar_2_test"
@@ -108,3 +110,72 @@ def test_the_page_of_a_large_study_opens_and_filters(tmp_path, page):
     number = int(page.text("#shown").split()[0])
     assert 1000 < number < 2000
     assert len(page.all("#table tr[data-row]")) < 60
+
+
+ON = "a_test"
+
+
+@pytest.fixture
+def losing(tmp_path, page):
+    """A page of four runs, of which the one with the least mean lost samples and one was never scored."""
+    scores = {
+        4: {"mean": 7.3, "field": 2.0, "median": None, "diverged": 6, "lost": 216, "lost-field": 0},
+        8: {"mean": 11.2, "field": 3.0, "median": 9.0, "diverged": 0, "lost": 0, "lost-field": 0},
+        16: {"mean": 30.0, "field": 4.0, "median": 20.0, "diverged": 0, "lost": 0, "lost-field": 0},
+        32: None,
+    }
+    shape = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
+    model = new_model(shape, 0, units=units_for(load_dataset(TRAINED_ON)))
+    for width, score in scores.items():
+        config = run_config(TRAINED_ON, group="study", width=width, test=[TESTED_ON])
+        with RunWriter(tmp_path, config) as writer:
+            writer.start({}, resume=False)
+            writer.model("model", model)
+            writer.end("finished" if score else "failed", scores={ON: score} if score else {})
+    runs = sorted(find_runs(tmp_path, "study"), key=lambda run: run.config.parameters.width)
+    path = tmp_path / "study.html"
+    path.write_text(render(study_content(runs, [TestData(ON, None, [], [])], {})))
+    page.open(path.as_uri())
+    return page
+
+
+def test_a_run_that_lost_samples_is_ordered_below_all_numbers(losing):
+    page, mean = losing, f"mean@{ON}"
+    assert page.text("#summary").count("11.2 %") == 1
+    assert page.column(mean) == ["11.2", "30", "7.3 (216 lost)", "–"]
+    assert page.column("parameters.width")[0] == "8"
+    page.click(f"[data-sort='{mean}']")
+    assert page.column(mean) == ["7.3 (216 lost)", "30", "11.2", "–"]
+    page.click(f"[data-sort='{mean}']")
+    for condition, shown in (("<20", 1), (">20", 2), ("5..40", 2), ("7.3", 0), ("lost", 1), ("-", 1)):
+        page.type(f"[data-filter='{mean}']", condition)
+        assert page.text("#shown") == f"{shown} of 4 runs shown", condition
+    # At the true states nothing was lost: there its 2 % is the least.
+    page.click("#clear")
+    page.click(f"[data-sort='field@{ON}']")
+    assert page.column(f"field@{ON}")[0] == "2"
+
+
+def test_a_run_that_lost_samples_is_drawn_at_the_worst_end(losing):
+    page = losing
+    page.choose("#dots [aria-label='y']", "mean (%)")
+    assert "lost" in [tick.text for tick in page.all("#dots .tick")]
+    assert len(page.all("#dots .lostband")) == 1
+    assert "lost" in [tick.text for tick in page.all("#parallel .tick")]
+    assert page.text("#parallel .legend").split("\n") == ["11.2", "30", "lost"]
+    assert len(page.all("#heat .cell.lost")) == 1
+    assert len(page.all("#heat .cell")) == 4
+    texts = [text.text for text in page.all("#heat .plot text")]
+    assert texts.count("lost") == 1
+    page.choose("#heat [aria-label='of each cell']", "least")
+    assert len(page.all("#heat .cell.lost")) == 1
+
+
+def test_compared_runs_and_ranks_count_what_is_lost(losing):
+    page = losing
+    for place in (0, 2):
+        page.click(f"#table tr[data-place='{place}'] input")
+    assert "11.2" in [cell.text for cell in page.all("#differences td.least")]
+    assert "7.3 (216 lost)" not in [cell.text for cell in page.all("#differences td.least")]
+    page.click("#table tr[data-place='0'] input")
+    assert "3 of 3" in [cell.text for cell in page.all("#differences td.muted")]

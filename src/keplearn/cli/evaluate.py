@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +13,6 @@ from keplearn.errors import KeplearnError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray
 
     from keplearn.runs.store import Run
 
@@ -87,8 +85,7 @@ def evaluate(
         measured = field_table(described, asked, model, skip=len(found) > 1)
         _print(for_people(measured) if format in ("table", "markdown") else measured, format)
         return
-    scored = _score(described, on, model, segments, skip=len(found) > 1)
-    scores = tables.score_table((about, evaluation) for about, evaluation in scored)
+    scores = tables.score_table(_score(described, on, model, segments, skip=len(found) > 1))
     if scores.empty:
         raise KeplearnError(f"none of the {len(found)} runs could be scored.")
     if wide:
@@ -96,6 +93,10 @@ def evaluate(
     elif format in ("table", "markdown") and not all_metrics:
         scores = tables.short(scores)
     _print(scores, format)
+
+
+_BLOCK = 8
+"""Runs between two steps of the progress bar."""
 
 
 def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "json"]) -> None:
@@ -146,43 +147,38 @@ def _score(
     which: str,
     segments: int | None,
     skip: bool,
-) -> "Iterator[tuple[dict[str, str], xarray.Dataset]]":
-    """Evaluate each run on each dataset; with ``skip``, name and pass over a run without the model."""
+) -> "Iterator[tuple[dict[str, str], str, dict[str, Any]]]":
+    """Score each run on each dataset; with ``skip``, name and pass over a run without the model."""
     from rich.console import Console
     from rich.progress import track
 
     from keplearn.data.dataset import load_dataset
-    from keplearn.data.units import mu_problem
     from keplearn.evaluation.propagation import models_at_once
-    from keplearn.evaluation.store import keep_evaluations
+    from keplearn.evaluation.scores import keep_scores
+    from keplearn.evaluation.table import dataset_labels
 
-    data = cache(load_dataset)
-    size = models_at_once()
+    wanted = {run.path: on or run.config.test for run, _ in runs}
+    data = {name: load_dataset(name) for names in wanted.values() for name in names}
+    labels = dataset_labels(data)
+    size = max(models_at_once(), _BLOCK)
     blocks = [runs[k : k + size] for k in range(0, len(runs), size)]
     options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
+    told: set[str] = set()
+
+    def skipped(run: "Run", error: KeplearnError) -> None:
+        if not skip:
+            raise error
+        if str(error) not in told:
+            print(f"skipped: {error}", file=sys.stderr)
+        told.add(str(error))
+
     for block in track(blocks, "scoring", disable=not sys.stderr.isatty(), **options):
-        models = {}
-        for run, _ in block:
-            try:
-                models[run.path] = run.model(which)
-            except KeplearnError as error:
-                if not skip:
-                    raise
-                print(f"skipped: {error}", file=sys.stderr)
-        wanted = {run.path: on or run.config.test for run, _ in block if run.path in models}
         found = {}
-        for name in dict.fromkeys(name for names in wanted.values() for name in names):
-            having = []
-            for path, names in wanted.items():
-                units = models[path].units
-                problem = units and mu_problem(units, data(name).mu, name)
-                if problem and skip and name in names:
-                    print(f"skipped: run {path.name}: {problem}", file=sys.stderr)
-                elif name in names:
-                    having.append((path, models[path]))
-            kept = keep_evaluations(having, data(name), which=which, segments=segments)
-            found |= {(path, name): x for (path, _), x in zip(having, kept, strict=True)}
+        for name in dict.fromkeys(name for run, _ in block for name in wanted[run.path]):
+            having = [run for run, _ in block if name in wanted[run.path]]
+            kept = keep_scores(having, data[name], which=which, segments=segments, skipped=skipped)
+            found |= {(run.path, name): x for run, x in zip(having, kept, strict=True) if x is not None}
         for run, about in block:
-            for name in wanted.get(run.path, ()):
+            for name in wanted[run.path]:
                 if (run.path, name) in found:
-                    yield about, found[run.path, name]
+                    yield about, labels[name], found[run.path, name].summary

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from keplearn.cli.output import number, print_table
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.ranking import LOST, lost_in
 
 if TYPE_CHECKING:
     from keplearn.runs.store import Run
@@ -52,6 +53,7 @@ def runs(
         print(f"No runs in {runs}." if runs.is_dir() else f"No runs: there is no directory {runs}.")
     else:
         shown = ["group", "run_id", "state", "started", "steps", "steps_per_second", "test", "mean", "field"]
+        shown += [key for key in LOST if any(row[key] for row in rows)]
         failed = any(row["reason"] for row in rows)
         titles = [*shown, "kind", "reason"] if failed else shown
         if state == "failed":
@@ -263,6 +265,8 @@ def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:
         "test": test,
         "mean": scores[test].get("mean") if test else None,
         "field": scores[test].get("field") if test else None,
+        "lost": lost_in(scores[test]) if test else None,
+        "lost-field": lost_in(scores[test], "field") if test else None,
         "reason": record["reason"],
         "path": str(path),
     }

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.ranking import lost_in, lost_text
 
 if TYPE_CHECKING:
     from keplearn.sweeps.pool import Outcome
@@ -63,8 +64,14 @@ def _progress_line(study: "Study", standing: "Standing", started: float) -> str:
     if (left := standing.time_left(started)) is not None:
         parts.append(f"{_duration(left)} left")
     if (best := standing.best()) is not None:
-        parts.append(f"best mean {best[0]:.4g} % on {study.first_test} ({best[1]})")
+        parts.append(f"best mean {_percent(best[1])} on {study.first_test} ({best[0]})")
     return ", ".join(parts)
+
+
+def _percent(scores: dict[str, Any]) -> str:
+    """Return a mean with what is lost of it."""
+    lost = lost_text(scores)
+    return f"{scores['mean']:.4g} %" + (f" ({lost})" if lost else "")
 
 
 def _duration(seconds: float) -> str:
@@ -110,7 +117,7 @@ def facts_of(study: "Study", standing: "Standing", about: dict[str, Any] | None)
         "states": dict(standing.counts),
         "driver": about,
         "seconds_left": standing.time_left(since) if since else None,
-        "best": {"run_id": best[1], "mean": best[0], "test": study.first_test} if best else None,
+        "best": best and _facts(*best, study.first_test),
         "failures": [
             {
                 "run_id": run_id,
@@ -119,6 +126,10 @@ def facts_of(study: "Study", standing: "Standing", about: dict[str, Any] | None)
             for run_id in standing.having("failed")
         ],
     }
+
+
+def _facts(run_id: str, scores: dict[str, Any], test: str | None) -> dict[str, Any]:
+    return {"run_id": run_id, "mean": scores["mean"], "lost": lost_in(scores), "test": test}
 
 
 def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> None:
@@ -137,7 +148,7 @@ def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | N
         print(f"under way: {about['engine']}, {where}")
         print(_progress_line(study, standing, about["since"]))
     if about is None and (best := standing.best()) is not None:
-        print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
+        print(f"best mean {_percent(best[1])} on {study.first_test}: {study.group}/{best[0]}")
     for run_id in standing.having("running"):
         phases = len(standing.records[run_id]["phases"])
         print(f"  running {run_id}: phase {phases} of {len(study.configs[run_id].parameters.steps_strategy)}")
@@ -170,7 +181,7 @@ def print_result(
         print(json.dumps(facts | {"seconds": round(time.time() - started, 1)}))
     else:
         if (best := standing.best()) is not None:
-            print(f"best mean {best[0]:.4g} % on {study.first_test}: {study.group}/{best[1]}")
+            print(f"best mean {_percent(best[1])} on {study.first_test}: {study.group}/{best[0]}")
         if standing.counts["failed"]:
             print(f"why runs failed: keplearn runs --group {study.group} --state failed")
         print(last_line(study, standing, skipped, started))

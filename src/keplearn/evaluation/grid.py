@@ -8,8 +8,10 @@ from jaxtyping import Bool, Float64
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.ranking import lost_samples, median
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean
+from keplearn.evaluation.table import true_samples
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.elements import SAMPLES, one_revolution
 from keplearn.orbits.systems import TwoBody
@@ -134,13 +136,16 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
     if evaluation.attrs.get("dataset_hash") != cells.orbits.content_hash:
         raise KeplearnError("This evaluation is not of the grid's orbits.")
     errors = {key: np.full(cells.masked.shape, np.nan) for key in ("mean", "field")}
+    lost = {key: np.zeros(cells.masked.shape, int) for key in errors}
     for key, values in errors.items():
         values[~cells.masked] = [finite_mean(row) for row in evaluation[key].to_numpy()]
+        lost[key][~cells.masked] = lost_samples(evaluation[key].to_numpy(), true_samples(evaluation))
     diverged = np.zeros(cells.masked.shape, bool)
     diverged[~cells.masked] = evaluation["diverged"].to_numpy() > 0
     return xarray.Dataset(
         {
             **{key: (("e", "a"), values, {"units": "%"}) for key, values in errors.items()},
+            **{f"lost_{key}": (("e", "a"), counts) for key, counts in lost.items()},
             "diverged": (("e", "a"), diverged),
             "masked": (("e", "a"), cells.masked),
             "a_edges": (("a_edge",), cells.a_edges, {"units": "km"}),
@@ -172,9 +177,10 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
     -------
     found
         Over (``e``, ``a``), the cells' centres (1 and km): ``mean`` and ``field``, the means over the finite
-        samples of a cell's orbit in %, NaN where it is masked or nothing was finite; ``diverged``, whether its
-        propagation failed; ``masked``, whether its periapsis is below the body's radius. ``a_edges``, ``e_edges``
-        of the cells; ``training_a`` (km), ``training_e`` of the training orbits.
+        samples of a cell's orbit in %, NaN where it is masked or nothing was finite; ``lost_mean`` and
+        ``lost_field``, how many samples were not; ``diverged``, whether its propagation failed; ``masked``,
+        whether its periapsis is below the body's radius. ``a_edges``, ``e_edges`` of the cells; ``training_a``
+        (km), ``training_e`` of the training orbits.
 
     Raises
     ------
@@ -188,13 +194,17 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
 def summary(found: "xarray.Dataset") -> dict[str, float | int]:
     """Sum up a grid: mean and median over its cells of ``mean`` and ``field`` in %, and numbers of cells.
 
-    Means and medians are over the cells with a finite error; ``diverged`` and ``masked`` are counts of ``cells``.
+    Means are over the cells with a finite error; medians count a cell with lost samples as infinite; ``diverged``,
+    ``masked``, ``lost`` and ``lost field`` (cells that lost a sample) are counts of ``cells``.
     """
     result: dict[str, float | int] = {}
     for key in ("mean", "field"):
         values = found[key].to_numpy()
-        values = values[np.isfinite(values)]
         result[key] = finite_mean(values)
-        result[f"{key} median"] = float(np.median(values)) if values.size else np.nan
+        result[f"{key} median"] = median(np.where(found[f"lost_{key}"].to_numpy() > 0, np.inf, values))
     counts = {key: int(found[key].sum()) for key in ("diverged", "masked")}
+    counts |= {
+        "lost": int((found["lost_mean"] > 0).sum()),
+        "lost field": int((found["lost_field"] > 0).sum()),
+    }
     return {**result, "cells": int(found["masked"].size), **counts}

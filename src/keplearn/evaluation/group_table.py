@@ -9,7 +9,7 @@ import pandas as pd
 from keplearn.config import RunConfig
 from keplearn.config.difference import cell, varying
 from keplearn.errors import KeplearnError, nearest
-from keplearn.evaluation.statistics import KEYS
+from keplearn.evaluation.keys import KEYS
 from keplearn.runs.store import Run
 
 SUMMED = ("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second")
@@ -30,7 +30,8 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
     -------
     table
         Parameters (and ``dataset_name``) under their names: numbers as numbers, a value that changes over phases
-        as text such as ``[4, 18]``. Metrics under the keys of SPEC 4, NaN for a run without them. In ``attrs``:
+        as text such as ``[4, 18]``. Metrics under the keys of SPEC 4, NaN for a run without them, with the
+        numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In ``attrs``:
         ``varying``, the names of the parameters that differ among the runs, ``metrics``, and ``dataset``.
 
     Raises
@@ -56,7 +57,8 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
         row |= parameter_cells(config)
         row |= {key: summary.get(key) for key in SUMMED}
         row |= {"seconds": (summary.get("seconds") or {}).get("total")}
-        rows.append(row | {key: _number(scores.get(key)) for key in KEYS})
+        row |= {key: _number(scores.get(key)) for key in KEYS}
+        rows.append(row)
     table = pd.DataFrame(rows)
     table.attrs |= {"varying": differing, "metrics": list(KEYS), "dataset": dataset, "group": runs[0].group}
     return table

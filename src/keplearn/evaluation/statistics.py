@@ -1,34 +1,18 @@
 """From errors by sample to the numbers of an orbit or a dataset: means, spread, asymmetry.
 
-All functions take samples of any shape, leave out those that are not finite, and give NaN where nothing is
-left or the quantity is undefined (the skewness of equal errors). None of them warns.
+All functions take samples of any shape and give NaN where nothing is left or the quantity is undefined (the
+skewness of equal errors). NaN is no sample; an infinite one is lost (`keplearn.evaluation.ranking`): quantiles count
+it as the greatest, means and the skewness family are over the finite ones. None of them warns.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from keplearn.evaluation.keys import KEYS, MEANS
 from keplearn.evaluation.metrics import sign_changes
+from keplearn.evaluation.ranking import quantiles
 from keplearn.shapes import ScalarArray
-
-MEANS = {
-    "mean": "mean",
-    "field": "field",
-    "theta-deg": "theta_deg",
-    "radial%": "outward",
-    "collinear-deg": "collinear_deg",
-    "position%": "position_error",
-    "energy-drift": "energy_drift",
-    "momentum-drift": "momentum_drift",
-}
-"""The keys that are means over samples, and the per-sample variable of each."""
-
-KEYS = (
-    *("mean", "field", "theta-deg", "radial%", "collinear-deg", "flips"),
-    *("skewness", "pearson-sk1", "pearson-sk2", "bowley", "median", "std", "q1", "q3", "max", "outliers"),
-    *("position%", "energy-drift", "momentum-drift", "diverged"),
-)
-"""All keys of a summary, in the order in which they are shown."""
 
 
 def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, float | int]:
@@ -37,8 +21,8 @@ def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, fl
     Parameters
     ----------
     samples
-        The per-sample variables of an evaluation by name, (sample,) or (orbit, sample); ``magnitude`` may be
-        missing.
+        The per-sample variables of an evaluation by name, (sample,) or (orbit, sample), lost ones infinite
+        and padding NaN; ``magnitude`` may be missing.
     diverged
         The number of diverged orbits among them, passed through.
 
@@ -46,16 +30,20 @@ def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, fl
     -------
     summary
         Means are over the finite samples of all orbits; ``flips`` is the mean over orbits, NaN for a head
-        without m; the spread and the skewness family are of the ``mean`` errors; ``outliers`` is a number of
-        samples.
+        without m; the spread and the skewness family are of the ``mean`` errors; ``outliers``, ``lost`` (of
+        ``mean``) and ``lost-field`` are numbers of samples.
     """
     values = {key: finite_mean(samples[name]) for key, name in MEANS.items()}
     values["radial%"] *= 100.0
     magnitude = samples.get("magnitude")
     values["flips"] = np.nan if magnitude is None else finite_mean(sign_changes(magnitude))
     values |= spread(samples["mean"]) | skew(samples["mean"])
-    values["diverged"] = diverged
+    values |= {"diverged": diverged, "lost": _lost(samples["mean"]), "lost-field": _lost(samples["field"])}
     return {key: values[key] for key in KEYS}
+
+
+def _lost(samples: ScalarArray) -> int:
+    return int(np.isinf(samples).sum())
 
 
 def finite_mean(samples: ScalarArray) -> float:
@@ -67,17 +55,20 @@ def finite_mean(samples: ScalarArray) -> float:
 def spread(samples: ScalarArray) -> dict[str, float]:
     """Median, population standard deviation, quartiles (linear interpolation), maximum, outliers.
 
-    ``outliers`` counts the samples outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] (Tukey,
-    *Exploratory Data Analysis*, 1977).
+    Lost samples are the greatest in all but the standard deviation, which is of the finite ones. ``outliers``
+    counts the samples outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] (Tukey, *Exploratory Data Analysis*, 1977).
     """
-    x = samples[np.isfinite(samples)]
+    x, finite = samples[~np.isnan(samples)], samples[np.isfinite(samples)]
     if not x.size:
         return dict.fromkeys(("median", "std", "q1", "q3", "max"), np.nan) | {"outliers": 0}
-    q1, median, q3 = (float(q) for q in np.quantile(x, [0.25, 0.5, 0.75]))
-    reach = 1.5 * (q3 - q1)
-    outliers = int(((x < q1 - reach) | (x > q3 + reach)).sum())
-    deviation, largest = float(x.std()), float(x.max())
-    return {"median": median, "std": deviation, "q1": q1, "q3": q3, "max": largest, "outliers": outliers}
+    q1, middle, q3 = quantiles(x, [0.25, 0.5, 0.75])
+    # Where a quarter of the samples is lost nothing lies beyond.
+    reach = 1.5 * (q3 - q1) if np.isfinite(q3) else np.inf
+    outliers = int(((x < min(q1, q3) - reach) | (x > q3 + reach)).sum())
+    deviation = float(finite.std()) if finite.size else np.nan
+    return {
+        "median": middle, "std": deviation, "q1": q1, "q3": q3, "max": float(x.max()), "outliers": outliers
+    }  # fmt: skip
 
 
 def skew(samples: ScalarArray) -> dict[str, float]:

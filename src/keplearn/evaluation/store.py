@@ -10,8 +10,9 @@ not in it: they are the dataset's, by its content hash.
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,9 @@ def _pack(evaluation: "xarray.Dataset") -> "xarray.Dataset":
     for name, dims in _PACKED.items():
         names = [key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == dims]
         stacked = np.stack([evaluation[key].values for key in names])
-        # Kinked fields throw orbits out to 1e40 km: large, but a number.
-        rounded = np.clip(stacked, -_LARGEST, _LARGEST).astype(np.float32)
+        # Kinked fields throw orbits out to 1e40 km: large, but a number; infinity stays infinite.
+        clipped = np.where(np.isinf(stacked), stacked, np.clip(stacked, -_LARGEST, _LARGEST))
+        rounded = clipped.astype(np.float32)
         packed[name] = xarray.DataArray(rounded, dims=(f"of_{name}", *dims), coords={f"of_{name}": names})
     return packed.assign_attrs(format=_MARK)
 
@@ -152,7 +154,8 @@ def keep_evaluations(
     made = evaluate_together([runs[i][1] for i in missing], dataset, segments=segments)
     for i, evaluation in zip(missing, made, strict=True):
         packed = _pack(evaluation.assign_attrs(keys[i]))
-        _keep(packed, runs[i][0], name)
+        run = runs[i][0]
+        keep_if_allowed(run, partial(write_netcdf, packed, run / name, within=run))
         kept[i] = _unpack(packed, dataset)  # as it will be read the next time
     return [found for found in kept if found is not None]
 
@@ -164,10 +167,7 @@ def _kept(path: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> "xarray.
             return None
         packed = open_netcdf(path, sealed=_MARK)
     except Damaged as error:
-        said = str(error)
-        with suppress(NotWritten):
-            said += f" It is made anew; the old one is now {set_aside(path).name}."
-        warnings.warn(said, KeptWarning, stacklevel=2)
+        put_aside(path, error)
         return None
     except (OSError, KeplearnError):  # what may not be read is made anew
         return None
@@ -179,10 +179,18 @@ def _same(kept: object, wanted: object) -> bool:
     return isinstance(kept, str | int | np.integer) and bool(kept == wanted)
 
 
-def _keep(packed: "xarray.Dataset", run: Path, name: Path) -> None:
-    """Write an evaluation into its run's directory; where this user may not, say so once."""
+def put_aside(path: Path, error: Damaged) -> None:
+    """Set a damaged file aside that is about to be made anew, and say so."""
+    said = str(error)
+    with suppress(NotWritten):
+        said += f" It is made anew; the old one is now {set_aside(path).name}."
+    warnings.warn(said, KeptWarning, stacklevel=2)
+
+
+def keep_if_allowed(run: Path, write: Callable[[], None]) -> None:
+    """Write something into a run's directory; where this user may not, say so once a group."""
     try:
-        write_netcdf(packed, run / name, within=run)
+        write()
     except NotAllowed as error:
         if run.parent not in _unkept:
             _unkept.add(run.parent)

@@ -27,8 +27,8 @@ QUANTITIES = {
 def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figure:
     """Draw a model's error over semi-major axis and eccentricity, a cell an orbit, with the training orbits on top.
 
-    Cells whose propagation diverged are hatched; the colour is that of what was finite of them, none if nothing
-    was. The colours reach from the 1st to the 99th percentile of the cells.
+    A cell that lost samples, diverged or not finite, is worse than any number: hatched on a colour that is none of
+    the scale. The colours reach from the 1st to the 99th percentile of the others.
 
     Parameters
     ----------
@@ -48,16 +48,20 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
         known = ", ".join(QUANTITIES)
         raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
     require_finite(
-        found, (quantity, "diverged", "masked", "a_edges", "e_edges", "training_a", "training_e"), least=0
+        found,
+        (quantity, f"lost_{quantity}", "masked", "a_edges", "e_edges", "training_a", "training_e"),
+        least=0,
     )
     a_edges, e_edges = found["a_edges"].to_numpy(), found["e_edges"].to_numpy()
     figure, (axes,) = style.new_figure(4.6)
     axes.grid(visible=False)
     axes.set(xlim=a_edges[[0, -1]], ylim=e_edges[[0, -1]])
-    draw_mesh(figure, axes, (a_edges, e_edges), finite(found[quantity]), QUANTITIES[quantity])
+    lost = found[f"lost_{quantity}"].to_numpy() > 0
+    shown = np.where(lost, np.nan, finite(found[quantity]))
+    draw_mesh(figure, axes, (a_edges, e_edges), shown, QUANTITIES[quantity])
     handles: list[Artist] = [_draw_training_points(axes, found)]
     handles += _draw_masked(axes, found)
-    handles += _draw_diverged(axes, found)
+    handles += _draw_lost(axes, found, lost)
     axes.set_xlabel("semi-major axis a (10³ km)")
     axes.set_ylabel("eccentricity e")
     axes.xaxis.set_major_formatter(style.THOUSANDS)
@@ -94,15 +98,16 @@ def _draw_masked(axes: Axes, found: xarray.Dataset) -> list[Artist]:
     ]
 
 
-def _draw_diverged(axes: Axes, found: xarray.Dataset) -> list[Artist]:
-    diverged = found["diverged"].to_numpy()
-    if not diverged.any():
+def _draw_lost(axes: Axes, found: xarray.Dataset, lost: np.ndarray) -> list[Artist]:
+    if not lost.any():
         return []
-    look: dict[str, Any] = {"fill": False, "hatch": "xxxxx", "edgecolor": style.VERMILION, "linewidth": 0.8}
-    for rectangle in _rectangles(found, diverged):
-        rectangle.set(gid="diverged", **look)
+    look: dict[str, Any] = {
+        "facecolor": style.LOST, "hatch": "xxxxx", "edgecolor": style.VERMILION, "linewidth": 0.8
+    }  # fmt: skip
+    for rectangle in _rectangles(found, lost):
+        rectangle.set(gid="lost", **look)
         axes.add_patch(rectangle)
-    return [Patch(label=f"diverged ({int(diverged.sum())} cells)", **look)]
+    return [Patch(label=f"samples lost ({int(lost.sum())} cells)", **look)]
 
 
 def _rectangles(found: xarray.Dataset, chosen: np.ndarray) -> list[Rectangle]:

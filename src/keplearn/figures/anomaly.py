@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from keplearn.evaluation.metrics import angle_deg
+from keplearn.evaluation.ranking import quantiles
 from keplearn.figures import style
 from keplearn.figures.inputs import require, true_anomalies
 
@@ -50,8 +51,9 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
     Samples are at equal mean anomaly, few near the periapsis of an eccentric orbit. So each orbit is interpolated
     between its neighbouring samples, linearly, to whole even degrees, and counts once at each. From the last
     sample of a revolution to the place of the first, errors along the path keep their last value. Where a
-    prediction has diverged it is left out; the title then counts the samples, and a panel the orbits at each
-    angle.
+    prediction has diverged its error and angle count as worse than any number, and percentiles among them leave
+    the panel at its top; its magnitude is left out. The title then counts the samples, and a panel the orbits at
+    each angle.
 
     Parameters
     ----------
@@ -79,15 +81,17 @@ def acceleration_all(evaluation: xarray.Dataset, title: str = "") -> Figure:
         a = vectors[f"{prefix}_acceleration"]
         with np.errstate(over="ignore", invalid="ignore"):
             drawn = (np.linalg.norm(a, axis=-1), angle_deg(a, truth), evaluation[name].to_numpy())
-        on_grid = (_on_grid(anomaly, x.astype(np.float64), periodic=name == "field") for x in drawn)
-        sides.append(_Side(name, label, colour, *on_grid))
+        on_grid = [_on_grid(anomaly, x.astype(np.float64), periodic=name == "field") for x in drawn]
+        # A magnitude has no worst end; angles and errors have.
+        sides.append(_Side(name, label, colour, on_grid[0], *(_lost_as_worst(x, true) for x in on_grid[1:])))
     counts = [np.isfinite(side.error).sum(axis=0) for side in sides]
     orbits = evaluation.sizes["orbit"]
     varies = any((count != orbits).any() for count in counts)
     rows = [1.0, 1.0, 1.2, *[0.5] * varies]
     figure, panels = style.new_figure(1.35 * sum(rows) + 1.0, rows, columns=2)
+    bands = {what: _band([getattr(side, what) for side in sides]) for what in ("angle", "error")}
     for column, side in enumerate(sides):
-        _draw_side(panels[column::2], side, true)
+        _draw_side(panels[column::2], side, true, bands)
         if varies:
             _draw_counts(panels[6 + column], side, counts[column], orbits)
         panels[column].set_title(side.label)
@@ -129,18 +133,41 @@ def _on_grid(
     return found
 
 
+def _lost_as_worst(values: OnGrid, true: OnGrid) -> OnGrid:
+    """Infinity for what is not finite where the true orbit passes."""
+    return np.where(np.isfinite(true) & ~np.isfinite(values), np.inf, values)
+
+
 def _percentiles(values: OnGrid) -> Float64[np.ndarray, "level angle"]:
-    """The `LEVELS` over the finite orbits of each angle; NaN where there is none."""
-    found = np.full((len(LEVELS), values.shape[1]), np.nan)
-    some = np.isfinite(values).any(axis=0)
-    found[:, some] = np.nanpercentile(values[:, some], LEVELS, axis=0)
-    return found
+    """The `LEVELS` over the orbits of each angle, lost ones infinite; NaN where there is none."""
+    return np.array([quantiles(at, [level / 100 for level in LEVELS]) for at in values.T]).T
 
 
-def _draw_side(panels: list[Axes], side: _Side, true: OnGrid) -> None:
+def _band(values: list[OnGrid]) -> tuple[float, float] | None:
+    """The ends of the band for what is infinite in a row's panels, above all that is not; None without any."""
+    drawn = np.concatenate([_percentiles(x) for x in values])
+    finite = drawn[np.isfinite(drawn) & (drawn > 0)]
+    if not np.isposinf(drawn).any():
+        return None
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.1, 1.0)
+    decades = max(np.log10(high / low), 1.0)
+    return high * 10 ** (0.04 * decades), high * 10 ** (0.22 * decades)
+
+
+def _draw_side(
+    panels: list[Axes], side: _Side, true: OnGrid, bands: dict[str, tuple[float, float] | None]
+) -> None:
     """Draw magnitude, angle and error of one column."""
     for axes, what in zip(panels, ("magnitude", "angle", "error"), strict=False):
-        low, first, median, third, high = _percentiles(getattr(side, what))
+        found = _percentiles(getattr(side, what))
+        if band := bands.get(what):
+            axes.axhspan(*band, facecolor=style.LOST, linewidth=0.0, zorder=0.6)
+            found = np.where(np.isposinf(found), np.sqrt(band[0] * band[1]), found)
+            axes.text(
+                -176.0, np.sqrt(band[0] * band[1]), "lost", color=style.VERMILION, fontsize=8, va="center",
+                gid="lost axis",
+            )  # fmt: skip
+        low, first, median, third, high = found
         gid = f"{side.name}:{what}"
         look: dict[str, Any] = {"color": side.colour, "linewidth": 0}
         axes.fill_between(GRID, low, high, alpha=0.18, gid=f"{gid}:5-95", **look)

@@ -1,26 +1,27 @@
 """The errors of a group's runs by orbit or by sample, as one long table: what boxes are drawn from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import xarray
 from jaxtyping import Float64
 
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.group_table import parameter_cells
-from keplearn.evaluation.statistics import KEYS, MEANS, summarize
-from keplearn.evaluation.store import keep_evaluations
+from keplearn.evaluation.keys import COUNTS, KEYS, MEANS
+from keplearn.evaluation.ranking import lost_key
+from keplearn.evaluation.scores import keep_scores
+from keplearn.evaluation.store import keep_evaluation
+from keplearn.evaluation.table import samples_of
 from keplearn.figures.labels import (
     level_text,
     levels,
     unit_of,
 )
-from keplearn.models.neural_ode import NeuralODE
 from keplearn.runs.store import Run
 
 
@@ -32,7 +33,9 @@ def box_table(
     metric: str = "mean",
     say: Callable[[str], object] = lambda text: None,
 ) -> pd.DataFrame:
-    """Read the kept evaluations of a group's finished runs as one long table; what is not kept yet is evaluated.
+    """Read the scores of a group's finished runs, by sample their evaluations, as one long table.
+
+    What is not kept yet is evaluated.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def box_table(
     per
         ``orbit``: a row an orbit; ``sample``: a row a sample.
     metric
-        A key of SPEC 4 other than ``diverged``; by sample one that is a mean over samples.
+        A key of SPEC 4 other than the numbers of what is lost; by sample one that is a mean over samples.
     say
         Is told of runs whose model is damaged, which are left out.
 
@@ -53,37 +56,40 @@ def box_table(
     -------
     table
         One row an orbit or sample: ``run_id``, ``label`` (the values of ``by``), ``orbit`` (its name), ``value``
-        in the metric's unit, and the parameters of ``by``. The value of an orbit whose propagation diverged is
-        infinite. In ``attrs``: ``unit``, ``metric``, ``by``, ``per``, ``dataset``, ``group`` and ``left_out``.
+        in the metric's unit, infinite for a sample that is lost and an orbit that lost samples, and the parameters
+        of ``by``. In ``attrs``: ``unit``, ``metric``, ``by``, ``per``, ``dataset``, ``group`` and ``left_out``.
 
     Raises
     ------
     KeplearnError
         If no run has finished, or there is no such parameter or metric.
     """
-    known = {"orbit": [key for key in KEYS if key != "diverged"], "sample": list(MEANS)}
+    known = {"orbit": [key for key in KEYS if key not in COUNTS[1:]], "sample": list(MEANS)}
     if per not in known:
         raise KeplearnError(f"per is {per!r}, not orbit or sample.")
     if metric not in known[per]:
         close = nearest(metric, known[per])
         raise KeplearnError(f"no metric {metric!r} by {per}: there are {', '.join(known[per])}.{close}")
-    models = _models(runs, say)
-    finished = [run for run in runs if run.path in models]
+    finished = [run for run in runs if run.state == "finished"]
     if not finished:
         raise KeplearnError(f"There is nothing to draw: none of {len(runs)} runs has finished.")
     if not by:
         raise KeplearnError("by names no parameter: there must be one or more that make a box.")
     orbits = load_dataset(dataset) if isinstance(dataset, str) else dataset
-    cells: list[dict[str, Any]] = [parameter_cells(run.config) for run in finished]
     for name in by:
-        if name not in cells[0]:
-            raise KeplearnError(f"a run has no parameter {name!r}.{nearest(name, cells[0])}")
-    evaluations = keep_evaluations([(run.path, models[run.path]) for run in finished], orbits)
+        if name not in (known_names := parameter_cells(finished[0].config)):
+            raise KeplearnError(f"a run has no parameter {name!r}.{nearest(name, known_names)}")
+    found = dict((_by_sample if per == "sample" else _by_orbit)(finished, orbits, metric, say))
+    finished = [run for run in finished if run.path in found]
+    if not finished:
+        raise KeplearnError("There is nothing to draw: no run that has finished could be scored.")
+    cells: list[dict[str, Any]] = [parameter_cells(run.config) for run in finished]
+    labels = _labels([tuple(cell[name] for name in by) for cell in cells])
     parts = []
-    for run, cell, evaluation in zip(finished, cells, evaluations, strict=True):
-        names, values = _by_sample(evaluation, metric) if per == "sample" else _by_orbit(evaluation, metric)
+    for run, cell in zip(finished, cells, strict=True):
+        names, values = found[run.path]
         part = pd.DataFrame({"run_id": run.run_id, "orbit": names, "value": values})
-        part.insert(1, "label", ", ".join(level_text(cell[name]) for name in by))
+        part.insert(1, "label", labels[tuple(cell[name] for name in by)])
         for name in by:
             part[name] = [cell[name]] * len(part)
         parts.append(part)
@@ -98,34 +104,43 @@ def box_table(
     return table
 
 
-def _models(runs: Sequence[Run], say: Callable[[str], object]) -> dict[Path, NeuralODE]:
-    """Load the models of finished runs; a damaged one is said and left out."""
-    models = {}
+def _labels(combinations: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], str]:
+    """Name each combination of values, those alike in their shortened names by a number besides."""
+    found: dict[tuple[Any, ...], str] = {}
+    for values in dict.fromkeys(combinations):
+        text = ", ".join(map(level_text, values))
+        alike = sum(other.partition(" #")[0] == text for other in found.values())
+        found[values] = f"{text} #{alike + 1}" if alike else text
+    return found
+
+
+_Named = tuple[list[str], Float64[np.ndarray, "row"]]
+"""Names of orbits, and a value each."""
+
+
+def _by_sample(
+    runs: Sequence[Run], dataset: OrbitDataset, metric: str, say: Callable[[str], object]
+) -> Iterator[tuple[Path, _Named]]:
+    """Yield of each run every sample that is not padding, infinite where lost, and the name of its orbit."""
     for run in runs:
         try:
-            if run.state == "finished":
-                models[run.path] = run.model()
+            evaluation = keep_evaluation(run.path, run.model(), dataset)
         except KeplearnError as error:
             say(f"skipped: {error}")
-    return models
+            continue
+        values = samples_of(evaluation)[MEANS[metric]] * (100.0 if metric == "radial%" else 1.0)
+        real = ~np.isnan(values)
+        yield run.path, (np.repeat(np.array(dataset.orbit_names), real.sum(axis=1)).tolist(), values[real])
 
 
-def _by_sample(evaluation: xarray.Dataset, metric: str) -> tuple[list[str], Float64[np.ndarray, "row"]]:
-    """Return every sample that is not padding, and the name of its orbit."""
-    values = evaluation[MEANS[metric]].to_numpy().astype(np.float64) * (100.0 if metric == "radial%" else 1.0)
-    real = np.isfinite(evaluation["time"].to_numpy())
-    names = np.repeat(evaluation["orbit"].to_numpy().astype(str), real.sum(axis=1))
-    return names.tolist(), values[real]
-
-
-def _by_orbit(evaluation: xarray.Dataset, metric: str) -> tuple[list[str], Float64[np.ndarray, "row"]]:
-    """Return every orbit's name and value, infinite where it diverged."""
-    values = np.full(evaluation.sizes["orbit"], np.inf)
-    variables = [name for name in (*MEANS.values(), "magnitude") if name in evaluation]
-    for k in range(len(values)):
-        one = evaluation.isel(orbit=k)
-        if not bool(one["diverged"]):
-            real = np.isfinite(one["time"].to_numpy())
-            samples = {name: one[name].to_numpy()[real].astype(np.float64) for name in variables}
-            values[k] = summarize(samples, 0)[metric]
-    return evaluation["orbit"].to_numpy().astype(str).tolist(), values
+def _by_orbit(
+    runs: Sequence[Run], dataset: OrbitDataset, metric: str, say: Callable[[str], object]
+) -> Iterator[tuple[Path, _Named]]:
+    """Yield of each run every orbit's name and value, infinite where it lost samples."""
+    lost = lost_key(metric)
+    found = keep_scores(runs, dataset, skipped=lambda run, error: say(f"skipped: {error}"))
+    for run, scores in zip(runs, found, strict=True):
+        if scores is not None:
+            values = scores.orbits[metric]
+            values = np.where(scores.orbits[lost] > 0, np.inf, values) if lost else values
+            yield run.path, (list(dataset.orbit_names), values)

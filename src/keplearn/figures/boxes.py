@@ -13,6 +13,7 @@ from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
 
 from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.ranking import quantiles
 from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.labels import (
@@ -28,6 +29,7 @@ from keplearn.figures.labels import (
     wants_log,
     wrap,
 )
+from keplearn.figures.lost import make_band
 
 _WORST = 5
 """So many outliers are named."""
@@ -41,14 +43,15 @@ def box(
     """Draw a box, or a violin, for each label: how its errors are spread.
 
     A box reaches from the lower to the upper quartile, its whiskers to the last value within 1.5 times that
-    from it; what lies beyond is an outlier, and the worst are named by run and orbit. Values that are not
-    finite have no place in a box: they are counted in red above it.
+    from it; what lies beyond is an outlier, and the worst are named by run and orbit. A value that is infinite is
+    lost, worse than any number, and counts as such in quartiles, median and mean: what of them is infinite
+    stands in a band on top, with the number of lost values. Violins and names are of the finite ones.
 
     Parameters
     ----------
     errors
-        A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value``, as from `box_table`; the unit in
-        ``attrs["unit"]``.
+        A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
+        lost), as from `box_table`; the unit in ``attrs["unit"]``.
     metric
         What the values are, a key of SPEC 4: the label of the axis.
     by
@@ -69,19 +72,24 @@ def box(
             raise KeplearnError(f"these errors have no column {name!r}.{nearest(name, map(str, errors))}")
     if errors.empty:
         raise KeplearnError("There is nothing to draw: the table has no row.")
-    values = errors["value"].to_numpy(np.float64)
-    log = wants_log(values)
+    values = np.where(np.isfinite(errors["value"]), errors["value"], np.inf).astype(np.float64)
+    errors = errors.assign(value=values)
+    log, some_lost = wants_log(values), bool(np.isinf(values).any())
     places = levels(values_of(errors[by]))
     figure, (axes,) = style.new_figure(4.6 if len(places) < 7 else 5.4)
     if log:
         style.log_axis(axes)
-    low, high = limits(_without_dust(values) if log else values, log, above=0.2)
+    low, high = limits(_without_dust(values) if log else values, log, above=0.06 if some_lost else 0.2)
     axes.set_ylim(low, high)
+    band = make_band(axes, low, high) if some_lost else high
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", length=0)
     boxes = {place: rows for (place,), rows in groups_of(errors, by)}
-    outliers = [_draw_box(axes, k, boxes[place], violin=violin, log=log) for k, place in enumerate(places)]
+    outliers = [
+        _draw_box(axes, k, boxes[place], (low, band), violin=violin, log=log)
+        for k, place in enumerate(places)
+    ]
     _name_boxes(axes, errors, by, places, boxes)
     axes.set_ylabel(wrap(_value_label(errors, metric), 32))
     worst = _worst(pd.concat(outliers))
@@ -92,7 +100,7 @@ def box(
     draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
     figure.suptitle(title or default_title(errors))
     figure.draw_without_rendering()
-    _number_worst(axes, worst, 0.9)
+    _number_worst(axes, worst, 0.8 if some_lost else 0.9)
     return figure
 
 
@@ -126,21 +134,26 @@ def _value_label(errors: pd.DataFrame, metric: str) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def _draw_box(axes: Axes, at: int, rows: pd.DataFrame, *, violin: bool, log: bool) -> pd.DataFrame:
-    """Draw one box and count what is not finite; return the outliers, with their place in ``at``."""
+def _draw_box(
+    axes: Axes, at: int, rows: pd.DataFrame, ends: tuple[float, float], *, violin: bool, log: bool
+) -> pd.DataFrame:
+    """Draw one box and count what is lost; return the outliers that are finite, with their place in ``at``.
+
+    ``ends``: what is below the first stands there, what is infinite at the second.
+    """
     values = rows["value"].to_numpy(np.float64)
-    finite = np.isfinite(values)
+    finite, (floor, band) = np.isfinite(values), ends
+    kept = values[finite]
     if lost := int((~finite).sum()):
         write_lost(axes, at, lost)
-    kept = values[finite]
-    if not kept.size:
-        return rows.iloc[:0].assign(at=at)
-    q1, median, q3 = (float(q) for q in np.quantile(kept, [0.25, 0.5, 0.75]))
-    beyond = finite & ((values < q1 - 1.5 * (q3 - q1)) | (values > q3 + 1.5 * (q3 - q1)))
-    inside = values[finite & ~beyond]
-    floor = axes.get_ylim()[0]
-    shown = {"med": median, "mean": float(kept.mean()), "q1": q1, "q3": q3}
-    shown |= {"whislo": float(inside.min()), "whishi": float(inside.max())}
+    q1, median, q3 = quantiles(values, [0.25, 0.5, 0.75])
+    reach = 1.5 * (q3 - q1) if np.isfinite(q3) else np.inf
+    beyond = finite & ((values < q1 - reach) | (values > q3 + reach))
+    inside = values[finite & ~beyond] if kept.size else values
+    whisker = float(inside.max()) if np.isfinite(q3) else np.inf
+    shown = {"med": median, "mean": float(values.mean()), "q1": q1, "q3": q3}
+    shown |= {"whislo": float(inside.min()), "whishi": whisker}
+    shown = {name: value if np.isfinite(value) else band for name, value in shown.items()}
     if log:
         shown = {name: max(value, floor) for name, value in shown.items()}
     if violin:
@@ -202,7 +215,8 @@ def _name_boxes(
     def counted(count: int, of: int) -> str:
         return f"{count:,} {what} of {of} run{'s' * (of > 1)}"
 
-    texts = [level_text(place) for place in places]
+    # A label's parts are short already.
+    texts = [str(place) if by == "label" else level_text(place) for place in places]
     same = len(set(zip(counts, runs, strict=True))) == 1
     if not same:
         texts = [f"{text} (n = {count:,})" for text, count in zip(texts, counts, strict=True)]
@@ -224,7 +238,7 @@ def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int)
     values = errors["value"].to_numpy(np.float64)
     if lost := int((~np.isfinite(values)).sum()):
         cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
-        cross.set_label(f"n  values are not finite ({lost:,} in all)")
+        cross.set_label(f"n  values are lost: diverged\nor not finite ({lost:,} in all)")
         handles.append(cross)
     if below:
         handles.append(note(f"{below:,} values lie below the axis"))

@@ -15,6 +15,8 @@ from matplotlib.ticker import MultipleLocator
 
 from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import angle_deg
+from keplearn.evaluation.ranking import lost_samples, median
+from keplearn.evaluation.table import true_samples
 from keplearn.figures import style
 from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit, require
@@ -96,16 +98,22 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
 
 
 def _summary(one: OneOrbit, name: str) -> str:
-    """Return "mean 1.2 %", or that nothing is finite."""
+    """Return "mean 1.2 %" and how many samples are lost, or that nothing is finite."""
     values = one.finite(name)
-    return f"mean {np.nanmean(values):.3g} %" if np.isfinite(values).any() else "nowhere finite"
+    lost = int((~np.isfinite(values)).sum())
+    if lost == len(values):
+        return "nowhere finite"
+    return f"mean {np.nanmean(values):.3g} %" + (f",\n{lost} of {len(values)} samples lost" if lost else "")
 
 
 class _Errors(NamedTuple):
-    """A model's error on each orbit, and the orbits' elements; ``outside``: it leaves the training radii."""
+    """A model's error on each orbit, and the orbits' elements; ``outside``: it leaves the training radii.
+
+    ``lost``: orbits some of whose samples diverged or have no finite error.
+    """
 
     error: Float64[np.ndarray, "orbit"]
-    diverged: Bool[np.ndarray, "orbit"]
+    lost: Bool[np.ndarray, "orbit"]
     outside: Bool[np.ndarray, "orbit"]
     eccentricity: Float64[np.ndarray, "orbit"]
     semi_major_axis: Float64[np.ndarray, "orbit"]
@@ -124,8 +132,8 @@ def orbit_errors(
 ) -> Figure:
     """Draw several models' errors on every test orbit, against eccentricity and semi-major axis.
 
-    A point is the mean over an orbit's finite samples, the line a model's median over its orbits. Orbits
-    whose propagation diverged stand in a strip on top, and count as infinite in the median.
+    A point is the mean over an orbit's samples, the line a model's median over its orbits. Orbits that lost
+    samples, diverged or not finite, stand in a strip on top, and count as infinite in the median.
 
     Parameters
     ----------
@@ -152,14 +160,14 @@ def orbit_errors(
         label: (_read(evaluation, quantity, training_range), *style.MODELS[k % len(style.MODELS)])
         for k, (label, evaluation) in enumerate(evaluations.items())
     }
-    fallen = [model for model in models.values() if model[0].diverged.any()]
-    # A strip on top for the diverged orbits, a row a model.
+    fallen = [model for model in models.values() if model[0].lost.any()]
+    # A strip on top for the lost orbits, a row a model.
     rows = [0.16 * len(fallen), 2.4] if fallen else [2.4]
     figure, panels = style.new_figure(0.75 + sum(rows) + 0.16 * len(models), rows, columns=2)
     for column, name in enumerate(("eccentricity", "semi_major_axis")):
         _draw_errors(panels[column - 2], name, models)
         if fallen:
-            _draw_diverged(panels[column], name, fallen)
+            _draw_lost(panels[column], name, fallen)
     # One range for both: the same errors stand in both.
     panels[-1].set_ylim(panels[-2].get_ylim())
     panels[-1].tick_params(labelleft=False, which="both")
@@ -195,9 +203,12 @@ def _read(evaluation: xarray.Dataset, quantity: str, training_range: tuple[float
     require(evaluation, (quantity, "eccentricity", "semi_major_axis", "position"))
     values = evaluation[quantity].where(np.isfinite(evaluation[quantity]))
     error = (values.mean("sample") if "sample" in values.dims else values).to_numpy()
-    diverged = (
-        evaluation["diverged"].to_numpy() > 0 if "diverged" in evaluation else np.zeros(len(error), bool)
-    )
+    lost = ~np.isfinite(error)
+    if "sample" in values.dims and "acceleration" in evaluation:
+        lost |= lost_samples(evaluation[quantity].to_numpy(), true_samples(evaluation)) > 0
+    # At the true states nothing is lost of a propagation that diverged.
+    if "diverged" in evaluation and quantity != "field":
+        lost |= evaluation["diverged"].to_numpy() > 0
     radius = np.linalg.norm(evaluation["position"].to_numpy(), axis=-1)
     low, high = training_range or (0.0, np.inf)
     # Rounding at the edge is not leaving.
@@ -205,39 +216,39 @@ def _read(evaluation: xarray.Dataset, quantity: str, training_range: tuple[float
     elements = (
         evaluation[name].to_numpy().astype(np.float64) for name in ("eccentricity", "semi_major_axis")
     )
-    return _Errors(error.astype(np.float64), diverged | ~np.isfinite(error), outside, *elements)
+    return _Errors(error.astype(np.float64), lost, outside, *elements)
 
 
 def _median(errors: _Errors) -> float:
-    """Median over all orbits, a diverged one counted as infinite."""
-    return float(np.median(np.where(errors.diverged, np.inf, errors.error)))
+    """Median over all orbits, a lost one counted as infinite."""
+    return median(np.where(errors.lost, np.inf, errors.error))
 
 
 def _count(errors: _Errors) -> str:
-    """Return "median 1.2 %, 3 of 100 diverged" for the legend."""
-    total, diverged = len(errors.error), int(errors.diverged.sum())
-    median = _median(errors)
-    text = f"median {median:.3g} %" if np.isfinite(median) else "median: diverged"
-    return text + (f", {diverged} of {total} diverged" if diverged else "")
+    """Return "median 1.2 %, 3 of 100 lost" for the legend."""
+    total, lost = len(errors.error), int(errors.lost.sum())
+    middle = _median(errors)
+    text = f"median {middle:.3g} %" if np.isfinite(middle) else "median: lost"
+    return text + (f", {lost} of {total} lost" if lost else "")
 
 
 def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model]) -> None:
     """Draw every model's points against an element of the orbits, and its median."""
     for label, (errors, colour, marker) in models.items():
         for place, chosen, face in (("in", ~errors.outside, colour), ("out", errors.outside, "white")):
-            chosen = chosen & ~errors.diverged
+            chosen = chosen & ~errors.lost
             look = {"marker": marker, "markersize": 4.2, "markeredgecolor": colour, "markerfacecolor": face}
             x, y = getattr(errors, name)[chosen], errors.error[chosen]
             axes.plot(x, y, linestyle="none", alpha=0.8, gid=f"{label}:{place}", **look)
-        if np.isfinite(median := _median(errors)):
-            axes.axhline(median, color=colour, linewidth=1.1, gid=f"{label}:median")
+        if np.isfinite(middle := _median(errors)):
+            axes.axhline(middle, color=colour, linewidth=1.1, gid=f"{label}:median")
     style.log_axis(axes)
 
 
-def _draw_diverged(axes: Axes, name: str, models: Sequence[_Model]) -> None:
-    """Draw the diverged orbits, a row a model, the first on top."""
+def _draw_lost(axes: Axes, name: str, models: Sequence[_Model]) -> None:
+    """Draw the lost orbits, a row a model, the first on top."""
     for row, (errors, colour, marker) in enumerate(models):
-        x = getattr(errors, name)[errors.diverged]
+        x = getattr(errors, name)[errors.lost]
         axes.plot(
             x,
             np.full(len(x), -row),
@@ -245,10 +256,11 @@ def _draw_diverged(axes: Axes, name: str, models: Sequence[_Model]) -> None:
             marker=marker,
             markersize=4.2,
             color=colour,
-            gid="diverged",
+            gid="lost",
         )
     axes.set_ylim(0.6 - len(models), 0.6)
-    axes.set_yticks([(1 - len(models)) / 2], ["diverged" if name == "eccentricity" else ""])
+    axes.set_yticks([(1 - len(models)) / 2], ["lost" if name == "eccentricity" else ""])
+    axes.set_facecolor(style.LOST)
     axes.grid(visible=False, axis="y")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 
 from keplearn.errors import KeplearnError
+from keplearn.evaluation.ranking import drawn_values
 from keplearn.figures.labels import (
     is_ordered,
     levels,
@@ -25,7 +26,10 @@ _FEWEST = 10
 def importance_table(
     table: pd.DataFrame, metric: str = "mean", parameters: Sequence[str] | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Measure how much each parameter drives a metric, over the runs where it is finite.
+    """Measure how much each parameter drives a metric, over the runs that have it.
+
+    A run that lost samples is worse than any number: it has the last rank, and the forest, which learns numbers, is
+    given the worst that any run has.
 
     Rank correlation: Spearman's ρ for parameters that are numbers with an order; for the others the
     correlation ratio η of the ranks, the root of the share of their variance that lies between the values
@@ -50,13 +54,13 @@ def importance_table(
     importances
         One row a parameter, the most important first: ``levels`` (number of values), ``measure`` (``rho`` or
         ``eta``), ``correlation``, ``permutation`` (mean fall of R²), ``spread`` (its standard deviation over
-        the permutations). In ``attrs``: ``oob_r2``, ``runs``, ``left_out`` (runs without a finite value),
-        ``scale`` (``log10`` or ``linear``), ``metric``, ``group``, ``dataset``.
+        the permutations). In ``attrs``: ``oob_r2``, ``runs``, ``lost`` of them, ``left_out`` (runs without a
+        value), ``scale`` (``log10`` or ``linear``), ``metric``, ``group``, ``dataset``.
 
     Raises
     ------
     KeplearnError
-        If scikit-learn is missing, fewer than 10 runs are finite, a parameter is missing, or none varies.
+        If scikit-learn is missing, fewer than 10 runs have a value, a parameter is missing, or none varies.
     """
     return importances(learn(table, metric, parameters, seed))
 
@@ -73,7 +77,8 @@ def dependence_table(
     dependence
         One row a value: ``parameter``, ``value``, ``runs``, ``partial`` (the partial dependence of Friedman,
         *Annals of Statistics* 29, 2001: the forest's mean when every run had this value; a geometric mean
-        where it learns log10), ``best`` (the least metric among the runs with this value) and ``best_run``.
+        where it learns log10), ``best`` (the least metric among the runs with this value, infinite where all of
+        them lost samples) and ``best_run``.
         Metrics in their own units.
     """
     return dependence(learn(table, metric, parameters, seed))
@@ -89,6 +94,8 @@ class Learnt:
     levels: dict[str, list[Any]]
     inputs: Float64[np.ndarray, "run parameter"]
     target: Float64[np.ndarray, "run"]
+    standing: Float64[np.ndarray, "run"]
+    """The metric, infinite where samples were lost."""
     log: bool
     trees: list[Callable[[Any], Any]]
     unseen: list[Bool[np.ndarray, "run"]]
@@ -115,7 +122,7 @@ class Learnt:
 
 
 def learn(table: pd.DataFrame, metric: str, parameters: Sequence[str] | None, seed: int) -> Learnt:
-    """Grow a forest on the finite runs."""
+    """Grow a forest on the runs that have a value."""
     try:
         from sklearn.ensemble import RandomForestRegressor
     except ImportError as error:
@@ -124,23 +131,25 @@ def learn(table: pd.DataFrame, metric: str, parameters: Sequence[str] | None, se
         ) from error
     names = list(table.attrs.get("varying", [])) if parameters is None else list(parameters)
     require_columns(table, metric, names)
-    values = table[metric].to_numpy(np.float64)
-    runs = table[np.isfinite(values)]
-    if len(runs) < _FEWEST:
+    values = drawn_values(table, metric)
+    runs = table[~np.isnan(values)]
+    if len(runs) < _FEWEST or not np.isfinite(values).any():
         raise KeplearnError(
-            f"{metric} is finite in {len(runs)} of {len(table)} runs: a forest needs at least {_FEWEST}."
+            f"{metric} has a value in {len(runs)} of {len(table)} runs, {int(np.isfinite(values).sum())} of them "
+            f"finite: a forest needs at least {_FEWEST}."
         )
     left = {name: set(values_of(runs[name])) for name in names}
     # In the order of the whole table, as in the group's other figures.
     found = {name: [v for v in levels(values_of(table[name])) if v in left[name]] for name in names}
     names = [name for name in names if len(found[name]) > 1]
     if not names:
-        raise KeplearnError(f"no parameter varies among the runs whose {metric} is finite.")
+        raise KeplearnError(f"no parameter varies among the runs that have {metric}.")
     columns = [[found[name].index(value) for value in values_of(runs[name])] for name in names]
     inputs = np.array(columns, np.float64).T
-    finite = values[np.isfinite(values)]
+    standing, finite = values[~np.isnan(values)], values[np.isfinite(values)]
     log = bool((finite > 0).all())
-    target = np.log10(finite) if log else finite
+    learnable = np.minimum(standing, finite.max())
+    target = np.log10(learnable) if log else learnable
     forest = RandomForestRegressor(_TREES, min_samples_leaf=_LEAF, random_state=seed, n_jobs=1)
     forest.fit(inputs, target)
     unseen = []
@@ -150,7 +159,7 @@ def learn(table: pd.DataFrame, metric: str, parameters: Sequence[str] | None, se
         unseen.append(rest)
     trees: list[Callable[[Any], Any]] = [tree.tree_.predict for tree in forest.estimators_]
     return Learnt(
-        runs, metric, names, found, inputs, target, log, trees, unseen, seed, len(table) - len(runs)
+        runs, metric, names, found, inputs, target, standing, log, trees, unseen, seed, len(table) - len(runs)
     )
 
 
@@ -166,7 +175,7 @@ def importances(learnt: Learnt) -> pd.DataFrame:
             mixed[:, k] = random.permutation(mixed[:, k])
             falls.append(whole - learnt.out_of_bag(mixed))
         ordered = is_ordered(name, learnt.levels[name])
-        correlation = (_spearman if ordered else _eta)(learnt.inputs[:, k], learnt.target)
+        correlation = (_spearman if ordered else _eta)(learnt.inputs[:, k], learnt.standing)
         rows.append(
             {
                 "parameter": name,
@@ -181,7 +190,8 @@ def importances(learnt: Learnt) -> pd.DataFrame:
         pd.DataFrame(rows).set_index("parameter").sort_values("permutation", ascending=False, kind="stable")
     )
     found.attrs = {
-        "oob_r2": whole, "runs": len(learnt.runs), "left_out": learnt.left_out, "metric": learnt.metric,
+        "oob_r2": whole, "runs": len(learnt.runs), "left_out": learnt.left_out,
+        "lost": int(np.isposinf(learnt.standing).sum()), "metric": learnt.metric,
         "scale": "log10" if learnt.log else "linear", "group": learnt.runs.attrs.get("group", ""),
         "dataset": learnt.runs.attrs.get("dataset", ""),
     }  # fmt: skip
@@ -207,17 +217,18 @@ def dependence(learnt: Learnt) -> pd.DataFrame:
     rows = []
     for k, name in enumerate(learnt.parameters):
         for code, value in enumerate(learnt.levels[name]):
-            here = learnt.runs[learnt.inputs[:, k] == code]
+            chosen = learnt.inputs[:, k] == code
+            here, standing = learnt.runs[chosen], learnt.standing[chosen]
             same = learnt.inputs.copy()
             same[:, k] = code
-            best = here.loc[here[learnt.metric].idxmin()]
+            best = here.iloc[int(standing.argmin())]
             rows.append(
                 {
                     "parameter": name,
                     "value": value,
                     "runs": len(here),
                     "partial": learnt.mean(same),
-                    "best": float(best[learnt.metric]),
+                    "best": float(standing.min()),
                     "best_run": best.get("run_id", ""),
                 }
             )

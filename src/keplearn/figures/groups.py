@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from keplearn.evaluation.ranking import drawn_values, median
 from keplearn.figures import style
 from keplearn.figures.facets import (
     Facets,
@@ -35,6 +36,7 @@ from keplearn.figures.labels import (
     values_of,
     wants_log,
 )
+from keplearn.figures.lost import lost_handle, make_band
 
 # Of its share of the axis a group takes this much; the rest parts it from the next.
 _FILLED = 0.9
@@ -58,9 +60,10 @@ def dots(
 ) -> Figure:
     """Draw every run of a group as a dot: a metric against up to five parameters at once.
 
-    Runs of one place stand side by side, never one on another, by a rule without chance. A line is the
-    median over the finite runs of a place and colour. A hollow dot is a run some of whose test orbits
-    diverged. Runs that failed, or whose metric is not finite, are counted in red above their place.
+    Runs of one place stand side by side, never one on another, by a rule without chance. A run that lost
+    samples, its orbits diverged or its errors not finite, is worse than any number: a hollow dot in a band on
+    top. A line is the median of a place and colour over all runs with a dot. Above their place stand in red
+    the numbers of runs in the band and of runs without a dot, such as failed ones.
 
     Parameters
     ----------
@@ -84,18 +87,22 @@ def dots(
     """
     x = x or choose(table, (row, column, colour, marker))
     require_columns(table, metric, (x, row, column, colour, marker))
-    values = table[metric].to_numpy(np.float64)
-    log = wants_log(values)
+    values = drawn_values(table, metric)
+    table = table.assign(**{metric: values})
+    log, some_lost = wants_log(values), bool(np.isposinf(values).any())
     height = 2.2 if row else 2.7
     drawn = facets(table, row, column, height, 2.1)
     places = levels(values_of(table[x]))
     by = colour if colour is not None else marker
-    slots = levels(values_of(_finite(table, metric)[by])) if by is not None else [None]
-    looks = _Looks(table, colour, marker)
+    slots = levels(values_of(_dotted(table, metric)[by])) if by is not None else [None]
+    looks, band = _Looks(table, colour, marker), np.nan
     for panel in drawn.panels:
         if log:
             style.log_axis(panel.axes)
-        panel.axes.set_ylim(*limits(values, log, above=0.16))
+        low, high = limits(values, log, above=0.06 if some_lost else 0.16)
+        panel.axes.set_ylim(low, high)
+        if some_lost:
+            band = make_band(panel.axes, low, high, named=panel.column == 0)
         panel.axes.set_xlim(-0.5, len(places) - 0.5)
         panel.axes.grid(visible=False, axis="x")
         panel.axes.tick_params(axis="x", length=0)
@@ -114,7 +121,8 @@ def dots(
     size, swarms = _arrange(drawn, metric, x, by, places, slots, log)
     for panel, swarm in zip(drawn.panels, swarms, strict=True):
         _draw_dots(panel, metric, swarm, looks, size, log)
-        _draw_medians(panel, metric, (x, by), places, slots, looks)
+        _draw_lost(panel, metric, (x, by), places, slots, looks, size, band)
+        _draw_medians(panel, metric, (x, by), places, slots, looks, band)
         _count_lost(panel, metric, x, places)
     return drawn.figure
 
@@ -139,6 +147,11 @@ class _Looks:
 
 def _finite(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[np.isfinite(table[metric].to_numpy(np.float64))]
+
+
+def _dotted(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The runs with a dot, those in the band among them."""
+    return table[~np.isnan(table[metric].to_numpy(np.float64))]
 
 
 _Swarm = list[tuple[pd.DataFrame, Float64[np.ndarray, "_"]]]
@@ -216,18 +229,39 @@ def _draw_dots(panel: Panel, metric: str, swarm: _Swarm, looks: _Looks, size: fl
     runs = pd.concat([part.assign(_x=x) for part, x in swarm])
     low, _ = panel.axes.get_ylim()
     for (colour, marker), part in groups_of(runs, *looks.names):
-        some = part["diverged"].to_numpy() > 0 if "diverged" in part else np.zeros(len(part), bool)
-        look = looks(colour, marker)
-        for kind, chosen in (("whole", part[~some]), ("diverged", part[some])):
-            if chosen.empty:
-                continue
-            y = chosen[metric].to_numpy(np.float64)
+        y = part[metric].to_numpy(np.float64)
+        look: dict[str, Any] = dict(looks(colour, marker))
+        panel.axes.plot(
+            part["_x"], np.where(y > 0, y, low) if log else y, linestyle="none", markersize=size,
+            markeredgewidth=0.3, markeredgecolor="white", zorder=3, clip_on=False,
+            gid=f"dots:{level_text(colour)}:{level_text(marker)}", **look,
+        )  # fmt: skip
+
+
+def _draw_lost(
+    panel: Panel,
+    metric: str,
+    names: tuple[str, str | None],
+    places: Sequence[Any],
+    slots: Sequence[Any],
+    looks: _Looks,
+    size: float,
+    band: float,
+) -> None:
+    """Draw the runs that lost samples in the band, side by side, those with fewest on the left."""
+    share = _FILLED / len(slots)
+    lost = panel.table[np.isposinf(panel.table[metric].to_numpy(np.float64))]
+    for (place, slot), runs in groups_of(lost, *names):
+        centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
+        if "lost" in runs:
+            runs = runs.sort_values("lost", kind="stable")
+        across = 0.8 * share * ((np.arange(len(runs)) + 0.5) / len(runs) - 0.5)
+        for (colour, marker), part in groups_of(runs.assign(_x=centre + across), *looks.names):
+            look = looks(colour, marker)
             panel.axes.plot(
-                chosen["_x"], np.where(y > 0, y, low) if log else y, linestyle="none", markersize=size,
-                marker=look["marker"], markeredgewidth=0.6 if kind == "diverged" else 0.3,
-                markeredgecolor=look["color"] if kind == "diverged" else "white", zorder=3, clip_on=False,
-                markerfacecolor="white" if kind == "diverged" else look["color"],
-                gid=f"dots:{level_text(colour)}:{level_text(marker)}:{kind}",
+                part["_x"], np.full(len(part), band), linestyle="none", markersize=size, marker=look["marker"],
+                markerfacecolor="white", markeredgecolor=look["color"], markeredgewidth=0.8, zorder=3,
+                gid=f"lost:{level_text(colour)}:{level_text(marker)}",
             )  # fmt: skip
 
 
@@ -238,18 +272,20 @@ def _draw_medians(
     places: Sequence[Any],
     slots: Sequence[Any],
     looks: _Looks,
+    band: float,
 ) -> None:
-    """Draw the median of each place and colour as a short line."""
+    """Draw the median of each place and colour as a short line, in the band if that is where it is."""
     share = _FILLED / len(slots)
-    finite = _finite(panel.table, metric)
+    dotted = _dotted(panel.table, metric)
     for slot in slots:
         line_x, line_y = [], []
-        for (place, other), runs in groups_of(finite, *names):
+        for (place, other), runs in groups_of(dotted, *names):
             if other != slot:
                 continue
             centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
             line_x += [centre - share / 2, centre + share / 2, np.nan]
-            line_y += [float(np.median(runs[metric])), float(np.median(runs[metric])), np.nan]
+            middle = median(runs[metric].to_numpy(np.float64))
+            line_y += [*[middle if np.isfinite(middle) else band] * 2, np.nan]
         if line_x:
             colour = looks.colours[slot] if looks.names[0] is not None else style.BLACK
             panel.axes.plot(
@@ -259,7 +295,7 @@ def _draw_medians(
 
 
 def _count_lost(panel: Panel, metric: str, x: str, places: Sequence[Any]) -> None:
-    """Write above each place how many of its runs have no dot."""
+    """Write above each place how many of its runs have no number."""
     lost = panel.table[~np.isfinite(panel.table[metric].to_numpy(np.float64))]
     for (place,), runs in groups_of(lost, x):
         write_lost(panel.axes, places.index(place), len(runs))
@@ -272,7 +308,7 @@ def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[
     groups: list[tuple[str, list[Any]]] = []
     if colour is not None:
         shown = levels(values_of(table[colour]))
-        seen = set(values_of(_finite(table, metric)[colour]))
+        seen = set(values_of(_dotted(table, metric)[colour]))
         shapes = ["s"] * len(shown) if marker is not None else [looks.markers[value] for value in shown]
         groups.append(
             (
@@ -304,23 +340,20 @@ def _named(value: Any, seen: set[Any]) -> str:
 
 
 def _notes(table: pd.DataFrame, metric: str, log: bool) -> list[Any]:
-    """Return the handles of the median, hollow dots, and runs without a dot."""
+    """Return the handles of the median, the band, and runs without a dot."""
     values = table[metric].to_numpy(np.float64)
-    lost = ~np.isfinite(values)
-    failed = lost & (table["state"] != "finished").to_numpy() if "state" in table else np.zeros_like(lost)
-    handles: list[Any] = [Line2D([], [], color=style.GREY, linewidth=1.4, label="median of the finite runs")]
-    if "diverged" in table and (table["diverged"][~lost] > 0).any():
-        handles.append(
-            Line2D(
-                [], [], linestyle="none", marker="o", markersize=4.5, markerfacecolor="white",
-                markeredgecolor=style.GREY, label="some test orbits diverged",
-            )
-        )  # fmt: skip
+    lost, none = np.isposinf(values), np.isnan(values)
+    failed = none & (table["state"] != "finished").to_numpy() if "state" in table else np.zeros_like(none)
+    handles: list[Any] = [Line2D([], [], color=style.GREY, linewidth=1.4, label="median, of all dots")]
     if lost.any():
-        parts = {"not finished": int(failed.sum()), "not finite": int((lost & ~failed).sum())}
-        said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+        handles.append(lost_handle("lost samples: worse than any number"))
+    parts = {
+        "lost samples": int(lost.sum()), "not finished": int(failed.sum()),
+        "without a value": int((none & ~failed).sum()),
+    }  # fmt: skip
+    if said := ", ".join(f"{count} {what}" for what, count in parts.items() if count):
         cross = Line2D([], [], linestyle="none", marker="x", color=style.VERMILION, markersize=4.5)
-        cross.set_label(f"n  runs here have no dot\n(in all: {said})")
+        cross.set_label(f"n  runs here have no number\n(in all: {said})")
         handles.append(cross)
     if log and (zeros := int((values == 0).sum())):
         handles.append(Line2D([], [], linestyle="none", label=f"{zeros} runs at 0 lie on the lower edge"))

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from keplearn.errors import KeplearnError, nearest
+from keplearn.evaluation.ranking import drawn_values, median
 from keplearn.figures import style
 from keplearn.figures.facets import (
     Facets,
@@ -62,9 +63,10 @@ def heatmap(
 ) -> Figure:
     """Draw a metric over two parameters as coloured cells, each with its number.
 
-    A cell is reduced over its finite runs. Where a run failed or its metric is not finite the cell says how
-    many of its runs; a cell without a finite run is hatched, one without a run empty. The number of runs
-    stands in the cells where it varies, else below.
+    A cell is reduced over its runs; one that lost samples, its orbits diverged or its errors not finite, counts
+    as worse than any number. Where that is the outcome the cell is hatched and says "lost"; how many runs did
+    stands in it in any case, and how many have no value, such as failed ones. A cell without a value is hatched
+    in grey, one without a run empty. The number of runs stands in the cells where it varies, else below.
 
     Parameters
     ----------
@@ -129,7 +131,10 @@ def heatmap(
 
 
 class _Cells:
-    """What stands in the cells of a panel, (y, x): the reduced metric, the runs, those of them without a number."""
+    """What stands in the cells of a panel, (y, x): the reduced metric, infinite where lost, and numbers of runs.
+
+    ``lost``: those that lost samples; ``none``: those without a value, ``unfinished`` of them are not finished.
+    """
 
     def __init__(
         self,
@@ -143,20 +148,20 @@ class _Cells:
     ):
         shape = len(down), len(across)
         self.values: Float64[np.ndarray, "y x"] = np.full(shape, np.nan)
-        self.runs, self.lost, self.unfinished, self.diverged = (np.zeros(shape, int) for _ in range(4))
+        self.runs, self.lost, self.none, self.unfinished = (np.zeros(shape, int) for _ in range(4))
         for (at, over), runs in groups_of(table, x, y):
             cell = down.index(over), across.index(at)
-            values = runs[metric].to_numpy(np.float64)
-            finite = values[np.isfinite(values)]
-            self.runs[cell], self.lost[cell] = len(values), len(values) - len(finite)
+            values = drawn_values(runs, metric)
+            there = values[~np.isnan(values)]
+            self.runs[cell], self.none[cell] = len(values), len(values) - len(there)
+            self.lost[cell] = np.isposinf(there).sum()
             if "state" in runs:
-                self.unfinished[cell] = (
-                    ~np.isfinite(values) & (runs["state"] != "finished").to_numpy()
-                ).sum()
-            if "diverged" in runs:
-                self.diverged[cell] = (runs["diverged"].to_numpy()[np.isfinite(values)] > 0).sum()
-            if len(finite):
-                self.values[cell] = getattr(np, reduce)(finite)
+                self.unfinished[cell] = (np.isnan(values) & (runs["state"] != "finished").to_numpy()).sum()
+            if len(there):
+                self.values[cell] = _REDUCE[reduce](there)
+
+
+_REDUCE = {"median": median, "mean": np.mean, "min": np.min, "max": np.max}
 
 
 def _norm(values: Float64[np.ndarray, "cell"]) -> Normalize:
@@ -171,14 +176,17 @@ def _norm(values: Float64[np.ndarray, "cell"]) -> Normalize:
 
 
 def _draw_cells(axes: Axes, grid: _Cells, norm: Normalize) -> None:
-    """Draw the colours, and hatches where no run has a number."""
+    """Draw the colours, and hatches where the outcome is no number."""
     down, across = grid.values.shape
     axes.pcolormesh(
         np.arange(across + 1) - 0.5, np.arange(down + 1) - 0.5, np.ma.masked_invalid(grid.values),
         norm=norm, cmap=_COLOURS, edgecolors="white", linewidth=0.8, gid="cells",
     )  # fmt: skip
-    for j, i in zip(*np.nonzero((grid.runs > 0) & (grid.lost == grid.runs)), strict=True):
-        axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, gid="lost", **_HATCH))
+    for gid, cells, look in (
+        ("none", (grid.runs > 0) & np.isnan(grid.values), _NONE), ("lost", np.isposinf(grid.values), _LOST)
+    ):  # fmt: skip
+        for j, i in zip(*np.nonzero(cells), strict=True):
+            axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, gid=gid, **look))
     axes.grid(visible=False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -186,8 +194,11 @@ def _draw_cells(axes: Axes, grid: _Cells, norm: Normalize) -> None:
     axes.set_ylim(-0.5, down - 0.5)
 
 
-_HATCH: dict[str, Any] = {
+_NONE: dict[str, Any] = {
     "facecolor": "#F2F2F2", "edgecolor": "#B0B0B0", "hatch": "////", "linewidth": 0.0,
+}  # fmt: skip
+_LOST: dict[str, Any] = {
+    "facecolor": style.LOST, "edgecolor": "#E9B08A", "hatch": "\\\\\\\\", "linewidth": 0.0,
 }  # fmt: skip
 
 
@@ -223,7 +234,7 @@ def _write_cells(
         if not grid.runs[j, i]:
             continue
         finite = np.isfinite(value)
-        background = colours(norm(value)) if finite else (0.95, 0.95, 0.95, 1.0)
+        background = colours(norm(value)) if finite else (0.95, 0.93, 0.9, 1.0)
         look: dict[str, Any] = {"ha": "center", "color": readable(background), "annotation_clip": False}
         words, remarks = _words(grid, j, i, varies)
         # One line of remarks, or two where one would be too small.
@@ -252,11 +263,16 @@ _SMALLEST = 5.0
 
 def _words(grid: _Cells, j: int, i: int, varies: bool) -> tuple[str, list[str]]:
     """Return what stands in a cell, and the remarks below."""
-    lost = f"×{grid.lost[j, i]} of {grid.runs[j, i]}"
-    if not np.isfinite(grid.values[j, i]):
-        return lost, []
-    remarks = [lost] if grid.lost[j, i] else [f"n = {grid.runs[j, i]}"] if varies else []
-    return number(float(grid.values[j, i])), remarks + [f"◇{grid.diverged[j, i]}"] * bool(grid.diverged[j, i])
+    none, lost, runs = (int(x[j, i]) for x in (grid.none, grid.lost, grid.runs))
+    value = float(grid.values[j, i])
+    if np.isnan(value):
+        return f"×{none} of {runs}", []
+    remarks = [f"◇{lost} of {runs}"] if lost else []
+    if none:
+        remarks.append(f"×{none}" if lost else f"×{none} of {runs}")
+    if varies and not remarks:
+        remarks = [f"n = {runs}"]
+    return number(value) if np.isfinite(value) else "lost", remarks
 
 
 def readable(background: Sequence[float]) -> str:
@@ -268,17 +284,21 @@ def readable(background: Sequence[float]) -> str:
 
 def _legend(grids: Sequence[_Cells], counts: set[int]) -> list[Any]:
     """Return what the hatches and signs mean."""
-    runs, lost = (sum(int(getattr(grid, name).sum()) for grid in grids) for name in ("runs", "lost"))
+    runs, lost, none, unfinished = (
+        sum(int(getattr(grid, name).sum()) for grid in grids)
+        for name in ("runs", "lost", "none", "unfinished")
+    )
     handles: list[Any] = []
-    if any(((grid.lost == grid.runs) & (grid.runs > 0)).any() for grid in grids):
-        handles.append(Patch(label="no run with a number", **_HATCH))
+    if any(np.isposinf(grid.values).any() for grid in grids):
+        handles.append(Patch(label="lost: worse than any number", **_LOST))
+    if any((np.isnan(grid.values) & (grid.runs > 0)).any() for grid in grids):
+        handles.append(Patch(label="no run with a value", **_NONE))
     if lost:
-        unfinished = sum(int(grid.unfinished.sum()) for grid in grids)
-        parts = {"not finished": unfinished, "not finite": lost - unfinished}
+        handles.append(note("◇n of m: n runs lost samples"))
+    if none:
+        parts = {"not finished": unfinished, "without a number": none - unfinished}
         said = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-        handles.append(note(f"×n of m: runs without a number\n({said})"))
-    if any(grid.diverged.any() for grid in grids):
-        handles.append(note("◇n: n runs with diverged test orbits"))
+        handles.append(note(f"×n of m: runs without a value\n({said})"))
     if any((grid.runs == 0).any() for grid in grids):
         handles.append(note("empty: no run"))
     if len(counts) == 1 and runs:

@@ -24,6 +24,7 @@ from keplearn.figures.labels import (
     wants_log,
     wrap,
 )
+from keplearn.figures.lost import make_band
 
 
 @style.styled
@@ -72,12 +73,16 @@ def importance(
         for k in range(len(names))
     ]
     drawn = values[["partial", "best"]].to_numpy(np.float64)
+    some_lost = bool(np.isposinf(drawn).any())
+    drawn = drawn[np.isfinite(drawn)]
     log = wants_log(drawn) or (learnt.log and float(drawn.max()) > 5 * float(drawn.min()))
     for k, (name, panel) in enumerate(zip(names, panels, strict=True)):
         if log:
             style.log_axis(panel)
-        panel.set_ylim(*limits(drawn, log))
-        _draw_dependence(panel, name, values[values["parameter"] == name], 5.6 / columns)
+        low, high = limits(drawn, log)
+        panel.set_ylim(low, high)
+        band = make_band(panel, low, high, named=k % columns == 0) if some_lost else high
+        _draw_dependence(panel, name, values[values["parameter"] == name], 5.6 / columns, band)
         if k % columns:
             panel.tick_params(labelleft=False, which="both")
         else:
@@ -147,11 +152,12 @@ _BEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float) -> None:
-    """Draw the forest's mean and the best run at each value; the least of either is filled."""
+def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float, band: float) -> None:
+    """Draw the forest's mean and the best run at each value; the least is filled, a lost one stands in the band."""
     at = np.arange(len(rows))
     for key, look in (("partial", _PARTIAL), ("best", _BEST)):
         values = rows[key].to_numpy(np.float64)
+        values = np.where(np.isposinf(values), band, values)
         # Between names there is nothing: a line would say otherwise.
         line: dict[str, Any] = {} if is_ordered(name, rows["value"]) else {"linestyle": "none"}
         alone: dict[str, Any] = look | {"linestyle": "none"}
@@ -181,6 +187,8 @@ def _legend(learnt: Learnt, found: pd.DataFrame) -> list[list[Any]]:
     if "eta" in kinds:
         first.append(Patch(color=_ETA, label="η: correlation ratio of ranks,\nfor values without order"))
     out = f", {learnt.left_out} left out" if learnt.left_out else ""
+    if lost := found.attrs["lost"]:
+        out += f",\n{lost} that lost samples count as the worst"
     second = [
         Line2D([], [], markerfacecolor="white", label="forest's mean (partial dependence)", **_PARTIAL),
         Line2D([], [], markerfacecolor="white", label="best run; filled: the least", **_BEST),

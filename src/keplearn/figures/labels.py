@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 from keplearn.config.names import known_names
 from keplearn.errors import KeplearnError, nearest
-from keplearn.evaluation.statistics import MEANS
+from keplearn.evaluation.keys import MEANS
 from keplearn.figures import style
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -121,10 +121,24 @@ def _is_number(value: Any) -> bool:
 
 
 def level_text(value: Any) -> str:
-    """Return a parameter's value as text."""
+    """Return a parameter's value as text, a long one shortened."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else shorten(str(value))
+
+
+def shorten(text: str, letters: int = 40) -> str:
+    """Cut a text short in its middle, as the page does: names often differ at both ends.
+
+    Of paths what is after the last slash is kept, if that is enough.
+    """
+    if len(text) <= letters:
+        return text
+    text = text.rpartition("/")[2] or text
+    if len(text) <= letters:
+        return f"…/{text}" if len(text) + 2 <= letters else text
+    head = -(-(letters - 1) // 2)
+    return f"{text[:head]}…{text[len(text) - (letters - 1 - head) :]}"
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -255,7 +269,8 @@ def require_columns(table: pd.DataFrame, metric: str, names: Sequence[str | None
 def default_title(table: pd.DataFrame) -> str:
     """Return "group NAME, tested on DATASET", or what of it the table knows."""
     parts = {"group": "group {}", "dataset": "tested on {}"}
-    return ", ".join(text.format(table.attrs[key]) for key, text in parts.items() if table.attrs.get(key))
+    known = {key: shorten(str(table.attrs[key])) for key in parts if table.attrs.get(key)}
+    return ", ".join(parts[key].format(value) for key, value in known.items())
 
 
 def choose(table: pd.DataFrame, used: Sequence[str | None]) -> str:

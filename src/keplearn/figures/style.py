@@ -31,6 +31,8 @@ PREDICTION = VERMILION
 FIELD = BLUE
 """The model's field at the true states."""
 EARTH = "#DCE9F2"
+LOST = "#F7ECE4"
+"""The band of what is lost."""
 
 MODELS: tuple[tuple[str, str], ...] = (
     (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"),

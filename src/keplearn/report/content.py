@@ -7,26 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from keplearn.config.difference import cell, flat, varying
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.statistics import KEYS
+from keplearn.evaluation.keys import KEYS
+from keplearn.evaluation.ranking import LOST, lost_in, places
+from keplearn.evaluation.scores import Scores
 from keplearn.report.curves import Losses, loss_curves
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import TestData
 from keplearn.runs.store import Run
-
-if TYPE_CHECKING:
-    import xarray
 
 UNITS = {
     **dict.fromkeys(("mean", "field", "radial%", "position%", "median", "std", "q1", "q3", "max"), "%"),
     **dict.fromkeys(("theta-deg", "collinear-deg"), "°"),
     "outliers": "samples",
     "diverged": "orbits",
+    **dict.fromkeys(LOST, "samples"),
 }
 """Units of metrics; the others are pure numbers."""
 
@@ -41,6 +41,8 @@ MEANINGS = {
     "energy-drift": "relative change of the energy along an orbit",
     "momentum-drift": "relative change of the angular momentum along an orbit",
     "diverged": "orbits whose propagation failed",
+    "lost": "samples along the propagated path that diverged or are not finite",
+    "lost-field": "samples at whose true state the field is not finite",
 }
 
 SUMMED = {
@@ -66,7 +68,7 @@ class Content:
 def study_content(
     runs: Sequence[Run],
     datasets: Sequence[TestData],
-    evaluations: Mapping[str, Mapping[str, "xarray.Dataset"]],
+    scores: Mapping[str, Mapping[str, Scores]],
 ) -> Content:
     """Put together what the page of a group shows.
 
@@ -76,8 +78,8 @@ def study_content(
         The runs of one group, in any state.
     datasets
         The test datasets, the most important first: its ``mean`` tells which run is the best.
-    evaluations
-        Per run id, what was evaluated, by dataset's name; a run may lack some or all.
+    scores
+        Per run id, what was scored, by dataset's name; a run may lack some or all.
 
     Raises
     ------
@@ -88,12 +90,12 @@ def study_content(
         raise KeplearnError("There is nothing to report: the group has no run.")
     builder = ContentBuilder(runs, datasets)
     for run in runs:
-        builder.add(run, evaluations.get(run.run_id, {}))
+        builder.add(run, scores.get(run.run_id, {}))
     return builder.content()
 
 
 class ContentBuilder:
-    """`study_content` run by run, for studies whose evaluations do not fit into memory together."""
+    """`study_content` run by run, for studies whose scores do not fit into memory together."""
 
     def __init__(
         self,
@@ -106,21 +108,16 @@ class ContentBuilder:
         self.details: list[dict[str, Any]] = []
         self.losses = Losses()
 
-    def add(self, run: Run, evaluations: Mapping[str, "xarray.Dataset"]) -> None:
+    def add(self, run: Run, scores: Mapping[str, Scores]) -> None:
         """Take in the next run of the list."""
-        from keplearn.evaluation.table import summary
-
         recorded = run.record.get("scores") or {}
-        made = {name: summary(x) for name, x in evaluations.items() if name not in recorded}
-        self.scores.append({**recorded, **made})
+        self.scores.append({**recorded, **{name: found.summary for name, found in scores.items()}})
         detail = self._losses(run)
         if warnings := (run.record.get("summary") or {}).get("warnings"):
             detail["warnings"] = warnings[:4]
-        if evaluations:
-            detail["errors"] = [data.errors(evaluations.get(data.name)) for data in self.datasets]
-            detail["paths"] = [
-                path for data in self.datasets for path in data.paths(evaluations.get(data.name))
-            ]
+        if scores:
+            detail["errors"] = [data.errors(scores.get(data.name)) for data in self.datasets]
+            detail["paths"] = [path for data in self.datasets for path in data.paths(scores.get(data.name))]
         self.details.append(detail)
 
     def _losses(self, run: Run) -> dict[str, Any]:
@@ -170,8 +167,11 @@ class ContentBuilder:
             tag = f" D{number + 1}" if len(self.datasets) > 1 else ""
             for key in KEYS:
                 values = [_number(score.get(key)) for score in scores]
+                if key in LOST and not any(values):
+                    continue
                 if any(value is not None for value in values):
                     about = {"unit": UNITS.get(key, ""), "about": MEANINGS.get(key, ""), "dataset": number}
+                    about |= _ranked(scores, key)
                     found.append(column(f"{key}@{data.name}", f"{key}{tag}", "metric", values, **about))
         return found
 
@@ -212,6 +212,12 @@ def _single(value: object) -> object:
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value
+
+
+def _ranked(scores: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
+    """What is lost of each run's metric and which place it takes, where anything is: what the page orders by."""
+    lost = [lost_in(score, key) for score in scores]
+    return {"lost": lost, "order": places(scores, key)} if any(lost) else {}
 
 
 def _number(value: Any) -> float | int | None:

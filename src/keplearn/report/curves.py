@@ -49,28 +49,32 @@ def loss_curves(metrics: pd.DataFrame, losses: Losses) -> dict[str, Any]:
     """
     if metrics.empty or not {"phase", "step", "loss"} <= set(metrics):
         return {}
-    rows = metrics.drop_duplicates(["phase", "step"], keep="last").sort_values(["phase", "step"])
-    lengths = rows.groupby("phase")["step"].max()
-    before = (lengths.cumsum() - lengths).to_dict()
-    steps = (rows["step"] + rows["phase"].map(before)).to_numpy(np.int64)
-    loss = rows["loss"].to_numpy(np.float64)
-    parts = _stretches(rows["phase"].to_numpy(), STRETCHES)
-    with np.errstate(invalid="ignore"):
-        spread = np.array([_spread(loss[part]) for part in parts])
+    phase, step = (metrics[name].to_numpy(np.int64) for name in ("phase", "step"))
+    # Of a step that was taken twice, before and after an interruption, the last counts.
+    order = np.lexsort((np.arange(len(step)), step, phase))
+    repeated = (np.diff(phase[order]) == 0) & (np.diff(step[order]) == 0)
+    order = order[~np.append(repeated, False)]
+    phase, step, loss = phase[order], step[order], metrics["loss"].to_numpy(np.float64)[order]
+    lengths = [int(step[phase == number].max()) for number in np.unique(phase)]
+    ends = np.cumsum(lengths)
+    steps = step + (ends - lengths)[np.searchsorted(np.unique(phase), phase)]
+    parts = _stretches(phase, STRETCHES)
+    spread = np.array([_spread(loss[part]) for part in parts])
     detail: dict[str, Any] = {"loss": rounded(spread[:, 1], 4)}
-    if len(parts) < len(rows):
+    if len(parts) < len(steps):
         detail |= {"low": rounded(spread[:, 0], 3), "high": rounded(spread[:, 2], 3)}
     kind: dict[str, Any] = {
-        "steps": [int(np.median(steps[part])) for part in parts],
-        "ends": [int(end) for end in lengths.cumsum()],
+        "steps": [int(_middle(steps[part])) for part in parts],
+        "ends": ends.tolist(),
     }
-    if "val_loss" in rows:
-        validated = np.flatnonzero(np.isfinite(rows["val_loss"].to_numpy(np.float64)))
+    if "val_loss" in metrics:
+        losses_there = metrics["val_loss"].to_numpy(np.float64)[order]
+        validated = np.flatnonzero(np.isfinite(losses_there))
         if validated.size:
             chosen = np.unique(np.linspace(0, validated.size - 1, VALIDATIONS).round().astype(int))
             chosen = validated[chosen]
             kind["validated"] = steps[chosen].tolist()
-            detail["val"] = rounded(rows["val_loss"].to_numpy(np.float64)[chosen], 4)
+            detail["val"] = rounded(losses_there[chosen], 4)
     return {"kind": losses.number(kind), **detail}
 
 
@@ -85,7 +89,13 @@ def _stretches(phases: Int[np.ndarray, "step"], count: int) -> list[Int[np.ndarr
 
 
 def _spread(loss: Float64[np.ndarray, "part"]) -> tuple[float, float, float]:
-    finite = loss[np.isfinite(loss)]
-    if not finite.size:
+    """Least, median and greatest of the finite losses."""
+    x = np.sort(loss[np.isfinite(loss)])
+    if not x.size:
         return np.nan, np.nan, np.nan
-    return float(finite.min()), float(np.median(finite)), float(finite.max())
+    return float(x[0]), float(_middle(x)), float(x[-1])
+
+
+def _middle(x: np.ndarray) -> Any:
+    """Median of sorted numbers; `numpy.median` takes thirty times as long."""
+    return (x[(x.size - 1) // 2] + x[x.size // 2]) / 2

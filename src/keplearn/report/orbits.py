@@ -1,23 +1,20 @@
 """What a page holds of test orbits: the error on each of them, and two drawn with every run's prediction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.layout import assemble
-from keplearn.evaluation.statistics import finite_mean
+from keplearn.evaluation.scores import PREDICTED, Scores, drawn_orbits
 from keplearn.figures.inputs import OneOrbit, one_orbit
 from keplearn.figures.plane import curve as smooth_curve
 from keplearn.figures.plane import drawing_plane
 from keplearn.report.numbers import rounded
-
-if TYPE_CHECKING:
-    import xarray
 
 ORBITS = 120
 """Orbits of all datasets together whose errors are kept; of more, evenly chosen ones."""
@@ -25,7 +22,6 @@ POINTS = 48
 """Points of a predicted orbit."""
 _FAR = 3.0
 """A prediction this many times as far out as the true orbit reaches is cut off."""
-_PREDICTED = ("predicted_position", "predicted_velocity", "predicted_acceleration")
 
 
 @dataclass
@@ -61,20 +57,20 @@ class TestData:
             ],
         }  # fmt: skip
 
-    def errors(self, evaluation: "xarray.Dataset | None") -> list[float | int | None]:
-        """``mean`` of each kept orbit, %; None where it diverged or was not evaluated."""
-        if evaluation is None:
+    def errors(self, scores: Scores | None) -> list[float | int | str | None]:
+        """``mean`` of each kept orbit, %; ``"lost"`` where it lost samples, such as one that diverged."""
+        if scores is None:
             return []
-        values = evaluation["mean"].values[self.kept]
-        return rounded(np.array([finite_mean(row) for row in values]), 3)
+        means = rounded(scores.orbits["mean"][self.kept], 3)
+        lost = scores.orbits["lost"][self.kept] > 0
+        return ["lost" if gone else mean for mean, gone in zip(means, lost, strict=True)]
 
-    def paths(self, evaluation: "xarray.Dataset | None") -> list[list[int] | None]:
+    def paths(self, scores: Scores | None) -> list[list[int] | None]:
         """A prediction for each drawn orbit: x, y, x, y, … in its unit, up to where it leaves."""
-        if evaluation is None:
+        if scores is None:
             return [None] * len(self.drawn)
         return [
-            drawing.predicted(one_orbit(evaluation, k, _PREDICTED))
-            for k, drawing in zip(self.drawn, self._drawings, strict=True)
+            drawing.predicted(scores.drawn[k]) for k, drawing in zip(self.drawn, self._drawings, strict=True)
         ]
 
     @cached_property
@@ -104,8 +100,7 @@ def choose_orbits(datasets: Mapping[str, OrbitDataset | None]) -> list[TestData]
         if several is None:
             drawn = [0] if name in list(there)[:2] else []
         elif name == several:
-            e = np.nan_to_num(data.elements[:, 1])
-            drawn = [int(np.argmin(e)), int(np.argmax(e))] if np.ptp(e) > 0 else [0, 1]
+            drawn = drawn_orbits(data)
         found.append(TestData(name, data, kept, drawn))
     return found
 
@@ -114,6 +109,7 @@ class _Drawing:
     """A true orbit in its plane, and predictions of it at the same times, evenly along the true path."""
 
     def __init__(self, one: OneOrbit):
+        self.true = one
         self.plane, self.planar = drawing_plane(one)
         curve = smooth_curve(one, "", self.plane)
         self.reach = float(np.abs(curve).max())
@@ -122,7 +118,10 @@ class _Drawing:
         self.at = _evenly(curve, POINTS)
         self.truth = self._packed(curve[self.fine])
 
-    def predicted(self, one: OneOrbit) -> list[int]:
+    def predicted(self, states: Float64[np.ndarray, "sample 9"]) -> list[int]:
+        real = len(self.true.values["time"])
+        parts = {name: states[:real, 3 * k : 3 * k + 3] for k, name in enumerate(PREDICTED)}
+        one = replace(self.true, values=self.true.values | parts)
         curve = smooth_curve(one, "predicted_", self.plane)[self.at]
         with np.errstate(invalid="ignore"):
             away = ~(np.abs(curve) < _FAR * self.reach).all(axis=1)  # what is not a number is away as well
@@ -146,4 +145,4 @@ def _true_orbit(dataset: OrbitDataset, orbit: int) -> OneOrbit:
         "predicted_acceleration": dataset.accelerations,
         "diverged": np.zeros(len(dataset)),
     }
-    return one_orbit(assemble(dataset, right, {"mu": dataset.mu}), orbit, _PREDICTED)
+    return one_orbit(assemble(dataset, right, {"mu": dataset.mu}), orbit, PREDICTED)

@@ -6,26 +6,25 @@ import html
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.units import mu_problem
 from keplearn.errors import KeplearnError
-from keplearn.evaluation.store import keep_evaluations
+from keplearn.evaluation.scores import Scores, keep_scores
 from keplearn.figures import style
 from keplearn.files import write_text
 from keplearn.report.content import Content, ContentBuilder
 from keplearn.report.orbits import TestData, choose_orbits
 from keplearn.runs.store import Run, find_runs
 
-if TYPE_CHECKING:
-    import xarray
-
 _HERE = Path(__file__).parent
 SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "page")
 """The program's files in ``script/``, in the order in which they are put together."""
+
+_BLOCK = 8
+"""Runs between two steps of the progress bar."""
 
 Track = Callable[[Sequence[Any]], Iterator[Any]]
 """Goes through blocks of runs and shows how far it is."""
@@ -77,17 +76,16 @@ def write_report(
 
 
 def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callable[[str], object]) -> Content:
-    """Evaluate block by block, so that the evaluations of thousands of runs are never in memory together."""
     from keplearn.evaluation.propagation import models_at_once
 
     scored = dict.fromkeys(name for run in found for name in run.scored_on)
     datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
     builder = ContentBuilder(found, datasets, say)
-    size = models_at_once()
+    size = max(models_at_once(), _BLOCK)
     for block in track([found[k : k + size] for k in range(0, len(found), size)]):
-        evaluations = _evaluations(block, datasets, bool(on), say)
+        scores = _scores(block, datasets, bool(on), say)
         for run in block:
-            builder.add(run, evaluations[run.path])
+            builder.add(run, scores[run.path])
     return builder.content()
 
 
@@ -107,30 +105,25 @@ def _load(
     return loaded
 
 
-def _evaluations(
+def _scores(
     block: Sequence[Run], datasets: Sequence[TestData], every: bool, say: Callable[[str], object]
-) -> "dict[Path, dict[str, xarray.Dataset]]":
-    """Evaluate the models of runs, on ``every`` dataset or on those alone that a run was scored on."""
-    models = {}
-    for run in block:
-        try:
-            models[run.path] = run.model()
-        except KeplearnError as error:
-            if run.state == "finished":
-                say(f"not evaluated: {error}")
-    kept: dict[Path, dict[str, xarray.Dataset]] = {run.path: {} for run in block}
+) -> dict[Path, dict[str, Scores]]:
+    """Score the models of runs, on ``every`` dataset or on those alone that a run was scored on."""
+    kept: dict[Path, dict[str, Scores]] = {run.path: {} for run in block}
+    told: set[str] = set()
+
+    def skipped(run: Run, error: KeplearnError) -> None:
+        if run.state == "finished" and str(error) not in told:
+            say(f"not evaluated: {error}")
+        told.add(str(error))
+
     for data in datasets:
-        wanted = [r.path for r in block if every or data.name in r.scored_on]
-        having = []
-        for path in wanted:
-            units = models[path].units if path in models else None
-            if units and data.dataset and (problem := mu_problem(units, data.dataset.mu, data.name)):
-                say(f"not evaluated: run {path.name}: {problem}")
-            elif path in models:
-                having.append((path, models[path]))
-        if data.dataset is not None and having:
-            for (path, _), made in zip(having, keep_evaluations(having, data.dataset), strict=True):
-                kept[path][data.name] = made
+        if data.dataset is None:
+            continue
+        having = [run for run in block if every or data.name in run.scored_on]
+        for run, scores in zip(having, keep_scores(having, data.dataset, skipped=skipped), strict=True):
+            if scores is not None:
+                kept[run.path][data.name] = scores
     return kept
 
 

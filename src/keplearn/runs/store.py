@@ -113,7 +113,7 @@ class Run:
         """running, finished, failed or interrupted."""
         return self.record["state"]
 
-    @property
+    @cached_property
     def config(self) -> RunConfig:
         """The config that it was trained with."""
         return self.kept.config
@@ -135,6 +135,18 @@ class Run:
         Damaged
             If its file is not as it was written.
         KeplearnError
+            If there is no such model (yet), or it is damaged.
+        """
+        from keplearn.models.files import load_model
+
+        return load_model(self.model_file(which), self._must)
+
+    def model_file(self, which: str = "best") -> Path:
+        """Return the file of a model, `model` says which.
+
+        Raises
+        ------
+        KeplearnError
             If there is no such model (yet).
         """
         last = len(self.config.parameters.steps_strategy) - 1
@@ -148,9 +160,7 @@ class Run:
         file = self.path / files[which]
         if not file.exists():
             raise KeplearnError(f"run {self.run_id} ({self.state}) has no model {which!r} yet.")
-        from keplearn.models.files import load_model
-
-        return load_model(file, self._must)
+        return file
 
     def metrics(self) -> "pd.DataFrame":
         """One row a step: phase, step, lr, loss, its parts, grad_norm, lost; val_* where it was validated.

@@ -16,6 +16,7 @@ from typing import Any
 from keplearn.config import RunConfig
 from keplearn.config.difference import split_common
 from keplearn.errors import Damaged, KeplearnError, nearest
+from keplearn.evaluation.ranking import best
 from keplearn.files import read_sealed, write_bytes
 from keplearn.runs.store import Run, directory_name
 from keplearn.seal import close_text
@@ -207,15 +208,16 @@ class Standing:
                 found.append(run_id)
         return found
 
-    def best(self) -> tuple[float, str] | None:
-        """Return the smallest ``mean`` on the first test dataset so far, and its run."""
+    def best(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the run with the best ``mean`` on the first test dataset so far, and its scores there."""
         test = self.study.first_test
-        scores = (
-            (record["scores"][test]["mean"], run_id)
+        scores = {
+            run_id: record["scores"][test]
             for run_id, record in self.records.items()
             if record["state"] == "finished" and test in record.get("scores", {})
-        )
-        return min((s for s in scores if s[0] is not None), default=None)
+        }
+        run_id = best(scores.items())
+        return None if run_id is None else (run_id, scores[run_id])
 
     def ended_since(self, seconds: float) -> int:
         """Count the runs that finished or failed since a time (seconds since the epoch)."""

@@ -93,6 +93,8 @@ function rampColour(part) {
 }
 const RAMP = Array.from({ length: 33 }, (_, k) => rampColour(k / 32));
 const NONE = "#b0b0b0";
+const LOSING = "#D55E00"; // beyond the ramp, and no colour of it
+const LOST_BAND = "#f7ece4";
 
 // How a column colours runs: classes while there are colours for them, else a scale.
 function colouring(column) {
@@ -109,10 +111,12 @@ function colouring(column) {
       mark: () => 0,
     };
   }
-  const scale = columnScale(column, 0);
+  const whole = columnScale(column, 0);
+  const scale = whole.numbers || whole;
+  const ramped = (value) => RAMP[Math.round(32 * Math.min(1, Math.max(0, scale.unit(value))))];
   const colour = (row) =>
-    column.at[row] === null ? NONE : RAMP[Math.round(32 * Math.min(1, Math.max(0, scale.unit(column.at[row]))))];
-  return { scale, colour, mark: () => 0 };
+    column.at[row] === null ? NONE : column.at[row] === LOST ? LOSING : ramped(column.at[row]);
+  return { scale, colour, lost: Boolean(column.lost), mark: (row) => (column.at[row] === LOST ? 3 : 0) };
 }
 
 function legend(column, titled = true) {
@@ -124,9 +128,18 @@ function legend(column, titled = true) {
       shape(picture, "path", { d: markPath(k, 6, 6, 4.2), fill: study.colours.models[k] });
       box.append(element("span", { class: "key" }, picture, text));
     });
-  } else if (colours.scale) box.append(ramp(colours.scale));
-  else box.append(element("span", { class: "key" }, `${colours.many} values`));
+  } else if (colours.scale) {
+    box.append(ramp(colours.scale));
+    if (colours.lost) box.append(lostKey());
+  } else box.append(element("span", { class: "key" }, `${colours.many} values`));
   return box;
+}
+
+// What stands for lost runs beside a ramp.
+function lostKey(fill = LOSING) {
+  const picture = drawing(12, 12);
+  shape(picture, "path", { d: markPath(3, 6, 6, 4.6), fill });
+  return element("span", { class: "key lost" }, picture, "lost: worse than any number");
 }
 
 function ramp(scale) {
@@ -205,6 +218,8 @@ function frame(picture, box, x, y, titles, each = 70) {
   const { left, top, width, height } = box;
   const px = (value) => left + width * x.unit(value);
   const py = (value) => top + height * (1 - y.unit(value));
+  if (y.numbers)
+    shape(picture, "rect", { x: left, y: top, width, height: height * (1 - BAND), fill: LOST_BAND, class: "lostband" });
   for (const tick of y.ticks(Math.max(2, Math.floor(height / 32)))) {
     shape(picture, "path", { d: `M${left} ${py(tick)}h${width}`, class: "grid" });
     shape(picture, "text", { x: left - 5, y: py(tick) + 3.5, "text-anchor": "end", class: "tick" }, tickText(tick));

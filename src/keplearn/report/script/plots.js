@@ -8,6 +8,7 @@ const STATISTICS = {
   runs: (values) => values.length,
 };
 const FACETS = 12;
+const LOST_CELL = "#f0c9ae";
 
 function middle(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -120,6 +121,7 @@ function drawHeat() {
   const counted = state.heat.by === "runs";
   const numbers = facets.flatMap((facet) => facet.list.map((cell) => cell.value)).filter((number) => number !== null);
   const scale = scaleOf(numbers, 0);
+  const someLost = numbers.includes(LOST);
   const title = counted ? "number of runs" : `${state.heat.by} of ${value.title}`;
   const section = document.getElementById("heat");
   section
@@ -130,6 +132,7 @@ function drawHeat() {
         { class: "legend" },
         element("span", { class: "muted" }, title),
         ...(numbers.length ? [ramp(scale)] : []),
+        ...(someLost ? [lostKey(LOST_CELL)] : []),
       ),
     );
   layFacets(section.querySelector(".plot"), facets, (cells, width) => heatPicture(cells, width, x, y, scale));
@@ -198,8 +201,8 @@ function heatCell(picture, cell, [left, top, dx, dy], names, scale) {
     y: top + 0.5,
     width: Math.max(1, dx - 1),
     height: Math.max(1, dy - 1),
-    fill: part === null ? "#e9ebee" : rampColour(part),
-    class: "cell",
+    fill: part === null ? "#e9ebee" : cell.value === LOST ? LOST_CELL : rampColour(part),
+    class: cell.value === LOST ? "cell lost" : "cell",
   });
   const text = cell.value === null ? "none" : format(cell.value);
   if (textWidth(text) < dx - 6 && dy > 15) {
@@ -218,11 +221,13 @@ function heatCell(picture, cell, [left, top, dx, dy], names, scale) {
     );
   }
   const scored = cell.rows.filter((row) => value.at[row] !== null);
-  const good = scored.length ? scored.reduce((a, b) => (value.at[b] < value.at[a] ? b : a)) : cell.rows[0];
+  const good = scored.length ? leastRow(value, scored) : cell.rows[0];
+  const losing = scored.filter((row) => value.at[row] === LOST).length;
   const entries = [
     [columnOf.get(state.heat.x).label, names.x],
     [columnOf.get(state.heat.y).label, names.y],
     ["runs", String(cell.rows.length)],
+    ...(losing ? [["lost samples", `${losing} of them`]] : []),
     ...(scored.length
       ? ["least", "median", "greatest"].map((name) => [
           name,

@@ -171,7 +171,8 @@ function errorPlot(chosen, width) {
   const scored = chosen.filter((run) => run.detail.errors);
   const values = scored.flatMap((run) => run.detail.errors.flat());
   if (!values.some((value) => value !== null)) return [];
-  const y = scaleOf(values, 0.06, 8);
+  const numbers = scaleOf(values.filter(Number.isFinite), 0.06, 8);
+  const y = values.includes("lost") ? withLost(numbers) : numbers;
   const left = 26 + Math.max(...y.ticks(6).map((tick) => textWidth(tickText(tick))));
   const box = { left, top: 20, width: width - left - 12, height: 170 };
   const total = study.datasets.reduce((sum, data) => sum + data.orbits.length, 0);
@@ -193,7 +194,9 @@ function errorPlot(chosen, width) {
     );
     start += data.orbits.length;
   });
-  return [plotTitle("Error of each test orbit", "acceleration along the propagated path"), picture];
+  const lost = values.filter((value) => value === "lost").length;
+  const note = `acceleration along the propagated path${lost ? `; hollow: ${lost} that lost samples` : ""}`;
+  return [plotTitle("Error of each test orbit", note), picture];
 }
 
 function orbitTicks(picture, data, from, step, box) {
@@ -217,14 +220,15 @@ function errorMarks(picture, run, share, data, errors, from, step, py) {
   data.orbits.forEach((name, k) => {
     if (errors?.[k] === null || errors?.[k] === undefined) return;
     const x = from + (k + 0.5 + (share - 0.5) * apart) * step;
+    const lost = errors[k] === "lost";
     const mark = shape(picture, "path", {
-      d: markPath(run.mark, x, py(errors[k]), size),
-      fill: run.colour,
+      d: markPath(run.mark, x, py(lost ? LOST : errors[k]), size),
+      ...(lost ? { fill: "#fff", stroke: run.colour, class: "lost" } : { fill: run.colour }),
       opacity: 0.9,
     });
     hover(mark, run, [
       ["orbit", name],
-      ["mean error", `${format(errors[k])} %`],
+      ["mean error", lost ? "samples lost: diverged or not finite" : `${format(errors[k])} %`],
       ["a", `${format(data.a[k])} km`],
       ["e", format(data.e[k])],
     ]);
@@ -372,13 +376,13 @@ function factsTable(chosen, id, sections) {
     ...(several ? [] : [element("th", { class: "number" }, "rank, least first")]),
   );
   const line = (column) => {
-    const values = chosen.map(({ row }) => column.at[row]);
+    const values = chosen.map(({ row }) => column.order[row]);
     const compared = several && LEAST.has(column.key.split("@")[0]) && new Set(values).size > 1;
-    const least = compared ? Math.min(...values.filter((value) => value !== null)) : null;
+    const least = compared ? Math.min(...values.filter((place) => place !== null)) : null;
     const cells = chosen.map(({ row }) =>
       element(
         "td",
-        { class: `number${least !== null && column.at[row] === least ? " least" : ""}` },
+        { class: `number${least !== null && column.order[row] === least ? " least" : ""}` },
         show(column, row),
       ),
     );
@@ -404,10 +408,10 @@ function factsTable(chosen, id, sections) {
 }
 
 function rankText(column, row) {
-  const value = column.at[row];
-  if (value === null) return "";
-  const all = column.at.filter((other) => other !== null);
-  return `${1 + all.filter((other) => other < value).length} of ${all.length}`;
+  const place = column.order[row];
+  if (place === null) return "";
+  const all = column.order.filter((other) => other !== null);
+  return `${1 + all.filter((other) => other < place).length} of ${all.length}`;
 }
 
 function configTable(run, open) {

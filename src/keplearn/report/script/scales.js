@@ -51,6 +51,17 @@ const wideScale = (low, high, middle, padded) =>
     (a, b, most) => wideTicks(a, b, middle, most),
   );
 
+// A scale with a band for what is lost at its worst end, beyond all numbers.
+const BAND = 0.9;
+function withLost(numbers) {
+  return {
+    numbers,
+    unit: (value) => (value === LOST ? (1 + BAND) / 2 : (BAND - 0.02) * numbers.unit(value)),
+    value: (part) => (part > BAND ? LOST : numbers.value(Math.min(1, part / (BAND - 0.02)))),
+    ticks: (most) => [...numbers.ticks(most), LOST],
+  };
+}
+
 function linearTicks(low, high, most = 5) {
   if (low === high) return [low];
   const rough = (high - low) / most;
@@ -83,6 +94,7 @@ function wideTicks(low, high, middle, most) {
 }
 
 function tickText(value) {
+  if (value === LOST) return "lost";
   const size = Math.abs(value);
   if (value === 0 || (size < 1e5 && size >= 1e-3)) return String(Number(value.toPrecision(6)));
   const power = Math.floor(Math.log10(size) + 1e-9);
@@ -94,7 +106,8 @@ function tickText(value) {
 // Scales are of all runs, so that a filter does not move what it leaves.
 function columnScale(column, padded) {
   column.scales ||= {};
-  return (column.scales[padded] ||= column.text ? levelScale(column) : scaleOf(column.at, padded));
+  const made = () => (column.lost ? withLost(scaleOf(column.at, padded)) : scaleOf(column.at, padded));
+  return (column.scales[padded] ||= column.text ? levelScale(column) : made());
 }
 
 // Levels one above the other in the order of their names.
@@ -123,10 +136,11 @@ function groupsOf(column, most = 24) {
 }
 
 function stretches(column, size) {
-  const scale = columnScale(column, 0);
+  const scale = scaleOf(column.at, 0);
   const ends = Array.from({ length: size + 1 }, (_, k) => Number(scale.value(k / size).toPrecision(2)));
   const labels = ends.slice(1).map((end, k) => `${tickText(ends[k])}–${tickText(end)}`);
+  if (column.lost) labels.push("lost");
   const of = (row) =>
-    column.at[row] === null ? -1 : Math.min(size - 1, Math.max(0, Math.floor(scale.unit(column.at[row]) * size)));
+    column.at[row] === null ? -1 : column.at[row] === LOST ? size : Math.min(size - 1, Math.max(0, Math.floor(scale.unit(column.at[row]) * size)));
   return { labels, of };
 }

@@ -4,14 +4,18 @@ const study = JSON.parse(document.getElementById("study").textContent);
 const columns = study.columns;
 const columnOf = new Map(columns.map((column) => [column.key, column]));
 const count = (columns[0].codes || columns[0].values).length;
+const LOST = Infinity;
 const rows = Array.from({ length: count }, (_, row) => row);
 
 for (const column of columns) prepare(column);
 
 function prepare(column) {
   column.text = Boolean(column.levels);
-  // One list for both kinds: a number, or the number of a level; null where there is none.
-  column.at = column.text ? column.codes.map((code) => (code < 0 ? null : code)) : column.values;
+  // One list for both kinds: a number, or the number of a level; null where there is none. A score that lost samples
+  // is worse than any number: infinite wherever it is compared or drawn, its value stands in words alone.
+  const numbers = () => (column.lost ? column.values.map((value, row) => (column.lost[row] ? LOST : value)) : column.values);
+  column.at = column.text ? column.codes.map((code) => (code < 0 ? null : code)) : numbers();
+  column.order ||= column.at; // where runs stand, the least first
   column.unit ||= "";
   column.dataset ??= null;
   column.title = column.unit ? `${column.label} (${column.unit})` : column.label;
@@ -28,15 +32,18 @@ const isMetric = (column) => column.role === "metric" || column.role === "summar
 const metricOf = (number, name) =>
   columns.find((column) => column.dataset === number && column.key.startsWith(`${name}@`));
 
-// The text of a run's value.
-function show(column, row) {
-  const value = column.at[row];
+// The text of a run's value, with the number of samples that are lost of it.
+function show(column, row, unit = "") {
+  const value = column.text ? column.at[row] : column.values[row];
+  const lost = column.lost?.[row];
+  if (lost) return `${format(value)}${unit} (${lost} lost)`;
   if (value === null) return "–";
-  return column.text ? column.levels[value] : format(value);
+  return column.text ? column.levels[value] : `${format(value)}${unit}`;
 }
 
 // Four significant digits, as short as they can be.
 function format(value) {
+  if (value === LOST) return "lost";
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e6 || size < 1e-3))
@@ -80,8 +87,13 @@ let state = defaults();
 
 function bestRow() {
   if (!means.length) return null;
-  const scored = rows.filter((row) => means[0].at[row] !== null);
-  return scored.length ? scored.reduce((a, b) => (means[0].at[b] < means[0].at[a] ? b : a)) : null;
+  const scored = rows.filter((row) => means[0].values[row] !== null);
+  return scored.length ? leastRow(means[0], scored) : null;
+}
+
+// The best of some runs, the first of equal ones.
+function leastRow(column, list) {
+  return list.reduce((a, b) => (column.order[b] < column.order[a] ? b : a));
 }
 
 // Only what differs from the first view stands in the address.
@@ -121,7 +133,7 @@ function readAddress() {
 
 function readBrush(key, text) {
   const ends = text.split("..").map(Number);
-  if (ends.length === 2 && ends.every(Number.isFinite)) state.brushes[key] = ends;
+  if (ends.length === 2 && !ends.some(Number.isNaN)) state.brushes[key] = ends;
 }
 
 function knownKeys(text) {
@@ -137,7 +149,7 @@ function readChoice(plot, key, value) {
   if (key in plot && known) plot[key] = value;
 }
 
-// Filters of table columns: text (a|b, !a) or numbers (<5, >=2, 1..5, =3, -).
+// Filters of table columns: text (a|b, !a) or numbers (<5, >=2, 1..5, =3, -, lost).
 function predicate(column, text) {
   const wanted = text.trim();
   if (!wanted) return null;
@@ -162,11 +174,12 @@ function textPredicate(column, wanted) {
 function numberPredicate(column, wanted) {
   const range = wanted.match(/^(-?[\d.eE+-]+?)\s*\.\.\s*(-?[\d.eE+-]+)$/);
   if (range) return between(column, Number(range[1]), Number(range[2]));
+  if (wanted === "lost") return (row) => column.at[row] === LOST;
   const [, sign, text] = wanted.match(/^(<=|>=|<|>|=|!=?)?\s*(.*)$/);
   const limit = Number(text);
   if (text === "" || Number.isNaN(limit)) return undefined;
   const near = (value) =>
-    Math.abs(value - limit) <= 1e-9 * Math.max(Math.abs(limit), Math.abs(value)) || format(value) === text;
+    (value !== LOST && Math.abs(value - limit) <= 1e-9 * Math.max(Math.abs(limit), Math.abs(value))) || format(value) === text;
   const test =
     {
       "<": (value) => value < limit,
@@ -214,9 +227,9 @@ function sortRows(list) {
   const column = columnOf.get(key);
   const sign = state.sort.startsWith("-") ? -1 : 1;
   const rank = column.text ? ranks(column.levels) : null;
-  const value = (row) => (rank ? rank[column.at[row]] : column.at[row]);
+  const value = (row) => (rank ? rank[column.at[row]] : column.order[row]);
   return [...list].sort((a, b) => {
-    const [gone, other] = [column.at[a] === null, column.at[b] === null];
+    const [gone, other] = [column.order[a] === null, column.order[b] === null];
     if (gone || other) return gone - other || a - b; // missing ones last, either way
     return sign * (value(a) - value(b)) || a - b;
   });

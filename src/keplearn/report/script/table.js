@@ -34,7 +34,7 @@ function buildTable() {
       element(
         "span",
         { class: "hint" },
-        "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none",
+        "click a run to open it, its box (or Ctrl-click, Space) to compare; filters: text, a|b, !a, <5, 1..5, - for none, lost",
       ),
       chooser("Columns", "table"),
     ),
@@ -43,7 +43,9 @@ function buildTable() {
 }
 
 function columnWidth(column) {
-  const texts = column.text ? column.levels : column.distinct.slice(0, 60).map(format);
+  const losing = column.lost ? rows.filter((row) => column.lost[row]).slice(0, 60) : [];
+  const numbers = () => [...column.distinct.slice(0, 60).map(format), ...losing.map((row) => show(column, row))];
+  const texts = column.text ? column.levels : numbers();
   const widest = Math.max(0, ...texts.slice(0, 200).map((text) => textWidth(text, 12.5)));
   return Math.ceil(Math.min(260, Math.max(textWidth(column.title, 12.5) + 34, widest + 20, 66)));
 }

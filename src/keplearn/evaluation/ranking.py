@@ -1,0 +1,132 @@
+"""What is lost counts as the worst: the one rule by which runs, orbits and values are ordered, chosen and drawn.
+
+A sample is lost where its orbit diverged or its error is not finite. A mean over the samples that are left is no
+measure of a model that loses samples: the more of the hard ones it loses, the smaller the mean. So a score is
+ordered by the number of its lost samples first and by its value then, as if each lost sample had an error beyond
+all numbers; quantiles count a lost sample as infinite; and whatever draws a score puts one with lost samples at
+the worst end, with their number.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from keplearn.evaluation.keys import COUNTS, KEYS
+from keplearn.shapes import ScalarArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Name = TypeVar("Name")
+
+LOST = ("lost", "lost-field")
+"""The counts of a summary: lost samples along the propagated path, and at the true states."""
+
+
+def lost_key(metric: str) -> str | None:
+    """Return which of `LOST` belongs to a metric; None for counts, and for what is no score (seconds, losses)."""
+    if metric not in KEYS or metric in COUNTS:
+        return None
+    return "lost-field" if metric == "field" else "lost"
+
+
+def lost_in(scores: Mapping[str, Any], metric: str = "mean") -> int:
+    """Return how many samples of a metric are lost in a summary.
+
+    Summaries of before samples were counted tell the diverged orbits alone: each has lost a sample or more.
+    """
+    key = lost_key(metric)
+    if key is None:
+        return 0
+    count = scores.get(key)
+    if not _is_number(count) and key == "lost":
+        count = scores.get("diverged")
+    return int(count) if _is_number(count) else 0
+
+
+def lost_text(scores: Mapping[str, Any], metric: str = "mean") -> str:
+    """Return "216 samples lost" to stand beside a mean, empty if none is."""
+    count, counted = lost_in(scores, metric), _is_number(scores.get(lost_key(metric) or ""))
+    what = ("sample{} lost" if counted else "orbit{} diverged").format("s" * (count != 1))
+    return f"{count:,} {what}" if count else ""
+
+
+def order(scores: Mapping[str, Any], metric: str = "mean") -> tuple[float, float]:
+    """Return what to sort summaries on one dataset by, the best first; one without the metric comes last."""
+    value, lost = scores.get(metric), lost_in(scores, metric)
+    if not _is_number(value):
+        # Nothing was left to take a mean of, or it was never scored.
+        return inf, (0.0 if lost else inf)
+    return float(lost), float(value)
+
+
+def best(scored: Iterable[tuple[Name, Mapping[str, Any]]], metric: str = "mean") -> Name | None:
+    """Return which of some summaries is the best, the first of equal ones; None if none has the metric."""
+    found = [(order(scores, metric), k, name) for k, (name, scores) in enumerate(scored)]
+    first = min(found, default=None, key=lambda one: one[:2])
+    return None if first is None or not isfinite(first[0][0]) else first[2]
+
+
+def places(scored: Sequence[Mapping[str, Any]], metric: str) -> list[int | None]:
+    """Return the place of each summary, 0 the best, equal ones alike; None for one that was never scored."""
+    keys = [order(scores, metric) for scores in scored]
+    place = {key: k for k, key in enumerate(sorted(set(keys)))}
+    return [None if key == (inf, inf) else place[key] for key in keys]
+
+
+def drawn_value(scores: Mapping[str, Any], metric: str) -> float:
+    """Return where a score stands: its value, infinite if samples are lost, NaN if there is none."""
+    if lost_in(scores, metric):
+        return inf
+    value = scores.get(metric)
+    return float(value) if _is_number(value) or value == inf else nan  # type: ignore[arg-type]
+
+
+def drawn_values(table: "pd.DataFrame", metric: str) -> Float64[np.ndarray, "row"]:
+    """Return where the rows of a table of scores stand: `drawn_value` of each."""
+    rows = table[[key for key in (metric, *LOST, "diverged") if key in table]].to_dict("records")
+    return np.array(
+        [drawn_value({str(key): x for key, x in row.items()}, metric) for row in rows], np.float64
+    )
+
+
+def lost_samples(errors: ScalarArray, truth: ScalarArray) -> Int[np.ndarray, "orbit"]:
+    """Count the lost samples of each orbit: those whose error is not finite though their truth is.
+
+    ``errors`` and ``truth``, (orbit, sample), are NaN where orbits are padded.
+    """
+    return (np.isfinite(truth) & ~np.isfinite(errors)).sum(axis=-1)
+
+
+def with_lost(errors: ScalarArray, truth: ScalarArray) -> ScalarArray:
+    """Return errors with infinity where they are lost, and NaN where there is no truth."""
+    return np.where(np.isfinite(truth), np.where(np.isfinite(errors), errors, np.inf), np.nan)
+
+
+def quantiles(values: ScalarArray, levels: Sequence[float]) -> list[float]:
+    """Return quantiles with linear interpolation: infinite values are the greatest, NaN are no values."""
+    x = np.sort(values[~np.isnan(values)])
+    if not x.size:
+        return [nan] * len(levels)
+    if np.isfinite(x[-1]):
+        return [float(q) for q in np.quantile(x, levels)]
+    found = []
+    for level in levels:
+        at = level * (x.size - 1)
+        low, part = int(at), at - int(at)
+        # No multiple of infinity: 0 times it is not a number.
+        found.append(float(x[low] if part == 0 else x[low] + part * (x[low + 1] - x[low]))
+                     if np.isfinite(x[low]) else inf)  # fmt: skip
+    return found
+
+
+def median(values: ScalarArray) -> float:
+    """Return the median, as `quantiles` does."""
+    return quantiles(values, [0.5])[0]
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return value is not None and isfinite(value)
