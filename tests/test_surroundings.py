@@ -37,18 +37,21 @@ def ended(process):
 
 def test_figures_are_the_same_whatever_matplotlib_was_told(tmp_path):
     """The backend of a notebook that is not installed; a matplotlibrc that wants LaTeX, one that is no text."""
-    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe\x00")
+    binary = tmp_path / "settings" / "matplotlibrc"
+    binary.parent.mkdir()
+    binary.write_bytes(b"\xff\xfe\x00")
     surroundings = [
         {},
         {"MATPLOTLIBRC": str(CASES / "matplotlib_usetex" / "matplotlibrc")},
         {
-            "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+            "MATPLOTLIBRC": str(binary),
             "MPLBACKEND": "module://not_installed.backend_inline",
         },
     ]
     command = ("plot", "orbits", "complex_TBP_planar_1_train", "--out")
     drawing = [start(tmp_path, *command, f"{k}.png", **more) for k, more in enumerate(surroundings)]
-    assert [ended(process)[0] for process in drawing] == [0] * len(surroundings)
+    said = [ended(process) for process in drawing]
+    assert [code for code, *_ in said] == [0] * len(surroundings), said
     assert len({(tmp_path / f"{k}.png").read_bytes() for k in range(len(surroundings))}) == 1
 
 

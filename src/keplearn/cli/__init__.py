@@ -3,6 +3,7 @@
 import os
 import sys
 
+from keplearn.cli.streams import open_missing, steady_streams
 from keplearn.signals import heeding, say
 
 
@@ -13,6 +14,7 @@ def main() -> None:
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
+    open_missing()
     try:
         with heeding():
             _run([a for a in arguments if a != "--debug"], debug)
@@ -25,7 +27,6 @@ def main() -> None:
 
 def _run(arguments: list[str], debug: bool) -> None:
     from keplearn.cli.output import plain_warnings
-    from keplearn.cli.streams import steady_streams
     from keplearn.errors import KeplearnError, printable
 
     # Equinox's checks of values inside compiled code call Python, and such programs cannot be kept on disk.

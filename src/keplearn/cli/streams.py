@@ -22,7 +22,6 @@ def steady_streams() -> Iterator[None]:
     SystemExit
         On leaving; with code 1 where the command succeeded and something of stdout could not be written.
     """
-    _open_missing()
     given = sys.stdout, sys.stderr
     out: _Patient | None = None
     if sys.stdout is sys.__stdout__ and sys.stderr is sys.__stderr__:
@@ -93,8 +92,8 @@ def _finish(out: _Patient) -> bool:
     return failure is not None
 
 
-def _open_missing() -> None:
-    """Open standard streams that are closed, or else the next file that is opened would become one of them."""
+def open_missing() -> None:
+    """Open standard streams that are closed, first of all: the next file that is opened would become one of them."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
