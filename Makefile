@@ -1,10 +1,10 @@
-# make demo | test | lint | bench | gallery | lock: each sets up .venv from requirements.lock first, once.
+# make demo | test | test-slow | lint | bench | gallery | numbers | lock: each sets up .venv from requirements.lock first, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Readable without a terminal, and no bytecode or caches outside the tree.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test lint format bench gallery lock
+.PHONY: setup demo test test-slow lint format bench gallery numbers lock
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
@@ -21,6 +21,10 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# The documents' studies are trained again, and their numbers compared.
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,6 +40,9 @@ bench: setup
 
 gallery: setup
 	$(BIN)/python docs/gallery.py
+
+numbers: setup
+	$(BIN)/python docs/results.py
 
 lock:
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }

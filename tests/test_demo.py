@@ -12,10 +12,12 @@ from keplearn.experiment import train_run
 
 @pytest.fixture(scope="module")
 def short_runs(tmp_path_factory):
-    """The three recipes with twenty steps a phase, on one test orbit."""
+    """The three recipes with twenty steps a phase, on two draws and one test orbit."""
     runs = tmp_path_factory.mktemp("runs")
+    draws = "[complex_TBP_planar_10_train, complex_TBP_planar_10@1_train]"
     configs = load_config(
-        keplearn.demo.CONFIG, ["steps_strategy=20", "data.test=[complex_TBP_planar_1_test]"]
+        keplearn.demo.CONFIG,
+        ["steps_strategy=20", f"data.dataset_name={draws}", "data.test=[complex_TBP_planar_1_test]"],
     )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(keplearn.demo, "demo_configs", lambda: configs)
@@ -26,11 +28,17 @@ def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_ru
     said = []
     titles, rows = keplearn.demo.demo_table(keplearn.demo.score_demo(short_runs, said.append))
     assert titles == ["", "(a) mean", "(a) field", "(b) mean", "(b) field", "(c) mean", "(c) field"]
+    trained_on = ["  draw 0, e up to 0.33", "  draw 1, e up to 0.70"]
     assert [row[0] for row in rows] == [
         "complex_TBP_planar_1_test",
+        *trained_on,
         "satellites",
+        *trained_on,
         "  the two-body law itself",
     ]
+    assert all(all(row[1:]) for row in rows if row[0] in trained_on)
+    # Another draw is another training.
+    assert len({*rows[1][1:], *rows[2][1:]}) == 12
     # The law's own distance from real satellites does not depend on the model beside it.
     assert rows[-1][1:3] == rows[-1][3:5] == rows[-1][5:7]
     assert 0.01 < float(rows[-1][2]) < 0.2
@@ -38,17 +46,26 @@ def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_ru
     assert "13 entries left out" in said[0]
 
 
+def test_a_recipe_that_failed_on_a_draw_leaves_a_dash(short_runs):
+    _, rows = keplearn.demo.demo_table(keplearn.demo.score_demo(short_runs[1:], lambda text: None))
+    assert rows[1][1:3] == ["-", "-"]
+    assert "-" not in [*rows[1][3:], *rows[2]]
+
+
 def test_figures_lie_next_to_the_runs(short_runs, monkeypatch):
     monkeypatch.setattr(keplearn.demo, "DRAWN", "complex_TBP_planar_1_test")
     files = keplearn.demo.draw_demo(short_runs)
     assert len(files) == 10
     assert all(file.stat().st_size > 10_000 for file in files)
-    assert {file.parent.parent for file in files[:-1]} == {run.path for run in short_runs}
+    typical = [run for run in short_runs if run.config.dataset_name == keplearn.demo.TYPICAL]
+    assert {file.parent.parent for file in files[:-1]} == {run.path for run in typical}
 
 
 def test_the_best_recipe_learns_the_law_from_ten_orbits(tmp_path):
     """On 100 unseen orbits: mean below 0.1 %, field below 0.02 %, none diverged."""
-    best = load_config(keplearn.demo.CONFIG, ["data.test=[]"])[2]
+    best = load_config(
+        keplearn.demo.CONFIG, ["data.dataset_name=complex_TBP_planar_10_train", "data.test=[]"]
+    )[2]
     run = train_run(best, tmp_path)
     scores = summary(evaluate(run.model(), load_dataset("complex_TBP_planar_100_test")))
     assert scores["mean"] < 0.1

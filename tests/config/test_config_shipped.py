@@ -16,17 +16,26 @@ def test_every_shipped_file_is_valid(path):
     assert load_config(path)
 
 
-@pytest.mark.parametrize(("name", "count"), [("first", 1), ("segment_lengths", 24), ("data_need", 576)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("first", 1), ("segment_lengths", 24), ("velocity", 10), ("data_need", 576)]
+)
 def test_shipped_studies_have_the_runs_that_they_say(name, count):
     assert len(load_config(CONFIGS / f"{name}.yaml")) == count
 
 
-def test_the_demo_has_three_recipes():
-    assert len(load_config(DEMO)) == 3
+@pytest.mark.parametrize("name", ["best_recipe", "earlier_studies", "segment_lengths", "velocity"])
+def test_what_is_said_of_ten_orbits_rests_on_several_draws_of_them(name):
+    assert len({run.dataset_name for run in load_config(CONFIGS / f"{name}.yaml")}) >= 3
+
+
+def test_the_demo_has_three_recipes_on_three_draws():
+    runs = load_config(DEMO)
+    assert len(runs) == 9
+    assert len({run.dataset_name for run in runs}) == 3
 
 
 def test_the_demo_ends_with_a_second_order_polish():
-    signed, unit, polished = (run.parameters for run in load_config(DEMO))
+    signed, unit, polished = (run.parameters for run in load_config(DEMO)[::3])
     assert (signed.output_layer, unit.output_layer) == ("mlp_4D_signed", "mlp_4D_logmag_unit_exp")
     assert polished.optimizer == ("adam", "bfgs")
     assert polished.steps_strategy == (1500, 15000)

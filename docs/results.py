@@ -1,0 +1,198 @@
+"""Write the numbers of the documents: each block of a page is what a function here makes of trainings.
+
+``make numbers`` trains the studies anew and writes every block, ``python docs/results.py draws demo`` some of them;
+``make test-slow`` makes them again and compares. How, and how closely: ``docs/blocks.py``.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from importlib.metadata import version
+from io import StringIO
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from blocks import BLOCKS, HOME, block
+
+from keplearn import demo as the_demo
+from keplearn.cli.output import print_table
+from keplearn.config import load_config
+from keplearn.data.dataset import load_dataset
+from keplearn.evaluation.ranking import order
+from keplearn.evaluation.store import keep_evaluation
+from keplearn.evaluation.table import summary
+from keplearn.machine import processor
+from keplearn.orbits.families import complex_family
+from keplearn.runs.store import Run, find_runs
+
+TEST = "complex_TBP_planar_100_test"
+DRAWS = [f"complex_TBP_planar_10{suffix}_train" for suffix in ("", "@1", "@2", "@3", "@4")]
+
+
+def trained(study: Path, runs: Path) -> list[Run]:
+    """Train what is missing of a study by a sweep, and return its runs in the order of the file."""
+    subprocess.run([sys.executable, "-m", "keplearn", "sweep", str(study), "--runs", str(runs)], check=True)
+    configs = load_config(study)
+    found = {run.run_id: run for run in find_runs(runs, configs[0].group, "finished")}
+    return [found[config.run_id] for config in configs]
+
+
+def score(run: Run, which: str = "best", segments: int | None = None) -> dict[str, float]:
+    """Return the scores of a run's model on the hundred unseen orbits."""
+    dataset = load_dataset(TEST)
+    return summary(keep_evaluation(run.path, run.model(which), dataset, which=which, segments=segments))
+
+
+def middle(scores: Sequence[dict[str, float]], key: str = "mean") -> str:
+    """Return the median, the range, and how many orbits diverged where means are of those that did not.
+
+    Of an even number of runs the median is the worse of the two in the middle.
+    """
+    ranked = [s[key] for s in sorted(scores, key=lambda s: order(s, key))]
+    lost = sum(int(s["diverged"]) for s in scores) if key == "mean" else 0
+    gone = f"; {lost} of {100 * len(scores)} diverged" if lost else ""
+    return f"{short(ranked[len(ranked) // 2])} ({short(ranked[0])} to {short(ranked[-1])}{gone})"
+
+
+def short(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return np.format_float_positional(float(f"{value:.3g}"), trim="-")
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in (titles, ["---"] * len(titles), *rows))
+
+
+@block("docs/findings.md")
+def draws(runs: Path) -> str:
+    """How round the orbits of each draw are, and how many sets of ten are as round."""
+    largest = [float(load_dataset(name).elements[:, 1].max()) for name in DRAWS]
+    middles = (np.arange(1_000_000) + 0.5) / 1_000_000
+    steepest = complex_family(lambda element: middles if element == "a" else np.ones_like(middles))[1]
+
+    def share(e: float) -> float:
+        """Of orbits with an eccentricity up to e: it is uniform in [0, e_max(a)], and a is uniform."""
+        return float(np.minimum(1.0, e / steepest).mean())
+
+    grid = np.linspace(0.0, 1.0, 1001)
+    median = np.interp(0.5, [share(e) ** 10 for e in grid], grid)
+    cells = table(
+        ["draw", *map(str, range(len(DRAWS)))],
+        [["largest e of its ten orbits", *(f"{e:.3f}" for e in largest)]],
+    )
+    return (
+        f"{cells}\n\nThe median of the largest e of ten orbits is {median:.2f}. One set of ten in "
+        f"{1 / share(largest[0]) ** 10:.0f} is as round as draw 0."
+    )
+
+
+@block("docs/findings.md")
+def machine(runs: Path) -> str:
+    """What the trainings' last digits depend on."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpy"))
+    return f"Processor: {processor('model name')}, {_vectors()}; {packages}."
+
+
+def _vectors() -> str:
+    """Return the widest vector instructions, which decide the order of sums."""
+    flags = processor("flags", "Features").split()
+    return next((name for name in ("avx512f", "avx2", "avx", "asimd") if name in flags), "no vectors")
+
+
+@block("README.md", factor=3.0)
+def demo(runs: Path) -> str:
+    """What `keplearn demo` prints."""
+    found = trained(the_demo.CONFIG, runs)
+    scores = the_demo.score_demo(found, print)
+    recipes = [f"  {text}" for text in sorted(set(scores["recipe"]))]
+    with redirect_stdout(StringIO()) as printed:
+        print_table(*the_demo.demo_table(scores))
+    return "\n".join(["```", the_demo.TITLE, *recipes, "", printed.getvalue().rstrip(), "```"])
+
+
+@block("docs/findings.md", factor=3.0)
+def best_recipe(runs: Path) -> str:
+    """Recipe (c) of the demo by draw, before and after BFGS."""
+    found = [run for run in trained(the_demo.CONFIG, runs) if run.config.parameters.optimizer[-1] == "bfgs"]
+    rows = []
+    for which, after in (("phase:0", "after Adam alone"), ("best", "and then BFGS")):
+        scores = [score(run, which) for run in found]
+        rows += [[f"`{key}` {after}, %", *(short(s[key]) for s in scores)] for key in ("mean", "field")]
+    return table(["", *(the_demo.training_set(run.config.dataset_name) for run in found)], rows)
+
+
+@block("docs/findings.md", factor=3.0)
+def whole_orbits(runs: Path) -> str:
+    """Whole orbits, short segments and the field, for recipe (a) of the demo."""
+    found = [run for run in trained(the_demo.CONFIG, runs) if the_demo.recipe(run).startswith("(a)")]
+    rows = []
+    for run in found:
+        whole, segments = score(run), score(run, segments=18)
+        lost = f" ({whole['diverged']} diverged)"
+        cells = (short(whole["mean"]) + lost, short(segments["mean"]), short(whole["field"]))
+        rows.append([the_demo.training_set(run.config.dataset_name), *cells])
+    titles = ["trained on", "`mean`, whole orbits", "`mean`, segments of 18", "`field`"]
+    return table(titles, rows)
+
+
+@block("docs/findings.md", factor=3.0)
+def velocity(runs: Path) -> str:
+    """Features of positions alone beside those with velocity, by draw."""
+    found = trained(HOME / "configs" / "velocity.yaml", runs)
+    kinds = ("sph_4D_rinv", "sph_4D_rinv_vel")
+    scores = {(run.config.dataset_name, run.config.parameters.feature_layer): score(run) for run in found}
+    rows = []
+    for name in DRAWS:
+        without, seeing = (scores[name, kind] for kind in kinds)
+        cells = [f"{short(s['mean'])} ({s['diverged']} diverged)" for s in (without, seeing)]
+        cells += [short(s["field"]) for s in (without, seeing)]
+        rows.append([the_demo.training_set(name), *cells])
+    rows.append(
+        [
+            "median (range)",
+            *(
+                middle([scores[n, kind] for n in DRAWS], key)
+                for key, kind in product(("mean", "field"), kinds)
+            ),
+        ]
+    )
+    titles = [
+        f"`{key}`, {what}" for key in ("mean", "field") for what in ("positions alone", "with velocity")
+    ]
+    means = {kind: [scores[name, kind]["mean"] for name in DRAWS] for kind in kinds}
+    better = sum(without < seeing for without, seeing in zip(*means.values(), strict=True))
+    none, some = (sum(mean > 100.0 for mean in means[kind]) for kind in kinds)
+    return (
+        table(["trained on", *titles], rows)
+        + f"\n\nPositions alone have the smaller `mean` on {better} draws of {len(DRAWS)}. Worse than predicting no "
+        f"acceleration at all, 100 %, are models with velocity on {some} and models without on {none}."
+    )
+
+
+def main() -> None:
+    """Write the blocks that are named, or all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("blocks", nargs="*", metavar="BLOCK", help=f"{', '.join(BLOCKS)}; by default all")
+    parser.add_argument(
+        "--runs", type=Path, help="a directory of runs to go on from; by default all is trained anew"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.blocks) - set(BLOCKS):
+        parser.error(f"no block {', '.join(sorted(unknown))}: there are {', '.join(BLOCKS)}")
+    if options.blocks and BLOCKS["machine"].written() != machine(Path()):
+        parser.error(f"the pages name another machine than this one ({machine(Path())}): write all blocks")
+    with tempfile.TemporaryDirectory(prefix="keplearn-numbers-") as scratch:
+        for name in options.blocks or BLOCKS:
+            BLOCKS[name].write(BLOCKS[name].make(options.runs or Path(scratch)))
+            print(f"wrote {name} into {BLOCKS[name].page}")
+
+
+if __name__ == "__main__":
+    main()

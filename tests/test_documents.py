@@ -1,0 +1,69 @@
+"""The numbers of the documents are what their commands give: cheap ones here, those of trainings where asked for."""
+
+import re
+
+import pytest
+import results
+from blocks import BLOCKS, HOME, differences
+
+PAGES = sorted({block.page for block in BLOCKS.values()})
+TRAINED = [name for name, block in BLOCKS.items() if block.factor > 1.0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_marks_of_a_page_are_those_of_its_blocks(page):
+    text = (HOME / page).read_text(encoding="utf-8")
+    marks = re.findall(r"<!-- (\w+): written by docs/results.py -->", text)
+    assert sorted(marks) == sorted(name for name, block in BLOCKS.items() if block.page == page)
+    assert marks == re.findall(r"<!-- end of (\w+) -->", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_result_stands_outside_the_blocks(page):
+    text = (HOME / page).read_text(encoding="utf-8")
+    prose = re.sub(r"<!-- (\w+): .*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
+    # 100 % is the error of no acceleration at all, 5.4 % what others report.
+    assert set(re.findall(r"[\d.]+ %", prose)) <= {"100 %", "5.4 %"}
+
+
+def test_the_draws_are_as_round_as_the_page_says(tmp_path):
+    assert differences(BLOCKS["draws"].written(), results.draws(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "made", "factor", "same"),
+    [
+        ("`mean` 0.049 %", "`mean` 0.050 %", 1.0, True),
+        ("`mean` 0.049 %", "`mean` 0.051 %", 1.0, False),
+        ("144 (3 diverged)", "145 (4 diverged)", 1.0, True),
+        ("144 (3 diverged)", "135 (3 diverged)", 1.0, False),
+        ("144 (3 diverged)", "135", 3.0, True),
+        ("144", "433", 3.0, False),
+        ("1.5e-05", "1.6e-05", 1.0, True),
+        ("1.5e-05", "2.5e-05", 1.0, False),
+        ("| a | 10 |", "| a   | 10 |", 1.0, True),
+        ("trained on _10@1_train: 3", "trained on _10@2_train: 3", 3.0, False),
+        ("better: 3", "worse: 3", 3.0, False),
+        ("3 and 4", "3", 3.0, False),
+    ],
+)
+def test_a_page_is_compared_to_the_last_digit_or_within_a_factor(written, made, factor, same):
+    assert (differences(written, made, factor) == []) == same
+
+
+def test_a_median_ranks_what_lost_orbits_last():
+    scores = [{"mean": m, "diverged": n} for m, n in ((50.0, 0), (1.0, 6), (70.0, 0), (2.0, 1), (60.0, 0))]
+    assert results.middle(scores) == "70 (50 to 1; 7 of 500 diverged)"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINED)
+def test_trainings_give_what_the_page_says(name, runs):
+    block = BLOCKS[name]
+    here = differences(BLOCKS["machine"].written(), results.machine(runs)) == []
+    assert differences(block.written(), block.make(runs), 1.0 if here else block.factor) == []
