@@ -4,8 +4,8 @@ A block is compared with what its function makes now (`differences`):
 
 - on the processor and with the versions that the page names, to the last digit printed, give or take one;
 - elsewhere a training ends at other weights: sums are rounded in another order, and thousands of steps make much of
-  it. There, numbers must agree within the block's ``factor``, and what stands in parentheses (ranges, orbits that
-  diverged) is not compared.
+  it. There, numbers must agree within the block's ``factor``, or both be above 100 (an error of more than 100 % says
+  that a model fails, not by how much), and what stands in parentheses (ranges, orbits that diverged) is not compared.
 """
 
 import re
@@ -80,4 +80,5 @@ def _agree(old: str, new: str, factor: float) -> bool:
     low, high = sorted((float(old), float(new)))
     mantissa, _, exponent = old.partition("e")
     last_digit = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
-    return high - low <= 1.000001 * last_digit or (factor > 1.0 and high <= factor * low)
+    near = factor > 1.0 and (high <= factor * low or low > 100.0)
+    return near or high - low <= 1.000001 * last_digit
