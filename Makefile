@@ -18,8 +18,10 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/keplearn demo
 
+# A file of tests goes to one of JOBS processes.
+JOBS ?= 2
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 # The documents' studies are trained again, and their numbers compared.
 test-slow: setup

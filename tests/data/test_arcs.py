@@ -39,9 +39,16 @@ def test_named_datasets_have_no_gap(name):
     assert all(whole(t, y) for t, y in zip(dataset.times, dataset.states, strict=True))
 
 
-@given(e=st.floats(0.0, 0.97), samples=st.integers(20, 400))
+# Coarser in true anomaly, the step beyond a very eccentric orbit's apoapsis takes a third of the period.
+@given(
+    orbit_of=st.one_of(
+        st.tuples(st.floats(0.0, 0.9), st.integers(20, 400)),
+        st.tuples(st.floats(0.9, 0.97), st.integers(40, 400)),
+    )
+)
 @settings(max_examples=30, deadline=None)
-def test_equal_steps_of_mean_eccentric_or_true_anomaly_have_no_gap(e, samples):
+def test_equal_steps_of_mean_eccentric_or_true_anomaly_have_no_gap(orbit_of):
+    e, samples = orbit_of
     angles = np.linspace(0.0, 2 * np.pi, samples, endpoint=False)
     eccentric = 2 * np.arctan(np.sqrt((1 - e) / (1 + e)) * np.tan(angles / 2)) % (2 * np.pi)
     for anomaly in (angles, angles - e * np.sin(angles), eccentric - e * np.sin(eccentric)):

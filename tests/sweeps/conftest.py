@@ -6,6 +6,7 @@ from ruamel.yaml import YAML
 
 from keplearn.config import runs_from_dict
 from keplearn.experiment import train_run
+from keplearn.runs.store import open_run
 from keplearn.sweeps.study import Study
 
 
@@ -27,10 +28,11 @@ def forty():
 
 
 @pytest.fixture(scope="session")
-def alone(forty, tmp_path_factory):
-    """What the 33 runs that can succeed score when each is trained alone, in this process."""
-    runs = tmp_path_factory.mktemp("alone")
-    return {c.run_id: train_run(c, runs).record["scores"] for c in forty[5:38]}
+def alone(forty, made_once):
+    """What the 33 runs that can succeed score when each is trained alone, in one process."""
+    some = forty[5:38]
+    runs = made_once("alone", lambda runs: [train_run(config, runs) for config in some])
+    return {config.run_id: open_run(runs, f"{config.group}/{config.run_id}").record["scores"] for config in some}
 
 
 @pytest.fixture

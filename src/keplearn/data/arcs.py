@@ -38,8 +38,9 @@ def arcs(times: ScalarArray, states: StateArray, mu: float) -> list[slice]:
     it stands out from the sampling there, and longer than the time in which the circular orbit at its lower end,
     of rate √(μ/r³), turns by one radian, so that neither a step of an integrator nor a polynomial through
     neighbouring samples follows the motion. The first keeps smoothly varying steps whole, as those of an
-    integrator with step control or of equal true anomaly, however uneven over the orbit, and evenly coarse
-    sampling; the second keeps samples lost from dense data or drawn at random times.
+    integrator with step control or of equal true anomaly, however uneven over the orbit (where e is above 0.9,
+    from 40 samples a revolution on), and evenly coarse sampling; the second keeps samples lost from dense data or
+    drawn at random times.
 
     Parameters
     ----------
