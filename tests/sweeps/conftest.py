@@ -32,7 +32,9 @@ def alone(forty, made_once):
     """What the 33 runs that can succeed score when each is trained alone, in one process."""
     some = forty[5:38]
     runs = made_once("alone", lambda runs: [train_run(config, runs) for config in some])
-    return {config.run_id: open_run(runs, f"{config.group}/{config.run_id}").record["scores"] for config in some}
+    return {
+        config.run_id: open_run(runs, f"{config.group}/{config.run_id}").record["scores"] for config in some
+    }
 
 
 @pytest.fixture
