@@ -130,6 +130,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="file of the figures")
     given = parser.parse_args()
+    if given.steps < 4:
+        parser.error("--steps: at least 4, of which the third quarter is measured")
     if given.part == "worker":
         _work(given.job)
         return

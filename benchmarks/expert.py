@@ -21,6 +21,14 @@ from keplearn.models.neural_ode import NeuralODE
 CHUNK = 50
 
 
+def measured(steps: int) -> tuple[int, int, int]:
+    """Return the steps in a chunk, and the first and last step of the third quarter in whole chunks, for >= 4 steps."""
+    quarter = steps // 4
+    chunk = min(CHUNK, quarter)
+    first, last = (share * quarter // chunk * chunk for share in (2, 3))
+    return chunk, first, last
+
+
 def solve(control: str, model: NeuralODE, times: jax.Array, initial: jax.Array) -> jax.Array:
     """Solve one segment by steps from sample to sample (``steps``), or with loose step control (``loose``)."""
     steps = control == "steps"
@@ -75,13 +83,13 @@ def train(case: Case, steps: int, control: str) -> dict[str, float]:
     carry = (parameters, optimizer.init(parameters))
     started = time.perf_counter()
     at = {0: started}
-    for begin in range(0, steps, CHUNK):
-        carry, _ = jax.block_until_ready(chunk(carry, orders[begin : begin + CHUNK]))
-        at[begin + CHUNK] = time.perf_counter()
-    middle, late = (steps * share // 4 // CHUNK * CHUNK for share in (2, 3))
+    size, middle, late = measured(steps)
+    for begin in range(0, steps, size):
+        carry, _ = jax.block_until_ready(chunk(carry, orders[begin : begin + size]))
+        at[begin + size] = time.perf_counter()
     model = eqx.combine(carry[0], fixed)
     return {
         "steps_per_second": (late - middle) / (at[late] - at[middle]),
-        "first_step_seconds": at[CHUNK] - started,
+        "first_step_seconds": at[size] - started,
         **judge(case, model, by_segment(partial(solve, control), model, segments, case.dtype)),
     }

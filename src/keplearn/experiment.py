@@ -38,6 +38,8 @@ from keplearn.training.stack import Training, fit_stack
 IMPORT_SECONDS = round(time.perf_counter() - keplearn.STARTED, 3)
 # A kill costs at most the seconds since the last checkpoint; a stack takes this long for every hundred runs.
 CHECKPOINT_SECONDS = 5.0
+# A grid's largest error may be so many times grid_rtol, which is for its 99th percentile, without a warning.
+FAR_ABOVE = 10.0
 
 _PACKAGES = ("keplearn", "jax", "jaxlib", "equinox", "diffrax", "optax", "optimistix", "numpy")
 
@@ -335,11 +337,12 @@ def _keep_phase(
     if result.phase == len(plan.phases) - 1:
         writer.model("model", result.best)
     kept = dict(result.summary, warnings=[])
-    error, limit = kept["grid_error"], writer.config.parameters.grid_rtol
-    if error is not None and not error <= limit:  # not a number is no small error
+    limit, (error, worst) = writer.config.parameters.grid_rtol, (kept["grid_error"], kept["grid_error_max"])
+    # Not a number is no small error.
+    if error is not None and not (error <= limit and worst <= FAR_ABOVE * limit):
         kept["warnings"].append(
-            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} "
-            f"(99th percentile), above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
+            f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} (99th percentile) "
+            f"and {worst:.1e} at most, above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
         )
     if kept["lost_segments"]:
         kept["warnings"].append(f"phase {result.phase}: {kept['lost_segments']} segments were lost")

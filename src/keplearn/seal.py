@@ -7,6 +7,7 @@ one carry a CRC-32 each.
 
 import hashlib
 import json
+import math
 import zlib
 from typing import Any
 
@@ -62,8 +63,12 @@ def close_parquet(content: bytes) -> bytes:
 
 
 def close_line(row: dict[str, Any]) -> str:
-    """Return a row as a line of JSON with its checksum, the line's end included."""
-    text = json.dumps(row)
+    """Return a row of numbers as a line of JSON with its checksum, the line's end included.
+
+    JSON holds no number that is not finite: it becomes null, and NaN when the line is opened.
+    """
+    finite = {key: None if isinstance(x, float) and not math.isfinite(x) else x for key, x in row.items()}
+    text = json.dumps(finite, allow_nan=False)
     return f'{text[:-1]}, "{_LINE}": "{zlib.crc32(text.encode()):08x}"}}\n'
 
 
@@ -85,4 +90,4 @@ def open_line(line: str, must: bool = False) -> dict[str, Any]:
         raise Damaged("no row with a checksum")
     if found and rest != f'{zlib.crc32(text.encode()):08x}"}}':
         raise Damaged("the row does not match its checksum: it was changed after it was written")
-    return row
+    return {key: math.nan if x is None else x for key, x in row.items()}

@@ -117,6 +117,21 @@ def test_a_line_cut_short_by_a_kill_costs_only_itself(written, config):
     assert len(open_run(written, config.run_id).metrics()) == 10
 
 
+def test_a_step_without_a_number_is_null_in_its_line_and_nan_when_read(written, config):
+    rows = [{"phase": 0, "step": step, "loss": loss} for step, loss in ((1, float("nan")), (2, 0.5))]
+    with RunWriter(written, config) as writer:
+        writer.start({}, resume=False)
+        writer.rows(rows[:1])
+        file = writer.path / "metrics.jsonl"
+        assert json.loads(file.read_text(), parse_constant=pytest.fail)["loss"] is None
+        run = open_run(written, config.run_id)
+        assert run.metrics()["loss"].dtype == np.float64 and run.metrics()["loss"].isna().all()
+        writer.rows(rows[1:])
+        writer.model("model", MODEL)
+        writer.end("finished")
+    np.testing.assert_array_equal(open_run(written, config.run_id).metrics()["loss"], [np.nan, 0.5])
+
+
 def test_a_finished_run_keeps_its_metrics_as_a_table_and_no_checkpoint(written, config):
     with RunWriter(written, config) as writer:
         writer.start({}, resume=True)

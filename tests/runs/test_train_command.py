@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 
+from keplearn.config import run_config
+from keplearn.experiment import train_run
 from keplearn.models.files import load_model
 from keplearn.runs.store import Run
 
@@ -152,9 +155,20 @@ def test_what_is_recorded_with_a_run(undisturbed):
     metrics = undisturbed.metrics()
     assert {"loss", "relative_squared_error", "grad_norm", "lr", "lost", "val_loss"} <= set(metrics)
     assert list(metrics.loc[metrics["val_loss"].notna(), "step"][:3]) == [20, 40, 60]
-    assert record["phases"][0]["grid_error"] < 1e-3
+    phase = record["phases"][0]
+    assert phase["grid_error"] <= phase["grid_error_max"] < 1e-3 and phase["warnings"] == []
     assert "complex_TBP_planar_1_test" in record["scores"]
     assert list((undisturbed.path / "evaluations").glob("*.nc"))
+
+
+def test_a_grid_that_fails_at_one_perigee_of_a_hundred_orbits_is_warned_of(tmp_path):
+    """The 99th percentile is far below grid_rtol; some steps through the perigee of e = 0.8 are not."""
+    small: dict[str, Any] = {"width": 4, "depth": 1, "steps_strategy": 1, "segment_length_strategy": 18}
+    run = train_run(run_config("complex_TBP_planar_100_train", test=[], **small), tmp_path)
+    (phase,) = run.record["phases"]
+    assert phase["grid_error"] < 1e-4 and phase["grid_error_max"] > 0.05
+    (warning,) = phase["warnings"]
+    assert f"{phase['grid_error_max']:.1e} at most, above grid_rtol 1.0e-03: a smaller stride" in warning
 
 
 def test_a_failed_run_names_its_reason_and_the_next_one_runs(tmp_path):

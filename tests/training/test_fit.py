@@ -264,6 +264,28 @@ def test_a_run_that_keeps_losing_most_segments_fails_and_says_why(split):
     assert "up to step 100 of phase 0 (41 of 44" in str(error.value)
 
 
+def test_a_step_that_loses_every_segment_logs_no_number_and_a_run_of_such_steps_fails(split):
+    bad = poison(split, len(split.train))
+    rows = []
+    with pytest.raises(
+        TrainingFailed, match="every training segment was lost in each of the 24 steps"
+    ) as error:
+        for event in fit(new_model(SMALL, 0, "float64"), [ADAM], [bad], SETTINGS):
+            assert isinstance(event, Progress)
+            rows += event.rows
+    assert error.value.kind == "lost_segments"
+    assert [row["lost"] for row in rows] == [16] * 24
+    for row in rows:
+        assert all(np.isnan(row[name]) for name in ("loss", "percent_error", "grad_norm"))
+
+
+@pytest.mark.parametrize(("dtype", "which"), [("float64", "validation"), ("float32", "training")])
+def test_a_learning_rate_beyond_all_bounds_fails_the_run(split, dtype, which):
+    """In float32 it is infinite, and no step is taken; in float64 the first step leads where nothing is finite."""
+    with pytest.raises(TrainingFailed, match=f"every {which} segment was lost"):
+        train(split, replace(ADAM, learning_rate=1e300), dtype=dtype)
+
+
 def test_a_full_batch_phase_that_starts_with_most_segments_lost_fails(split):
     for count in (len(split.train) - 3, len(split.train)):
         with pytest.raises(TrainingFailed) as error:
@@ -334,7 +356,7 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
     data = batch(split.train)
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
     turned = rotate(data, turn)
-    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b) for b in (data, turned))
+    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b)[0] for b in (data, turned))
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     assert np.abs(turned.states - data.states).max() > 0.1
     np.testing.assert_allclose(

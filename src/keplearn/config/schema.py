@@ -70,7 +70,10 @@ class Parameters(BaseModel):
         None,
         description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known",
     )
-    grid_rtol: f.Positive = Field(1e-3, description="warn where the grid's relative error is above this")
+    grid_rtol: f.Positive = Field(
+        1e-3,
+        description="warn where the grid's relative error is above this (99th percentile; its maximum: 10 times)",
+    )
     split_order: f.SplitOrder = Field(
         "orbits", description="orbits: split, then cut into segments | segments: cut, then split"
     )

@@ -119,7 +119,10 @@ def validate(
 def rescue(
     problem: Problem, carry: Carry, batch: Batch, rate: Scalar, constants: Constants
 ) -> tuple[Carry, dict[str, Array]]:
-    """Take one step without its lost segments; where all are lost, or nothing finite is left, take none."""
+    """Take one step without its lost segments; where all are lost, or nothing finite is left, take none.
+
+    The numbers of a step that is not taken are NaN, and all its segments count as lost.
+    """
     optimizer = OPTIMIZERS[problem.optimizer]
     given = jnp.sum(batch.keep)
     batch = without_lost(problem, carry.parameters, batch, constants)
@@ -132,9 +135,12 @@ def rescue(
         (step.parameters, jax.tree.leaves(step.state)),
         (carry.parameters, carry.optimizer),
     )
-    lost = jnp.where(step.finite, given - jnp.sum(batch.keep), given).astype(jnp.int32)
-    values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm, "lost": lost}
-    return carry._replace(parameters=moved[0], optimizer=moved[1]), values
+    taken = some & step.finite
+    lost = jnp.where(taken, given - jnp.sum(batch.keep), given).astype(jnp.int32)
+    values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
+    # The mean over no segment is no number, and 0 would look like a perfect fit.
+    values = jax.tree.map(lambda x: jnp.where(taken, x, jnp.nan), values)
+    return carry._replace(parameters=moved[0], optimizer=moved[1]), values | {"lost": lost}
 
 
 def start(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> list[Array]:

@@ -200,6 +200,7 @@ def training_steps(
         runner = _PhaseRunner(number, phase, split, settings, model.without_units())
         begun = resume if resume is not None and number == resume.phase else None
         yield from runner.run(parameters, begun)
+        runner.check_end()
         carry = runner.carry
         with jax.enable_x64(True):
             parameters = jnp.asarray(np.asarray(carry.parameters))
@@ -276,7 +277,8 @@ class _PhaseRunner:
         self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = self.clipped = 0
-        self.grid_error = self._grid_error()
+        self.valid_steps = self.validations = 0  # with at least one segment that was not lost
+        self.grid_error, self.grid_error_max = self._grid_error()
 
     def _check(self) -> None:
         """Refuse steps over several samples where samples are not equally spaced."""
@@ -292,10 +294,10 @@ class _PhaseRunner:
         arrays = (segments.states, segments.times, np.ones(len(segments)))
         return Batch(*(jnp.asarray(x, dtype) for x in arrays))
 
-    def _grid_error(self) -> float | None:
-        """99th percentile of the grid's relative error on the phase's truth, if its law is known."""
+    def _grid_error(self) -> tuple[float, float] | tuple[None, None]:
+        """99th percentile and maximum of the grid's relative error on the phase's truth, if its law is known."""
         if self.phase.integrator != "grid" or not self.settings.known_law:
-            return None
+            return None, None
         with jax.enable_x64(True):
             train = self.split.train
             arrays = (train.states, train.times, np.ones(len(train)))
@@ -346,7 +348,8 @@ class _PhaseRunner:
 
     def advance(self, step: int, count: int, validate: bool) -> Steps:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
-        rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
+        with np.errstate(over="ignore"):  # beyond float32 a rate is infinite, and no step is taken
+            rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
         batches = (yield from self.draw(step, count)) if self.drawn else self.data
         rows = yield from self.chunk(step, batches, rates)
         taken = len(rows)
@@ -362,6 +365,7 @@ class _PhaseRunner:
                 validate_model, self.carry, self.held, done, self.constants
             )
             rows[-1] |= {name: float(value) for name, value in measured.items()}
+            self.validations += np.isfinite(rows[-1]["val_loss"])
         return rows
 
     def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> Steps:
@@ -381,6 +385,7 @@ class _PhaseRunner:
         if taken:
             self.lost_streak = 0
         self.steps_taken += taken
+        self.valid_steps += taken
         self.count_clipped(rows)
         return rows
 
@@ -410,6 +415,7 @@ class _PhaseRunner:
         row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
         row |= {name: float(value) for name, value in values.items()} | {"lost": int(values["lost"])}
         self.steps_taken += 1
+        self.valid_steps += np.isfinite(row["loss"])
         self.count_clipped([row])
         self.lost_total += row["lost"]
         self.lost_streak = self.lost_streak + 1 if row["lost"] > self.batch_size / 2 else 0
@@ -450,7 +456,9 @@ class _PhaseRunner:
     def checkpointer(self, step: int) -> Callable[[], Checkpoint]:
         """Return a function that takes down all that is needed to go on from here, whenever it is called."""
         carry, keep = self.carry, self.data.keep
-        counts = np.array([self.lost_streak, self.lost_total, self.clipped])
+        counts = np.array(
+            [self.lost_streak, self.lost_total, self.clipped, self.valid_steps, self.validations]
+        )
         seconds = np.array([self.compile_seconds, self.train_seconds, self.steps_taken])
 
         def checkpoint() -> Checkpoint:
@@ -468,11 +476,22 @@ class _PhaseRunner:
             saved = [jnp.asarray(arrays[f"state.{i}"], leaf.dtype) for i, leaf in enumerate(leaves)]
             self.data = replace_lost(self.data, jnp.asarray(arrays["keep"]) > 0)
         self.carry = jax.tree.unflatten(structure, saved)
-        self.lost_streak, self.lost_total, *clipped = (int(n) for n in arrays["counts"])
-        self.clipped = sum(clipped)  # checkpoints of earlier versions do not have it
+        counts = [int(n) for n in arrays["counts"]]
+        counts += [0, 1, 1][len(counts) - 2 :]  # checkpoints of earlier versions have the first two
+        self.lost_streak, self.lost_total, self.clipped, self.valid_steps, self.validations = counts
         compile_seconds, self.train_seconds, steps = arrays["seconds"]
         self.compile_seconds += compile_seconds
         self.steps_taken = int(steps)
+
+    def check_end(self) -> None:
+        """Fail a phase in which nothing was learned: without a valid step, or a model that can be validated."""
+        lost = "every training" if self.valid_steps == 0 else "every validation"
+        if 0 in (self.valid_steps, self.validations):
+            raise TrainingFailed(
+                "lost_segments",
+                f"{lost} segment was lost in each of the {self.phase.steps} steps of phase {self.number}: loss, "
+                "gradient or parameters are not finite. Smaller learning rates or feature scales usually fix it.",
+            )
 
     def summary(self) -> dict[str, Any]:
         """What is recorded of the phase."""
@@ -485,6 +504,7 @@ class _PhaseRunner:
             "batch_size": self.batch_size,
             "stride": self.problem.grid.stride if self.phase.integrator == "grid" else None,
             "grid_error": self.grid_error,
+            "grid_error_max": self.grid_error_max,
             "best_step": int(self.carry.best_step),
             "best_loss": float(self.carry.best_loss),
             "lost_segments": self.lost_total,
