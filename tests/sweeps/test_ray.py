@@ -4,11 +4,15 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
+from keplearn.errors import KeplearnError
+from keplearn.sweeps import on_ray
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.on_ray import sweep_on_ray
 from keplearn.sweeps.pool import Limits
@@ -97,21 +101,30 @@ def test_a_sweep_is_stopped_in_order(file, tmp_path):
 
 
 def test_a_cluster_that_is_not_there_is_named(file, tmp_path):
-    command = [
-        *CLI,
-        "sweep",
-        str(file),
-        "--runs",
-        str(tmp_path),
-        "--engine",
-        "ray",
-        "--address",
-        "127.0.0.1:1",
-    ]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    words = ["--runs", str(tmp_path), "--engine", "ray", "--address", "127.0.0.1:1"]
+    refused = subprocess.run([*CLI, "sweep", str(file), *words], capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2
     assert "no Ray cluster at 127.0.0.1:1" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-server\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_what_listens_and_is_not_ray_is_refused(study, tmp_path, monkeypatch, greeting):
+    """One that says nothing at all, and ones that speak of something else, as Ray's own dashboard does."""
+    monkeypatch.setattr(on_ray, "ANSWER", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def answer():
+            with server.accept()[0] as connection:
+                connection.sendall(greeting)
+                while connection.recv(100):  # until the sweep goes
+                    pass
+
+        served = pool.submit(answer)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(KeplearnError, match=f"no Ray cluster at {address}: what listens there is not Ray"):
+            sweep_on_ray(study, list(study.configs), tmp_path, Limits(), address=address)
+        served.result()
 
 
 def test_a_cluster_trains_what_it_is_given_and_stays(file, tmp_path):

@@ -34,6 +34,10 @@ STORE_BYTES = 100_000_000
 MOST_LOST = 5
 # Seconds that interrupted tasks have to write checkpoints.
 PATIENCE = 20.0
+# How a client of HTTP/2 begins, which gRPC speaks: a fixed line, and SETTINGS that are empty (RFC 9113, 3.4).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+# Seconds that a cluster has to answer it.
+ANSWER = 10.0
 
 
 def sweep_on_ray(
@@ -222,7 +226,7 @@ def _own_session(scratch: Path, workers: int) -> dict[str, Any]:
 
 
 def _check_address(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would ask it for minutes."""
+    """Refuse an address where nobody listens, or what listens is not Ray, which itself would ask it for minutes."""
     given = address
     if address == "auto":
         given = os.environ.get("RAY_ADDRESS") or _last_started()
@@ -233,13 +237,26 @@ def _check_address(address: str) -> None:
             return
     host, _, port = given.rpartition("://")[2].rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=10.0).close()
+        with socket.create_connection((host, int(port)), timeout=ANSWER) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") != "1" and not _speaks_grpc(connection):
+                raise ConnectionError("what listens there is not Ray")
     except (OSError, ValueError, OverflowError) as error:
         which = "" if given == address else f" ({given})"
         raise KeplearnError(
             f"no Ray cluster at {address}{which}: {error}. Give HOST:PORT of its head (ray start --head prints it), "
             "or auto."
         ) from None
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Say whether a server begins with SETTINGS of the whole connection, as gRPC's do, soon enough."""
+    try:
+        connection.sendall(PREFACE)
+        with connection.makefile("rb") as answers:
+            head = answers.read(9)
+    except OSError:
+        return False
+    return len(head) == 9 and head[3] == 4 and head[5:] == bytes(4)
 
 
 def _last_started() -> str:
