@@ -122,7 +122,9 @@ def test_what_listens_and_is_not_ray_is_refused(study, tmp_path, monkeypatch, gr
 
         served = pool.submit(answer)
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(KeplearnError, match=f"no Ray cluster at {address}: what listens there is not Ray"):
+        with pytest.raises(
+            KeplearnError, match=f"no Ray cluster at {address}: what listens there is not Ray"
+        ):
             sweep_on_ray(study, list(study.configs), tmp_path, Limits(), address=address)
         served.result()
 
