@@ -72,7 +72,7 @@ def _train_small_study(runs):
             "validate_every": 10,
         },
     }
-    empty = ["parameters.segment_length_strategy=1000", "parameters.seed=0"]
+    empty = ["parameters.segment_length_strategy=300", "parameters.seed=0"]
     one = ["data.dataset_name=complex_TBP_planar_2_train", "parameters.feature_layer=sph_4D_rinv"]
     configs = runs_from_dict(tables, []) + runs_from_dict(
         tables, [*empty, *one, "parameters.output_layer=mlp_4D_signed"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import normalize
 
 
 class KeplearnError(Exception):
@@ -34,6 +35,12 @@ def printable(text: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {matches[0]!r}?" if matches else ""
+    """Return `` Did you mean 'x'?`` for another known word nearest to ``word``, or an empty string.
+
+    One that looks the same is shown by its code points.
+    """
+    matches = get_close_matches(word, [other for other in known if other != word], n=1, cutoff=0.5)
+    if not matches:
+        return ""
+    alike = normalize("NFKC", matches[0]) == normalize("NFKC", word)
+    return f" Did you mean {ascii(matches[0]) if alike else repr(matches[0])}?"

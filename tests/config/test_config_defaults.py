@@ -1,10 +1,12 @@
 """Defaults that depend on the data, what contradicts the data, and the bounds of values."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from config_helpers import DATA, PLANAR_TESTS, refusal, runs_of
 
+from keplearn.cli.app import app
 from keplearn.config import run_config, runs_from_dict
 from keplearn.data.dataset import load_dataset
 from keplearn.data.files import save_dataset
@@ -66,6 +68,41 @@ def test_more_trajectories_than_orbits_are_refused():
     with pytest.raises(KeplearnError, match="num_trajs: 11 is more than the 10 orbits"):
         run_config(PLANAR, num_trajs=11)
     assert run_config(PLANAR, num_trajs=10).parameters.num_trajs == 10
+
+
+LENGTH = "segment_length_strategy: 361 samples are more than the 360 that an orbit of"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parameters:\n  segment_length_strategy: [[10, 361]]", f"study.yaml:3: {LENGTH} {PLANAR} has"),
+        ("data: {test: [complex_TBP_planar_999999999_test]}", "has 999999999 orbits; at most 100000 (3 GB)"),
+        ("data: {from_run: ../../x}", "study.yaml:1: from_run: must name a finished run as group/id"),
+        ("data: {from_run: ../x}", "study.yaml:1: from_run: must be able to name a directory"),
+    ],
+    ids=["segments", "test", "from_run", "group"],
+)
+def test_what_no_run_could_do_is_found_before_any_training(tmp_path, monkeypatch, text, message):
+    """``config show``, ``train`` and ``sweep`` alike."""
+    monkeypatch.chdir(tmp_path)
+    head = f"data: {{dataset_name: {PLANAR}"
+    text = text.replace("data: {", head + ", ") if "data:" in text else f"{head}}}\n{text}"
+    Path("study.yaml").write_text(text)
+    for command in (["config", "show"], ["train"], ["sweep"]):
+        with pytest.raises(KeplearnError) as refused:
+            app([*command, "study.yaml"], result_action="return_value")
+        assert message in str(refused.value)
+    assert [path.name for path in Path().iterdir()] == ["study.yaml"]
+
+
+def test_segments_may_be_as_long_as_the_longest_orbit(tmp_path):
+    whole = load_dataset("simple_TBP_planar_5_train")
+    assert run_config(whole.name, segment_length_strategy=360)
+    first = {key: getattr(whole, key)[:, :20] for key in ("times", "states", "accelerations")}
+    save_dataset(replace(whole, name="short", **first), tmp_path / "short.nc")
+    with pytest.raises(KeplearnError, match="21 samples are more than the 20 that an orbit of"):
+        run_config(str(tmp_path / "short.nc"), segment_length_strategy=21)
 
 
 def test_bfgs_needs_double_precision():

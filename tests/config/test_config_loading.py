@@ -13,6 +13,7 @@ def test_numbers_with_an_exponent_are_numbers_and_no_is_text(tmp_path):
     assert run.parameters.rtol == 1e-5
     assert run.parameters.batch_size == 1024
     assert "write true or false" in refusal(tmp_path, DATA + "parameters: {planar_constraint: no}")
+    assert runs_of(tmp_path, DATA + "parameters: {planar_constraint: !!bool yes, stride: !!null ~}")
 
 
 def test_a_whole_number_may_be_written_as_a_float(tmp_path):
@@ -62,6 +63,23 @@ def test_a_whole_number_may_be_written_as_a_float(tmp_path):
         ("parameters: &p {seed: *p}", "nested more than"),
         ("parameters: " + "[" * 500, "nested more than"),
         ("parameters: {width: \0}", "not valid YAML"),
+        (
+            "parameters: {' seed ': 1}",
+            "study.yaml:2: unknown key ' seed ' in parameters: remove the space around seed",
+        ),
+        ("parameters: {l1: .NaN}", "study.yaml:2: l1: must be a finite number, not NaN"),
+        ("parameters: {l1: -.Inf}", "must be a finite number, not -Infinity"),
+        ("parameters: {planar_constraint: !!bool 1}", "study.yaml:2: 1 is neither true nor false"),
+        ("parameters: {stride: !!null 3}", "study.yaml:2: 3 is not null"),
+        (
+            "variants:\n  - seed: 1\n    parameters:\n      seed: 2",
+            "study.yaml:5: seed is given twice in one variant",
+        ),
+        ("variants: [{seed: 1, parameters.seed: 1}]", "study.yaml:2: seed is given twice in one variant"),
+        (
+            "parameters: {length_unit: 1e-320}",
+            "must be max_radius, earth_radius, or a number of km from 1e-6",
+        ),
     ],
 )
 def test_mistakes_are_named_with_their_line_and_their_mend(tmp_path, text, message):

@@ -1,19 +1,34 @@
 """The configs that come with keplearn: each is valid, and makes the runs that its comments promise."""
 
+import re
 from pathlib import Path
 
 import pytest
+from config_helpers import runs_of
 
 import keplearn
 from keplearn.config import load_config
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+HOME = Path(__file__).parents[2]
+CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
 DEMO = Path(keplearn.__file__).with_name("demo.yaml")
 
 
-@pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), DEMO], ids=lambda path: path.stem)
-def test_every_shipped_file_is_valid(path):
+@pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), STUDY, DEMO], ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("error")
+def test_every_shipped_file_is_valid_and_has_no_idle_key(path):
     assert load_config(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_so_is_every_study_in_the_documents(tmp_path):
+    pages = [HOME / "README.md", *sorted((HOME / "docs").glob("*.md"))]
+    blocks = [
+        block for page in pages for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S)
+    ]
+    studies = [block for block in blocks if re.search(r"^data:", block, re.M)]
+    assert studies
+    assert all(runs_of(tmp_path, study) for study in studies)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_parameters_states_and_scores_of_all_runs(small_study):
     assert set(table.attrs["varying"]) == {
         "dataset_name", "seed", "segment_length_strategy", "feature_layer", "output_layer",
     }  # fmt: skip
-    assert sorted(table["segment_length_strategy"].unique()) == [4, 10, 1000]
+    assert sorted(table["segment_length_strategy"].unique()) == [4, 10, 300]
     assert (table["length_strategy"] == "[[0.0, 0.5], [0.0, 1.0]]").all()
     for run, row in zip(runs, table.to_dict("records"), strict=True):
         assert row["run_id"] == run.run_id

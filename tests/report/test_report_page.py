@@ -73,7 +73,7 @@ def test_a_brush_on_an_axis_filters_table_and_plots(small):
     cells = len(small.all("#heat .cell"))
     strip = small.one("[data-axis='parameters.segment_length_strategy']")
     small.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", strip)
-    # Over the upper half of the axis: of 4, 10 and 1000 on a logarithmic scale only the failed run's 1000.
+    # Over the upper half of the axis: of 4, 10 and 300 on a logarithmic scale only the failed run's 300.
     drag = """
         const [strip, box] = [arguments[0], arguments[0].getBoundingClientRect()];
         strip.setPointerCapture = () => {};

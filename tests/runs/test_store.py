@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keplearn.config import run_config
-from keplearn.errors import Damaged, KeplearnError
+from keplearn.errors import Damaged, KeplearnError, nearest
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import RunWriter, directory_name, find_runs, open_run
@@ -154,6 +154,27 @@ def test_runs_are_found_by_group_and_state(written, config):
         find_runs(written, "studdy")
     with pytest.raises(KeplearnError, match="no run"):
         open_run(written, "ffff")
+
+
+def test_a_group_in_a_runs_place_and_a_run_in_a_groups_are_told(written, config):
+    with pytest.raises(KeplearnError, match=r"no run 'study' in .*\. It is a group: give one of its runs"):
+        open_run(written, "study")
+    with pytest.raises(KeplearnError, match=rf"no group '{config.run_id}' in .*\. It is a run of study\.$"):
+        find_runs(written, config.run_id)
+
+
+def test_a_suggestion_is_never_what_was_typed(written):
+    (written / "caf\u00e9").mkdir()
+    with pytest.raises(KeplearnError, match=r"Did you mean 'caf\\xe9'\?"):
+        find_runs(written, "cafe\u0301")
+    assert nearest("loop2", ["loop2"]) == ""
+    assert nearest("loop2", ["loop2", "loop1"]) == " Did you mean 'loop1'?"
+
+
+def test_a_link_in_a_circle_hides_no_run(written, config):
+    (written / "loop").symlink_to("loop")
+    (written / "study" / "gone").symlink_to("nowhere")
+    assert [run.run_id for run in find_runs(written)] == [config.run_id]
 
 
 def test_a_damaged_run_says_so(written, config):

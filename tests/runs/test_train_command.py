@@ -193,9 +193,12 @@ def test_a_run_goes_on_from_anothers_model_as_a_new_run(undisturbed, tmp_path):
     runs = undisturbed.path.parents[1]
     done = keplearn(
         "train", "--from", undisturbed.run_id, "--set", "steps_strategy=5", "--set", "optimizer=adam",
-        "--set", "lr_strategy=1e-9", "--runs", runs, "--json",
+        "--set", "lr_strategy=1e-9", "--set", "rtol=1e-4", "--runs", runs, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    # What its config fills in is not given; what the command adds is.
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert said == ["warning: given without effect: rtol (integrator is not adaptive)"]
     line = json.loads(done.stdout)
     assert line["run_id"] != undisturbed.run_id
     # A rate of 1e-9 hardly moves it: it starts from the trained model, not from a fresh one.

@@ -15,7 +15,8 @@ CONFIG = {
     "data": {"dataset_name": "complex_TBP_planar_2_train", "test": ["complex_TBP_planar_1_test"]},
     "parameters": {
         "steps_strategy": [[20, 10]],
-        "segment_length_strategy": [10, 1000],
+        "segment_length_strategy": 10,
+        "length_strategy": [[[0.0, 1.0]], [[0.0, 0.02]]],
         "seed": [0, 1],
         "feature_layer": "sph_4D_logr",
         "activation": "tanh",
@@ -28,7 +29,7 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def configs():
-    """Two runs that train, and two without a segment."""
+    """Two runs that train, and two whose window is too short for a segment."""
     return runs_from_dict(CONFIG, [])
 
 
@@ -60,7 +61,7 @@ def test_an_interrupt_leaves_all_runs_with_a_checkpoint(configs, tmp_path):
         if len(steps) == 6:
             raise KeyboardInterrupt
 
-    trained = [config for config in configs if config.parameters.segment_length_strategy[0] == 10]
+    trained = [config for config in configs if config.parameters.length_strategy[0] == (0.0, 1.0)]
     with pytest.raises(KeyboardInterrupt):
         list(train_stack(trained, tmp_path, on_progress=interrupt))
     said = []

@@ -4,7 +4,7 @@ import pytest
 from forty_runs import TABLES
 from ruamel.yaml import YAML
 
-from keplearn.config import runs_from_dict
+from keplearn.config import RunConfig, runs_from_dict
 from keplearn.experiment import train_run
 from keplearn.runs.store import open_run
 from keplearn.sweeps.study import Study
@@ -22,7 +22,10 @@ def forty():
         "output_layer=mlp_4D_signed",
     ]
     configs += runs_from_dict(TABLES, ["parameters.seed=100", *(f"parameters.{entry}" for entry in lost)])
-    configs += runs_from_dict(TABLES, ["parameters.seed=101", "parameters.segment_length_strategy=1000"])
+    # Such a config is refused; one that is in a record already fails its run.
+    empty = runs_from_dict(TABLES, ["parameters.seed=101"])[0].to_dict()
+    empty["parameters"]["segment_length_strategy"] = [[1000]]
+    configs.append(RunConfig.from_dict(empty))
     assert len({config.run_id for config in configs}) == 40
     return configs
 

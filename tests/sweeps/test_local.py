@@ -206,7 +206,8 @@ def test_a_directory_that_cannot_be_written_is_named(file):
     assert "Traceback" not in refused.stderr
 
 
-def test_what_failed_and_in_what_it_differs_is_told(forty, tmp_path):
+def test_what_failed_and_in_what_it_differs_is_told(forty, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")  # there is none here: workers train on the CPU all the same
     study = Study.of([forty[1], forty[5], forty[6], forty[39]], tmp_path)
     with driving(study) as scratch:
         sweep_here(study, list(study.configs), scratch, Limits(), worker=SABOTEUR)

@@ -120,12 +120,16 @@ def _variants(content: object, problems: Problems) -> Iterator[dict[str, Entry]]
         found: dict[str, Entry] = {}
         for name, raw in variant.items():
             key = _key(name)
+            entries = {}
             if name in TABLES:
-                found.update(_table(name, raw, (*location, name), problems))
+                entries = _table(name, raw, (*location, name), problems)
             elif key is not None:
-                found[key] = Entry(raw, (*location, name))
+                entries = {key: Entry(raw, (*location, name))}
             else:
                 problems.add((*location, name), _unknown(name, _all_names()))
+            for again in found.keys() & entries.keys():
+                problems.add(entries[again].location, f"{again} is given twice in one variant: remove one")
+            found |= entries
         yield found
 
 
@@ -142,7 +146,9 @@ def _all_names() -> list[str]:
 
 def _unknown(name: object, known: Sequence[str], where: str = "") -> str:
     """Return the message for a key that is not known at its place."""
-    text = str(name).strip()
+    text = str(name)
+    if text.strip() != text and text.strip() in known:
+        return f"unknown key {text!r}{where}: remove the space around {text.strip()}"
     key = text.rpartition(".")[2]
     if key in TABLE_OF and text not in known:
         return f"{key} belongs in the table {TABLE_OF[key]}"

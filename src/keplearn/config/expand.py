@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
+from keplearn.config.effects import warn_of_idle_keys
 from keplearn.config.entries import TABLE_OF, Problems, read_entries
 from keplearn.config.fields import Conflict
 from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
-from keplearn.config.schema import Parameters, RunConfig
+from keplearn.config.schema import TABLES, Parameters, RunConfig
 from keplearn.errors import KeplearnError
 from keplearn.orbits.bodies import same_law
 
@@ -101,7 +102,19 @@ def expand(document: Document, overrides: Sequence[str] = (), group: str = "defa
                 where = axes.get(conflict.key, Axis([], (TABLE_OF[conflict.key],)))
                 problems.add(where.location, f"{conflict.key}: {conflict}")
     problems.stop()
+    warn_of_idle_keys(runs, _chosen(sets), document.place(()))
     return _without_duplicates(runs)
+
+
+def _chosen(sets: Sequence[Mapping[str, Axis]]) -> set[str]:
+    """Return the keys that somebody chose to give: a run's record gives all parameters, and chooses none."""
+    record = all(key in axes for axes in sets for key in TABLES["parameters"])
+    return {
+        key
+        for axes in sets
+        for key, axis in axes.items()
+        if set(axis.values) != {None} and (axis.location[0] == "--set" or not record)
+    }
 
 
 def _run(values: dict[str, Any], group: str) -> RunConfig:
@@ -146,6 +159,12 @@ def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
         raise Conflict(
             "planar_constraint",
             f"true, but the dataset {name} is not planar: set it to false, or use planar data",
+        )
+    longest = max(given.get("segment_length_strategy", (2,)))
+    if longest > facts.samples:
+        raise Conflict(
+            "segment_length_strategy",
+            f"{longest} samples are more than the {facts.samples} that an orbit of {name} has",
         )
     if given.get("num_trajs", -1) > facts.orbits:
         raise Conflict("num_trajs", f"{given['num_trajs']} is more than the {facts.orbits} orbits of {name}")

@@ -1,6 +1,5 @@
 """The types of config values: numbers, names and strategies, each with its bounds and its error message."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -78,9 +77,10 @@ def _all_or_positive(value: int) -> int:
 def _length_unit(value: object) -> str | float:
     if isinstance(value, str) and value in ("max_radius", "earth_radius"):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+    # Within these, states in units of it and their powers are numbers in single precision.
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1e-6 <= value <= 1e15:
         return float(value)
-    raise ValueError("must be max_radius, earth_radius, or a positive number of km")
+    raise ValueError("must be max_radius, earth_radius, or a number of km from 1e-6 to 1e15")
 
 
 def _none_word(value: object) -> object:
@@ -108,6 +108,16 @@ def _one_name(dataset: str) -> str:
     return canonical_name(dataset)
 
 
+def _run_name(text: str) -> str:
+    """Check that a text can name a run by group/id, or by an id alone, and nothing else."""
+    parts = text.split("/")
+    if len(parts) > 2:
+        raise ValueError("must name a finished run as group/id")
+    for part in parts:
+        plain_name(part)
+    return text
+
+
 def _problem(text: str) -> str:
     """Accept the older name of the two-body problem."""
     return "TBP" if text == "2BP" else text
@@ -129,6 +139,7 @@ LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]
 
 Group = Annotated[str, AfterValidator(plain_name)]
 Dataset = Annotated[str, AfterValidator(_one_name)]
+RunName = Annotated[str, AfterValidator(_run_name)]
 Problem = Annotated[str, AfterValidator(_problem)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
 FeatureLayer = Annotated[str, _name(lambda: known_names()["feature_layer"])]

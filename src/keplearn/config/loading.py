@@ -18,6 +18,8 @@ MAX_BYTES = 2_000_000
 MAX_DEPTH = 20
 MAX_VALUES = 100_000
 
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
 Location = tuple[str | int, ...]
 
 
@@ -160,13 +162,18 @@ class _Reader:
                 based = plain.lstrip("+-")[:2].lower() in ("0x", "0o", "0b")
                 return int(plain, 0 if based else 10)
             if kind == "float":
-                return float(plain.replace(".inf", "inf").replace(".Inf", "inf").replace(".nan", "nan"))
+                word = plain.lower()
+                return float(word.replace(".", "") if word.lstrip("+-") in (".inf", ".nan") else word)
         except ValueError as error:
             shown = text if len(text) < 40 else f"{text[:20]}... ({len(text)} characters)"
             raise KeplearnError(f"{self.place(node)}: {shown} is not a number that can be read") from error
         if kind == "bool":
-            return text.lower() in ("true", "yes", "on")
+            if text.lower() not in _BOOLEANS:
+                raise KeplearnError(f"{self.place(node)}: {text[:40]} is neither true nor false")
+            return _BOOLEANS[text.lower()]
         if kind == "null":
+            if text.lower() not in ("", "~", "null"):
+                raise KeplearnError(f"{self.place(node)}: {text[:40]} is not null")
             return None
         if kind in ("str", "timestamp"):  # a date is text here: a group may be named by one
             return text

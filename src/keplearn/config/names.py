@@ -77,6 +77,8 @@ class DatasetFacts(NamedTuple):
     """What a config must know of a dataset: its problem (``TBP``, ...), whether planar, how many orbits.
 
     ``mu`` in km³/s²; ``known_law``: its accelerations are those of its problem's law, not differences.
+
+    ``samples`` are those of the orbit that has most.
     """
 
     problem: str
@@ -84,6 +86,7 @@ class DatasetFacts(NamedTuple):
     orbits: int
     mu: float
     known_law: bool
+    samples: int
 
 
 def dataset_facts(dataset_name: str) -> DatasetFacts:
@@ -92,7 +95,7 @@ def dataset_facts(dataset_name: str) -> DatasetFacts:
     Raises
     ------
     KeplearnError
-        If the name does not parse, or the file is not a dataset.
+        If the name does not parse or means more orbits than are made at once, or the file is not a dataset.
     """
     if dataset_name.endswith(".nc"):
         return _file_facts(dataset_name, _stamp(dataset_name))
@@ -101,11 +104,13 @@ def dataset_facts(dataset_name: str) -> DatasetFacts:
 
 @cache
 def _name_facts(dataset_name: str) -> DatasetFacts:
-    from keplearn.data.names import parse_name
+    from keplearn.data.names import check_size, parse_name
     from keplearn.orbits.constants import MU_EARTH
+    from keplearn.orbits.elements import SAMPLES
 
     name = parse_name(dataset_name)
-    return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, known_law=True)
+    check_size(name)
+    return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, True, SAMPLES)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -123,7 +128,9 @@ def _file_facts(path: str, stamp: tuple[int, int] | None) -> DatasetFacts:
 
     dataset = load_dataset(path)
     known_law = dataset.acceleration_source == "law"
-    return DatasetFacts(dataset.problem, dataset.planar, len(dataset), dataset.mu, known_law)
+    return DatasetFacts(
+        dataset.problem, dataset.planar, len(dataset), dataset.mu, known_law, int(dataset.n_samples.max())
+    )
 
 
 def rotation_problem(dataset_name: str, known_law: bool) -> str:

@@ -154,7 +154,7 @@ class RunConfig(BaseModel):
     test: tuple[f.Dataset, ...] = Field(
         description="datasets scored when training ends (one list, not an axis)"
     )
-    from_run: str | None = Field(
+    from_run: f.RunName | None = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )
     parameters: Parameters

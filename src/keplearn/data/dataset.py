@@ -6,7 +6,7 @@ import numpy as np
 
 from keplearn.data.files import read_dataset, save_dataset
 from keplearn.data.importing import without_gaps
-from keplearn.data.names import DatasetName, is_name, parse_name
+from keplearn.data.names import DatasetName, check_size, is_name, parse_name
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.errors import KeplearnError
 from keplearn.files import is_file
@@ -17,8 +17,6 @@ from keplearn.orbits.systems import SYSTEMS
 
 __all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
 
-MAX_ORBITS = 100_000
-
 
 def make_dataset(name: DatasetName) -> OrbitDataset:
     """Make the dataset that a name means: Kepler orbits about the Earth, exact to rounding, float64.
@@ -26,10 +24,9 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
     Raises
     ------
     KeplearnError
-        If it would not fit into memory (more than `MAX_ORBITS` orbits).
+        If it would not fit into memory.
     """
-    if name.n > MAX_ORBITS:
-        raise KeplearnError(f"{name} has {name.n} orbits; at most {MAX_ORBITS} (3 GB) are made at once.")
+    check_size(name)
     system = SYSTEMS[name.problem](MU_EARTH)
     elements = draw_elements(
         name.family,

@@ -14,6 +14,7 @@ from keplearn.errors import KeplearnError
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 from keplearn.orbits.systems import SYSTEMS
 
+MAX_ORBITS = 100_000
 SPLITS = ("train", "val", "test")
 GRAMMAR = "{family}_{problem}[_planar][_modifier...]_{n}[@{k}][_{train|val|test}]"
 
@@ -126,3 +127,15 @@ def nearest_name(text: str) -> DatasetName | None:
     planar = "planar" in found or "rotated" in modifiers
     split = next((s for s in SPLITS if s in found), "")
     return DatasetName(family, problem, planar, modifiers, n or 10, split, draw)
+
+
+def check_size(name: DatasetName) -> None:
+    """Refuse a dataset that would not fit into memory.
+
+    Raises
+    ------
+    KeplearnError
+        If it has more than `MAX_ORBITS` orbits.
+    """
+    if name.n > MAX_ORBITS:
+        raise KeplearnError(f"{name} has {name.n} orbits; at most {MAX_ORBITS} (3 GB) are made at once.")

@@ -446,7 +446,9 @@ def find_runs(
     if state is not None and state not in STATES:
         raise KeplearnError(f"no state {state!r}: {', '.join(STATES)}.{nearest(state, STATES)}")
     if group is not None and not os.path.isdir(runs / directory_name(group, "group")):  # noqa: PTH112
-        raise KeplearnError(f"no group {group!r} in {runs}.{nearest(group, group_names(runs))}")
+        owners = [name for name in group_names(runs) if _has_record(runs / name / group)]
+        hint = f" It is a run of {owners[0]}." if owners else nearest(group, group_names(runs))
+        raise KeplearnError(f"no group {group!r} in {runs}.{hint}")
     found = []
     for run in _runs(_directories(runs) if group is None else [runs / group], on_damaged):
         try:
@@ -489,9 +491,11 @@ def open_run(runs: str | Path, reference: str) -> Run:
         names = ", ".join(f"{path.parent.name}/{path.name}" for path in matches[:5])
         raise KeplearnError(f"run {reference!r} is ambiguous in {runs}: {names}")
     also = f" {unreadable[0]}" if unreadable else ""
-    raise KeplearnError(
-        f"no run {reference!r} in {runs}.{nearest(run_id, [path.name for path in every])}{also}"
-    )
+    if not group and run_id in group_names(runs):
+        hint = f" It is a group: give one of its runs (keplearn runs --group {run_id})."
+    else:
+        hint = nearest(run_id, [path.name for path in every])
+    raise KeplearnError(f"no run {reference!r} in {runs}.{hint}{also}")
 
 
 def _runs(groups: Sequence[Path], on_unreadable: Callable[[KeplearnError], object] | None) -> Iterator[Run]:
@@ -519,7 +523,9 @@ def _directories(path: Path) -> list[Path]:
     """Return the directories below a path but hidden ones, none where it does not exist."""
     try:
         with os.scandir(path) as entries:
-            return sorted(Path(x.path) for x in entries if x.is_dir() and not x.name.startswith("."))
+            # A link that leads nowhere, or in a circle, is no directory and no error.
+            found = [x.path for x in entries if not x.name.startswith(".") and os.path.isdir(x)]  # noqa: PTH112
+        return sorted(map(Path, found))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -192,9 +192,9 @@ class _Pool:
 
     def _environment(self) -> dict[str, str]:
         one = dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        defaults = {"JAX_PLATFORMS": "cpu", "EQX_ON_ERROR": "off"}
-        kept = {name: os.environ.get(name, value) for name, value in defaults.items()}
-        return one | kept | {"TMPDIR": str(self.scratch / "tmp"), "PYTHONUNBUFFERED": "1"}
+        # A worker has one core and trains on it, whatever JAX is told to use elsewhere.
+        fixed = {"JAX_PLATFORMS": "cpu", "TMPDIR": str(self.scratch / "tmp"), "PYTHONUNBUFFERED": "1"}
+        return one | {"EQX_ON_ERROR": os.environ.get("EQX_ON_ERROR", "off")} | fixed
 
     def _give(self, worker: _Worker) -> None:
         """Give a worker its next run: of its own group while there is one, else of the largest that nobody has."""

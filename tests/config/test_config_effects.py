@@ -1,0 +1,98 @@
+"""Keys of a config that do nothing are said, once a file, where no run of it uses them."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from config_helpers import runs_of
+
+from keplearn.cli.app import app
+from keplearn.config import ConfigWarning, run_config, runs_from_dict
+from keplearn.config.effects import EFFECTS
+from keplearn.config.names import known_names
+from keplearn.config.schema import TABLES
+
+CASES = Path(__file__).parents[1] / "cases"
+ONE = "complex_TBP_planar_1_train"
+TEN = "complex_TBP_planar_10_train"
+DOUBLE = {"dtype": "float64"}
+
+# For each line of the table: values of its keys, a choice that makes them idle, and one that heeds them.
+PAIRS = [
+    ({"project": "p", "entity": "me", "mode": "online"}, {}, {"mode": "disabled"}),
+    ({"rtol": 1e-5, "atol": 1e-7}, {"integrator": "grid"}, {"integrator": [["grid", "adaptive"]]}),
+    ({"stride": 2, "grid_rtol": 1e-2}, {"integrator": "adaptive"}, {"integrator": [["grid", "adaptive"]]}),
+    ({"mse_weight": 2.0}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse"}),
+    ({"attraction_weight": 2.0}, {}, {"loss_fcn": "percent_error_with_attraction"}),
+    ({"harmonics_degree": 3}, {}, {"feature_layer": "sph_4D_rinv_vel_harmonics"}),
+    ({"fourier_count": 8, "fourier_scale": 2.0}, {}, {"feature_layer": "fourier"}),
+    (
+        {"lr_strategy": 1e-2, "schedule": "cosine", "batch_size": 8, "max_grad_norm": 1.0},
+        {"optimizer": "bfgs", **DOUBLE},
+        {"optimizer": [["adam", "bfgs"]], **DOUBLE},
+    ),
+    ({"split_order": "segments"}, {"train_val_split": 1.0}, {"train_val_split": 0.8}),
+    ({"train_val_split": 0.5}, {"dataset_name": ONE}, {"dataset_name": TEN}),
+    ({"length_unit": "earth_radius"}, {"from_run": "group/0123456789abcdef"}, {}),
+]
+
+
+def said(*choices: dict[str, object]) -> list[str]:
+    """Return the warnings with which a config of these entries is read, a variant for each but the first."""
+    base, *variants = choices
+    tables = {name: {key: base[key] for key in keys if key in base} for name, keys in TABLES.items()}
+    tables["data"] = {"dataset_name": TEN} | tables["data"]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runs_from_dict(tables | ({"variants": variants} if variants else {}))
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize(("effect", "pair"), list(zip(EFFECTS, PAIRS, strict=True)), ids=lambda x: str(x[0]))
+def test_a_key_that_no_run_heeds_is_said_once(effect, pair):
+    keys, idle, heeding = pair
+    assert tuple(keys) == effect.keys
+    assert said(keys | idle) == [f"given without effect: {', '.join(keys)} ({effect.else_why})"]
+    assert said(keys | heeding) == []
+    assert said(idle | heeding) == said(idle) == []
+
+
+def test_one_run_that_heeds_a_key_is_enough():
+    weighted = {"mse_weight": [0.5, 1.0], "loss_fcn": ["percent_error", "percent_error_plus_nmse"]}
+    assert said(weighted) == []
+    assert said({"rtol": 1e-5}, {"seed": 1}, {"integrator": "adaptive"}) == []
+    assert len(said({}, {"seed": 1, "rtol": 1e-5}, {"seed": 2, "mse_weight": 3.0})) == 1
+
+
+def test_null_chooses_nothing():
+    assert said({"project": None, "mode": None, "stride": None, "integrator": "adaptive"}) == []
+
+
+def test_the_layers_and_losses_of_the_table_exist():
+    """A name that is gone, or a new loss with a weight of its own, would make the table wrong in silence."""
+    names = known_names()
+    assert {"percent_error_plus_nmse", "percent_error_with_attraction"} <= set(names["loss_fcn"])
+    assert "fourier" in names["feature_layer"]
+    assert [name for name in names["feature_layer"] if "harmonics" in name] == ["sph_4D_rinv_vel_harmonics"]
+    assert set(names["optimizer"]) == {"adam", "bfgs"}
+
+
+def test_a_mirror_that_is_not_there_is_said_once(capsys):
+    file = CASES / "wandb_online.yaml"
+    app(["config", "show", str(file), "--format", "csv"], result_action="return_value")
+    why = "given without effect: project, entity, mode (nothing is sent to Weights & Biases)"
+    assert capsys.readouterr().err == f"warning: {file}: {why}\n"
+
+
+def test_a_record_of_a_run_chooses_nothing_and_an_override_does(tmp_path):
+    record = run_config(TEN, rtol=1e-5, integrator="adaptive").to_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runs_from_dict(record)
+        runs_from_dict(record, ["integrator=grid"])
+    with pytest.warns(ConfigWarning, match=r"^given without effect: mse_weight \(loss_fcn is not"):
+        runs_from_dict(record, ["mse_weight=2.0"])
+    with pytest.warns(
+        ConfigWarning, match=r"study\.yaml: given without effect: stride \(integrator is not grid\)$"
+    ):
+        runs_of(tmp_path, f"data: {{dataset_name: {TEN}}}", "stride=2", "integrator=adaptive")
