@@ -158,7 +158,8 @@ def _score(
     from keplearn.evaluation.table import dataset_labels
 
     wanted = {run.path: on or run.config.test for run, _ in runs}
-    data = {name: load_dataset(name) for names in wanted.values() for name in names}
+    every = dict.fromkeys(name for names in wanted.values() for name in names)
+    data = {name: load_dataset(name) for name in every}
     labels = dataset_labels(data)
     size = max(models_at_once(), _BLOCK)
     blocks = [runs[k : k + size] for k in range(0, len(runs), size)]

@@ -35,9 +35,9 @@ def report(
         For evaluations that are not there yet: cpu, gpu, or auto.
     """
     from keplearn.device import choose_device
-    from keplearn.runs.store import find_runs
+    from keplearn.runs.store import check_group
 
-    find_runs(runs, group, on_damaged=lambda error: None)  # a misspelled group is told before JAX starts
+    check_group(runs, group)  # a misspelled group is told before JAX starts
     choose_device(device)
 
     from rich.console import Console

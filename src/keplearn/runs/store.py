@@ -445,10 +445,8 @@ def find_runs(
     runs = Path(runs)
     if state is not None and state not in STATES:
         raise KeplearnError(f"no state {state!r}: {', '.join(STATES)}.{nearest(state, STATES)}")
-    if group is not None and not os.path.isdir(runs / directory_name(group, "group")):  # noqa: PTH112
-        owners = [name for name in group_names(runs) if _has_record(runs / name / group)]
-        hint = f" It is a run of {owners[0]}." if owners else nearest(group, group_names(runs))
-        raise KeplearnError(f"no group {group!r} in {runs}.{hint}")
+    if group is not None:
+        check_group(runs, group)
     found = []
     for run in _runs(_directories(runs) if group is None else [runs / group], on_damaged):
         try:
@@ -459,6 +457,21 @@ def find_runs(
                 raise
             on_damaged(error)
     return sorted(found, key=lambda run: (run.group, run.record["started"], run.run_id))
+
+
+def check_group(runs: str | Path, group: str) -> None:
+    """Refuse a group that is no plain name, or not there.
+
+    Raises
+    ------
+    KeplearnError
+        Naming the group that is nearest.
+    """
+    runs = Path(runs)
+    if not os.path.isdir(runs / directory_name(group, "group")):  # noqa: PTH112
+        owners = [name for name in group_names(runs) if _has_record(runs / name / group)]
+        hint = f" It is a run of {owners[0]}." if owners else nearest(group, group_names(runs))
+        raise KeplearnError(f"no group {group!r} in {runs}.{hint}")
 
 
 def group_names(runs: str | Path) -> list[str]:
