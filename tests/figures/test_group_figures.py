@@ -23,6 +23,7 @@ from keplearn.figures.heatmaps import heatmap, readable
 from keplearn.figures.importance import importance
 from keplearn.figures.labels import (
     colour_of,
+    level_texts,
     levels,
     metric_label,
     number,
@@ -387,7 +388,19 @@ def test_a_run_that_lost_samples_has_the_last_rank_and_is_never_the_best(large):
     assert "that lost samples count as the worst" in legend(figure)
 
 
-@pytest.mark.parametrize("draw", [dots, heatmap, importance])
+def boxes_of_datasets(table: pd.DataFrame, metric: str, **options: Any) -> Figure:
+    """The boxes of a table of runs, each of whose orbits has a long name too; lost runs as lost orbits."""
+    names = _labels([(name,) for name in table["dataset_name"]])
+    errors = table[["run_id", "dataset_name"]].assign(
+        label=[names[(name,)] for name in table["dataset_name"]],
+        orbit=table["dataset_name"],
+        value=table[metric],
+    )
+    errors.attrs = table.attrs | {"unit": "%", "by": ["dataset_name"], "per": "orbit"}
+    return box(errors, metric, **options)
+
+
+@pytest.mark.parametrize("draw", [dots, heatmap, importance, boxes_of_datasets])
 def test_names_of_240_letters_leave_the_panels_their_room(large, draw):
     named = large.assign(
         dataset_name=[f"{'a' * 230}/{name}_{'b' * 230}.nc" for name in large["dataset_name"]]
@@ -404,6 +417,49 @@ def test_names_of_240_letters_leave_the_panels_their_room(large, draw):
     assert max(map(len, words)) <= 44
     assert any("…" in text and text.endswith("bbb.nc") for text in words)
     assert len(figure.get_suptitle()) < 80
+    assert max((len(line) for line in legend(figure).split("\n")), default=0) < 80
+
+
+ALIKE = "a" * 100 + "{}" + "b" * 97 + ".nc"
+
+
+@pytest.mark.parametrize(
+    ("draw", "places"),
+    [
+        (dots, {"x": "dataset_name"}),
+        (dots, {"x": "seed", "colour": "dataset_name"}),
+        (dots, {"x": "seed", "marker": "dataset_name"}),
+        (heatmap, {"x": "dataset_name", "y": "seed"}),
+        (heatmap, {"x": "seed", "y": "dataset_name"}),
+        (heatmap, {"x": "seed", "y": "feature_layer", "row": "dataset_name"}),
+        (importance, {"parameters": ["dataset_name", "seed"]}),
+        (boxes_of_datasets, {}),
+        (boxes_of_datasets, {"by": "dataset_name"}),
+    ],
+)
+def test_names_that_are_cut_alike_show_where_they_differ(large, draw, places):
+    named = large.assign(dataset_name=[ALIKE.format(name) for name in large["dataset_name"]])
+    named.attrs = large.attrs
+    figure = draw(named, "mean", **places)
+    words = [
+        text.get_text() for axes in figure.axes for text in axes.get_xticklabels() + axes.get_yticklabels()
+    ]
+    words += [text.get_text() for axes in figure.axes for text in [axes.title, *axes.texts]]
+    whole = "".join([*words, legend(figure)]).replace("\n", "")
+    assert all(f"aaa{name}" in whole for name in ("ten_train", "fifty_train", "hundred_train"))
+
+
+def test_values_that_would_be_alike_are_named_apart():
+    assert level_texts([0.1, 0.2, None]) == {0.1: "0.1", 0.2: "0.2", None: "none"}
+    assert level_texts([1.00001, 1.00002, 3.0]) == {1.00001: "1.00001", 1.00002: "1.00002", 3.0: "3"}
+    paths = [f"{place}/{'x' * 60}.nc" for place in ("here", "there")]
+    assert len({shorten(path) for path in paths}) == 1
+    found = list(level_texts(paths).values())
+    assert found[0].startswith("here/") and found[1].startswith("there/")
+    # Names that differ in more than one place, beyond what can be shown.
+    many = ["a" * 50 + one + "b" * 50 + two + "c" * 50 for one in "xy" for two in "pq"]
+    found = list(level_texts(many).values())
+    assert len(set(found)) == 4 and max(map(len, found)) < 44
 
 
 def test_boxes_of_names_that_are_cut_alike_stay_apart():

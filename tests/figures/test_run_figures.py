@@ -262,6 +262,26 @@ def test_diverged_samples_are_counted_and_the_orbits_at_each_angle_shown(diverge
     assert np.nanmax(drawn(figure, "mean:error:median")[0].get_ydata()) <= finite
 
 
+def test_axes_do_not_go_below_rounding(planar):
+    exact = evaluate_law(load_dataset("complex_TBP_planar_10_test"))
+    mixed = exact.copy(deep=True)
+    # The field at the true states is right to the last digits but for one orbit.
+    for name in ("mean", "field"):
+        mixed[name][0] = 3.0
+    figure = acceleration_all(mixed)
+    low, high = figure.axes[4].get_ylim()
+    assert 1e-10 <= low < 1e-9 and high > 3.0
+    figure.draw_without_rendering()
+    assert not len(figure.axes[4].yaxis.get_minorticklocs())
+    # Where all is rounding three decades of it are seen.
+    for axes in acceleration_all(exact).axes[2:6]:
+        low, high = axes.get_ylim()
+        assert high / low < 1e5
+    # What is above is not touched.
+    low, high = acceleration_all(planar).axes[4].get_ylim()
+    assert 1e-10 < low < 1.0 < high
+
+
 def test_axes_over_true_anomaly_have_units(planar):
     figure = acceleration_all(planar)
     left = [axes.get_ylabel().replace("\n", " ") for axes in figure.axes[::2]]

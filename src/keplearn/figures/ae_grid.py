@@ -14,6 +14,7 @@ from keplearn.errors import KeplearnError, nearest
 from keplearn.figures import style
 from keplearn.figures.colours import draw_mesh
 from keplearn.figures.inputs import finite, require_finite
+from keplearn.figures.lost import draw_lost_cells
 from keplearn.orbits.bodies import body_of
 
 QUANTITIES = {
@@ -61,7 +62,7 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
     draw_mesh(figure, axes, (a_edges, e_edges), shown, QUANTITIES[quantity])
     handles: list[Artist] = [_draw_training_points(axes, found)]
     handles += _draw_masked(axes, found)
-    handles += _draw_lost(axes, found, lost)
+    handles += draw_lost_cells(axes, (a_edges, e_edges), lost, "samples lost")
     axes.set_xlabel("semi-major axis a (10³ km)")
     axes.set_ylabel("eccentricity e")
     axes.xaxis.set_major_formatter(style.THOUSANDS)
@@ -96,18 +97,6 @@ def _draw_masked(axes: Axes, found: xarray.Dataset) -> list[Artist]:
         Patch(facecolor=style.PALE, label=f"periapsis below the surface of {body.the}"),
         Line2D([], [], label="periapsis on the surface", **ground),
     ]
-
-
-def _draw_lost(axes: Axes, found: xarray.Dataset, lost: np.ndarray) -> list[Artist]:
-    if not lost.any():
-        return []
-    look: dict[str, Any] = {
-        "facecolor": style.LOST, "hatch": "xxxxx", "edgecolor": style.VERMILION, "linewidth": 0.8
-    }  # fmt: skip
-    for rectangle in _rectangles(found, lost):
-        rectangle.set(gid="lost", **look)
-        axes.add_patch(rectangle)
-    return [Patch(label=f"samples lost ({int(lost.sum())} cells)", **look)]
 
 
 def _rectangles(found: xarray.Dataset, chosen: np.ndarray) -> list[Rectangle]:

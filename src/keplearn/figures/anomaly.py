@@ -181,7 +181,7 @@ def _draw_side(
                     GRID, bound, color=style.TRUTH, linewidth=0.8, linestyle=(0, (1, 1)), gid="true:5-95"
                 )
         axes.axvline(0.0, color=style.GREEN, linewidth=1.0, zorder=0.8, gid="periapsis")
-        style.log_axis(axes)
+        style.log_axis(axes, {"angle": style.ROUNDING["°"], "error": style.ROUNDING["%"]}.get(what, 0.0))
 
 
 def _draw_counts(axes: Axes, side: _Side, count: Int[np.ndarray, "angle"], orbits: int) -> None:

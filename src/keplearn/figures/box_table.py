@@ -17,11 +17,7 @@ from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import samples_of
-from keplearn.figures.labels import (
-    level_text,
-    levels,
-    unit_of,
-)
+from keplearn.figures.labels import level_texts, levels, unit_of
 from keplearn.runs.store import Run
 
 
@@ -105,13 +101,12 @@ def box_table(
 
 
 def _labels(combinations: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], str]:
-    """Name each combination of values, those alike in their shortened names by a number besides."""
-    found: dict[tuple[Any, ...], str] = {}
-    for values in dict.fromkeys(combinations):
-        text = ", ".join(map(level_text, values))
-        alike = sum(other.partition(" #")[0] == text for other in found.values())
-        found[values] = f"{text} #{alike + 1}" if alike else text
-    return found
+    """Name each combination of values."""
+    names = [level_texts(values) for values in zip(*combinations, strict=True)]
+    return {
+        values: ", ".join(texts[value] for texts, value in zip(names, values, strict=True))
+        for values in combinations
+    }
 
 
 _Named = tuple[list[str], Float64[np.ndarray, "row"]]

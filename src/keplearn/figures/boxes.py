@@ -18,12 +18,13 @@ from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.labels import (
     default_title,
-    level_text,
+    level_texts,
     levels,
     limits,
     metric_label,
     number,
     parameter_label,
+    shorten,
     unit_of,
     values_of,
     wants_log,
@@ -117,7 +118,7 @@ def _records(worst: pd.DataFrame) -> list[Any]:
 
 def _name(row: Any) -> str:
     """Return run and orbit, the run by the beginning of its id."""
-    return f"{str(row.run_id)[:8]}/{row.orbit}"
+    return f"{str(row.run_id)[:8]}/{shorten(str(row.orbit))}"
 
 
 def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "row"]:
@@ -216,7 +217,7 @@ def _name_boxes(
         return f"{count:,} {what} of {of} run{'s' * (of > 1)}"
 
     # A label's parts are short already.
-    texts = [str(place) if by == "label" else level_text(place) for place in places]
+    texts = list(map(str, places)) if by == "label" else list(level_texts(places).values())
     same = len(set(zip(counts, runs, strict=True))) == 1
     if not same:
         texts = [f"{text} (n = {count:,})" for text, count in zip(texts, counts, strict=True)]

@@ -79,9 +79,10 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
         for line in middle.lines
         if line.get_gid() != "periapsis"
     ):
-        style.log_axis(middle)
+        style.log_axis(middle, style.ROUNDING["°"])
+    style.log_axis(above)
+    style.log_axis(below, style.ROUNDING["%"])
     for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
-        style.log_axis(axes)
         axes.set_ylabel(label)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     below.set_xlim(x[0], x[-1])
@@ -242,7 +243,7 @@ def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model]) -> None:
             axes.plot(x, y, linestyle="none", alpha=0.8, gid=f"{label}:{place}", **look)
         if np.isfinite(middle := _median(errors)):
             axes.axhline(middle, color=colour, linewidth=1.1, gid=f"{label}:median")
-    style.log_axis(axes)
+    style.log_axis(axes, style.ROUNDING["%"])
 
 
 def _draw_lost(axes: Axes, name: str, models: Sequence[_Model]) -> None:

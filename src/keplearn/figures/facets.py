@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.figures import style
-from keplearn.figures.labels import level_text, levels, parameter_label, values_of, wrap
+from keplearn.figures.labels import level_texts, levels, parameter_label, values_of, wrap
 
 _LETTER = 0.62
 """Width of a letter, as a share of its font's size."""
@@ -53,19 +53,19 @@ def facets(table: pd.DataFrame, row: str | None, column: str | None, height: flo
     """
     down, across = _levels(table, row), _levels(table, column)
     figure, axes = style.new_figure(margin + height * len(down), [1.0] * len(down), len(across))
-    panels = []
+    panels, names = [], (level_texts(down), level_texts(across))
     for place, one in enumerate(axes):
         i, j = divmod(place, len(across))
         chosen = _where(table, row, down[i]) & _where(table, column, across[j])
         panels.append(Panel(one, i, j, table[chosen]))
         if column is not None and i == 0:
             letters = int(style.WIDTH / len(across) * 0.88 / (_LETTER * 8.5 / 72))
-            text = wrap(level_text(across[j]), letters)
+            text = wrap(names[1][across[j]], letters)
             one.set_title(f"{parameter_label(column)}\n{text}", fontsize=8.5)
         if row is not None and j == len(across) - 1:
             letters = int(0.95 * height / (_LETTER * 8.5 / 72))
             one.text(
-                1.02, 0.5, f"{parameter_label(row)}\n{wrap(level_text(down[i]), letters)}", rotation=270,
+                1.02, 0.5, f"{parameter_label(row)}\n{wrap(names[0][down[i]], letters)}", rotation=270,
                 ha="left", va="center", multialignment="center", fontsize=8.5, transform=one.transAxes,
                 gid="row",
             )  # fmt: skip

@@ -27,6 +27,7 @@ from keplearn.figures.labels import (
     colour_of,
     default_title,
     level_text,
+    level_texts,
     levels,
     limits,
     marker_of,
@@ -112,7 +113,7 @@ def dots(
             panel.axes.tick_params(labelleft=False, which="both")
     for panel in drawn.bottom:
         inches = 0.8 * style.WIDTH / drawn.columns / len(places)
-        name_ticks(panel.axes, [level_text(place) for place in places], inches)
+        name_ticks(panel.axes, list(level_texts(places).values()), inches)
     draw_legend(drawn.figure, _legend(table, metric, looks, log))
     drawn.figure.suptitle(title or default_title(table))
     label_axes(drawn, parameter_label(x), metric_label(metric), height)
@@ -309,12 +310,13 @@ def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[
     if colour is not None:
         shown = levels(values_of(table[colour]))
         seen = set(values_of(_dotted(table, metric)[colour]))
+        names = {v: text + " (no dot)" * (v not in seen) for v, text in level_texts(shown).items()}
         shapes = ["s"] * len(shown) if marker is not None else [looks.markers[value] for value in shown]
         groups.append(
             (
                 parameter_label(colour),
                 [
-                    Line2D([], [], color=looks.colours[value], marker=shape, label=_named(value, seen), **dot)
+                    Line2D([], [], color=looks.colours[value], marker=shape, label=names[value], **dot)
                     for value, shape in zip(shown, shapes, strict=True)
                 ],
             )
@@ -325,18 +327,13 @@ def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[
             (
                 parameter_label(marker),
                 [
-                    Line2D([], [], color=face, marker=shape, label=level_text(value), **dot)
-                    for value, shape in looks.markers.items()
+                    Line2D([], [], color=face, marker=looks.markers[value], label=text, **dot)
+                    for value, text in level_texts(looks.markers).items()
                 ],
             )
         )
     groups.append((" " * bool(groups), _notes(table, metric, log)))
     return groups
-
-
-def _named(value: Any, seen: set[Any]) -> str:
-    """Return a value for the legend, saying where none of its runs has a dot."""
-    return level_text(value) + ("" if value in seen else " (no dot)")
 
 
 def _notes(table: pd.DataFrame, metric: str, log: bool) -> list[Any]:

@@ -31,7 +31,7 @@ from keplearn.figures.labels import (
     choose,
     default_title,
     is_ordered,
-    level_text,
+    level_texts,
     levels,
     metric_label,
     number,
@@ -205,7 +205,7 @@ _LOST: dict[str, Any] = {
 def _name_axes(
     drawn: Facets, x: str, y: str, across: Sequence[Any], down: Sequence[Any], height: float
 ) -> None:
-    names = [wrap(level_text(value), _LETTERS) for value in down]
+    names = [wrap(text, _LETTERS) for text in level_texts(down).values()]
     for panel in drawn.panels:
         if not is_ordered(y, down):
             panel.axes.invert_yaxis()  # names are read from the top
@@ -215,7 +215,7 @@ def _name_axes(
     taken = 1.1 + 0.06 * max(len(line) for name in names for line in name.split("\n"))
     for panel in drawn.bottom:
         inches = (style.WIDTH - taken) / drawn.columns / len(across)
-        name_ticks(panel.axes, [level_text(value) for value in across], inches)
+        name_ticks(panel.axes, list(level_texts(across).values()), inches)
     label_axes(drawn, parameter_label(x), parameter_label(y), height)
 
 

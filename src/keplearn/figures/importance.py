@@ -17,7 +17,7 @@ from keplearn.figures.forest import Learnt, dependence, importances, learn
 from keplearn.figures.labels import (
     default_title,
     is_ordered,
-    level_text,
+    level_texts,
     limits,
     metric_label,
     parameter_label,
@@ -172,7 +172,7 @@ def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float, b
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")
     axes.set_title(parameter_label(name), fontsize=8)
-    name_ticks(axes, [level_text(value) for value in rows["value"]], inches / len(rows), 7.0)
+    name_ticks(axes, list(level_texts(rows["value"]).values()), inches / len(rows), 7.0)
 
 
 def _legend(learnt: Learnt, found: pd.DataFrame) -> list[list[Any]]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import count, zip_longest
 from math import isfinite, log10
 from typing import Any
 from zlib import crc32
@@ -127,7 +128,39 @@ def level_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else shorten(str(value))
 
 
-def shorten(text: str, letters: int = 40) -> str:
+def level_texts(values: Iterable[Any]) -> dict[Any, str]:
+    """Name each value as `level_text` does; values that would then be alike show where they differ."""
+    alike: dict[str, list[Any]] = {}
+    for value in dict.fromkeys(values):
+        alike.setdefault(level_text(value), []).append(value)
+    found: dict[Any, str] = {}
+    for text, same in alike.items():
+        whole = [str(value) for value in same]
+        differ = next((k for k, letters in enumerate(zip_longest(*whole)) if len(set(letters)) > 1), 0)
+        texts = [text] if len(same) == 1 else [_around(one, differ) for one in whole]
+        for value, one in zip(same, texts, strict=True):
+            numbered = (f"{one} #{k}" for k in count(2))
+            found[value] = one if one not in found.values() else next(
+                other for other in numbered if other not in found.values()
+            )  # fmt: skip
+    return found
+
+
+def _around(text: str, differ: int) -> str:
+    """Cut a text short, keeping both ends and what stands from letter ``differ`` on."""
+    if len(text) <= _LETTERS:
+        return text
+    at = max(0, differ - 4)
+    head = text[:at] if at < 10 else f"{text[:9]}…"
+    rest = text[at + 18 :]
+    return head + text[at : at + 18] + (rest if len(rest) < 10 else f"…{rest[-8:]}")
+
+
+_LETTERS = 40
+"""Longer names are cut short."""
+
+
+def shorten(text: str, letters: int = _LETTERS) -> str:
     """Cut a text short in its middle, as the page does: names often differ at both ends.
 
     Of paths what is after the last slash is kept, if that is enough.

@@ -3,8 +3,11 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
 from keplearn.figures import style
@@ -47,3 +50,24 @@ def lost_handle(text: str, marker: str = "o") -> Line2D:
     """Return a legend's entry for what stands in the band."""
     look: dict[str, Any] = {"markersize": 4.5, "markerfacecolor": "white", "markeredgecolor": style.GREY}
     return Line2D([], [], linestyle="none", marker=marker, label=text, **look)
+
+
+_CELL: dict[str, Any] = {
+    "facecolor": style.LOST, "hatch": "xxxxx", "edgecolor": style.VERMILION, "linewidth": 0.8
+}  # fmt: skip
+
+
+def draw_lost_cells(
+    axes: Axes, edges: tuple[np.ndarray, np.ndarray], lost: np.ndarray, what: str
+) -> list[Artist]:
+    """Hatch the cells (y, x) of a map that are lost, ``edges`` along x and y; return the legend's entry, if any."""
+    if not lost.any():
+        return []
+    x, y = edges
+    i, k = np.nonzero(lost)
+    corners = [(x[k], y[i]), (x[k + 1], y[i]), (x[k + 1], y[i + 1]), (x[k], y[i + 1])]
+    cells = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+    # Outlines of single cells would fill a fine map.
+    look = _CELL | {"linewidth": _CELL["linewidth"] if len(cells) <= 400 else 0.0}
+    axes.add_collection(PolyCollection(list(cells), gid="lost", **look), autolim=False)
+    return [Patch(label=f"{what} ({len(cells):,} cell{'s' * (len(cells) > 1)})", **_CELL)]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import xarray
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from keplearn.figures import style
 from keplearn.figures.colours import draw_mesh
 from keplearn.figures.inputs import finite, require_finite
+from keplearn.figures.lost import draw_lost_cells
 from keplearn.orbits.bodies import body_of
 
 _ARROWS = 13
@@ -40,6 +41,8 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
         Draw the learned and the true acceleration as arrows too; their length goes as the fourth root of the
         size, as in `keplearn.figures.orbit`.
 
+    Where the residual is not finite the map is hatched, as what is lost is elsewhere, and the cells are counted.
+
     Raises
     ------
     KeplearnError
@@ -50,12 +53,14 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
     )
     x, y = found["x"].to_numpy(), found["y"].to_numpy()
     figure, axes = _new_panel(x, y, bool(title))
-    residual = finite(found["residual"])
+    residual, inside = finite(found["residual"]), np.isnan(found["true_x"].to_numpy())
+    lost = ~inside & np.isnan(residual)
     label = "residual of the acceleration, 100 |Δa| / |a| (%)"
     if found.attrs.get("uses_velocity"):
         label += "\nat the velocity of the circular prograde orbit"
-    draw_mesh(figure, axes, (x, y), _to_the_ground(residual), label)
+    draw_mesh(figure, axes, (x, y), _to_the_ground(residual, inside), label)
     handles = [_draw_training_orbits(axes, found), *_draw_body(axes, found)]
+    handles += draw_lost_cells(axes, (_edges(x), _edges(y)), lost, "not finite: lost")
     if vectors:
         handles += _draw_vectors(axes, found)
     axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])
@@ -115,13 +120,21 @@ def _closed(line: Float64[np.ndarray, "sample 2"]) -> Float64[np.ndarray, "point
     return np.concatenate([line, line[:1]]) if closes else line
 
 
-def _to_the_ground(values: Float64[np.ndarray, "y x"]) -> Float64[np.ndarray, "y x"]:
-    """Let the pixels that the body's edge cuts have their neighbours' mean: its disc hides most of them."""
+def _edges(centres: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n+1"]:
+    """The ends of cells of one width from their centres."""
+    half = (centres[1] - centres[0]) / 2
+    return np.append(centres - half, centres[-1] + half)
+
+
+def _to_the_ground(
+    values: Float64[np.ndarray, "y x"], inside: Bool[np.ndarray, "y x"]
+) -> Float64[np.ndarray, "y x"]:
+    """Let the pixels inside that the body's edge cuts have their neighbours' mean: its disc hides most of them."""
     around = np.pad(values, 1, constant_values=np.nan)
     shifted = [around[1 + i : i - 1 or None, 1 + k : k - 1 or None] for i in (-1, 0, 1) for k in (-1, 0, 1)]
     known = np.isfinite(shifted)
     mean = np.nansum(shifted, axis=0) / np.maximum(known.sum(axis=0), 1)
-    return np.where(np.isnan(values) & known.any(axis=0), mean, values)
+    return np.where(inside & known.any(axis=0), mean, values)
 
 
 def _draw_vectors(axes: Axes, found: xarray.Dataset) -> list[Artist]:

@@ -131,10 +131,26 @@ def new_figure(
     return figure, axes
 
 
-def log_axis(axes: Axes) -> None:
+ROUNDING = {"°": 1e-9, "%": 1e-10}
+"""Angles and errors below these are rounding of float64."""
+
+
+class _BetweenPowers(LogLocator):
+    """Minor ticks, none where the axis has so many decades that they would run into one another."""
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        decades = np.log10(vmax / vmin) if 0 < vmin < vmax else 0.0
+        return np.array([]) if decades > _MOST_DECADES else np.asarray(super().tick_values(vmin, vmax))
+
+
+_MOST_DECADES = 9.0
+
+
+def log_axis(axes: Axes, rounding: float = 0.0) -> None:
     """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line.
 
-    A panel of less than two decades has labels between the powers of ten.
+    A panel of less than two decades has labels between the powers of ten. Given, once all is drawn, the size of
+    ``rounding``, the axis does not begin below it, or three decades below the top where all is smaller.
     """
 
     def between(value: float, _: Any) -> str:
@@ -146,8 +162,11 @@ def log_axis(axes: Axes) -> None:
         return rf"${mantissa:.4g}\times10^{{{power:.0f}}}$" if decades < 2.0 and labelled else ""
 
     axes.set_yscale("log", nonpositive="clip")
-    axes.yaxis.set_minor_locator(LogLocator(subs=tuple(range(2, 10)), numticks=50))
+    axes.yaxis.set_minor_locator(_BetweenPowers(subs=tuple(range(2, 10)), numticks=50))
     axes.yaxis.set_minor_formatter(FuncFormatter(between))
+    if rounding:
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, min(rounding, 1e-3 * high)), high)
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
