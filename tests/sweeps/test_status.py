@@ -1,6 +1,7 @@
 """`keplearn sweep status` on a terminal: the run that it calls the best."""
 
 import json
+from contextlib import suppress
 
 from keplearn.cli import main
 from keplearn.config import run_config
@@ -24,7 +25,8 @@ def test_the_best_run_of_a_sweep_is_one_that_lost_nothing(tmp_path, capsys, monk
         monkeypatch.setattr(
             "sys.argv", ["keplearn", "sweep", "status", "study", "--runs", str(tmp_path), *options]
         )
-        main()
+        with suppress(SystemExit):
+            main()
         return capsys.readouterr().out
 
     for config, scores in zip(configs, SCORES, strict=True):
