@@ -181,7 +181,7 @@ def _draw_side(
                     GRID, bound, color=style.TRUTH, linewidth=0.8, linestyle=(0, (1, 1)), gid="true:5-95"
                 )
         axes.axvline(0.0, color=style.GREEN, linewidth=1.0, zorder=0.8, gid="periapsis")
-        style.log_axis(axes, {"angle": style.ROUNDING["°"], "error": style.ROUNDING["%"]}.get(what, 0.0))
+        style.log_axis(axes)
 
 
 def _draw_counts(axes: Axes, side: _Side, count: Int[np.ndarray, "angle"], orbits: int) -> None:
@@ -198,6 +198,8 @@ def _finish(panels: list[Axes], counts: list[Int[np.ndarray, "angle"]] | None) -
         left, right = panels[2 * row : 2 * row + 2]
         limits = [axes.get_ylim() for axes in (left, right)]
         low, high = min(x[0] for x in limits), max(x[1] for x in limits)
+        if row in (1, 2):
+            low, high = style.above_rounding(low, high, style.ROUNDING["°" if row == 1 else "%"])
         if label == "orbits" and counts is not None:
             low, high = 0.0, 1.12 * max(int(count.max()) for count in counts)
             for axes in (left, right):

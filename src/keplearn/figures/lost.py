@@ -68,6 +68,6 @@ def draw_lost_cells(
     corners = [(x[k], y[i]), (x[k + 1], y[i]), (x[k + 1], y[i + 1]), (x[k], y[i + 1])]
     cells = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
     # Outlines of single cells would fill a fine map.
-    look = _CELL | {"linewidth": _CELL["linewidth"] if len(cells) <= 400 else 0.0}
+    look: dict[str, Any] = _CELL | {"linewidth": _CELL["linewidth"] if len(cells) <= 400 else 0.0}
     axes.add_collection(PolyCollection(list(cells), gid="lost", **look), autolim=False)
     return [Patch(label=f"{what} ({len(cells):,} cell{'s' * (len(cells) > 1)})", **_CELL)]

@@ -138,9 +138,9 @@ ROUNDING = {"°": 1e-9, "%": 1e-10}
 class _BetweenPowers(LogLocator):
     """Minor ticks, none where the axis has so many decades that they would run into one another."""
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         decades = np.log10(vmax / vmin) if 0 < vmin < vmax else 0.0
-        return np.array([]) if decades > _MOST_DECADES else np.asarray(super().tick_values(vmin, vmax))
+        return [] if decades > _MOST_DECADES else super().tick_values(vmin, vmax)
 
 
 _MOST_DECADES = 9.0
@@ -165,8 +165,12 @@ def log_axis(axes: Axes, rounding: float = 0.0) -> None:
     axes.yaxis.set_minor_locator(_BetweenPowers(subs=tuple(range(2, 10)), numticks=50))
     axes.yaxis.set_minor_formatter(FuncFormatter(between))
     if rounding:
-        low, high = axes.get_ylim()
-        axes.set_ylim(max(low, min(rounding, 1e-3 * high)), high)
+        axes.set_ylim(above_rounding(*axes.get_ylim(), rounding))
+
+
+def above_rounding(low: float, high: float, rounding: float) -> tuple[float, float]:
+    """Return an axis's range that does not begin below rounding, or three decades below its top."""
+    return max(low, min(rounding, 1e-3 * high)), high
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
