@@ -140,7 +140,7 @@ class _BetweenPowers(LogLocator):
 
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         decades = np.log10(vmax / vmin) if 0 < vmin < vmax else 0.0
-        return [] if decades > _MOST_DECADES else super().tick_values(vmin, vmax)
+        return [] if decades > _MOST_DECADES else list(super().tick_values(vmin, vmax))
 
 
 _MOST_DECADES = 9.0
