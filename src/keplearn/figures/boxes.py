@@ -121,7 +121,7 @@ def _name(row: Any) -> str:
     return f"{str(row.run_id)[:8]}/{shorten(str(row.orbit))}"
 
 
-def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "row"]:
+def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "kept"]:
     """Return the positive values without those far below the hundredth part: rounding would fill the axis."""
     values = values[np.isfinite(values) & (values > 0)]
     return values[values >= 1e-2 * np.quantile(values, 0.01)]
