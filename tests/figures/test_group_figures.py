@@ -183,7 +183,9 @@ def test_cells_of_lost_runs_and_without_a_value_are_hatched_and_those_without_a_
                      row="feature_layer", column="dataset_name")  # fmt: skip
     # A cell is lost where the median of its runs is, a run with diverged orbits counting as infinite.
     ranked = large["mean"].where(large["diverged"] == 0, np.inf).where(large["mean"].notna())
-    cells = [large[key] for key in ("segment_length_strategy", "output_layer", "feature_layer", "dataset_name")]
+    cells = [
+        large[key] for key in ("segment_length_strategy", "output_layer", "feature_layer", "dataset_name")
+    ]
     lost = int(np.isinf(ranked.groupby(cells).median()).sum())
     assert lost >= 1
     hatched = [patch for axes in figure.axes for patch in axes.patches if patch.get_gid() == "lost"]
