@@ -114,6 +114,7 @@ def test_what_a_signal_waits_for_is_said_while_it_waits():
         "with heeding(), busy('the compilation to end'):\n  print('ready', flush=True)\n"
         "  hashlib.pbkdf2_hmac('sha256', b'', b'', 60_000_000)"
     )
+    time.sleep(0.5)  # it says that it is ready just before it begins
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     assert process.stderr.readline() == "interrupted: waits for the compilation to end\n"

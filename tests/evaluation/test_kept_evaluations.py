@@ -128,7 +128,17 @@ def _changed(file, text):
 # What an evaluation imports and its numbers do not depend on: vocabulary, files, programs, and the dataset, which
 # is known by its content.
 _NO_NUMBERS = {
-    *("errors", "shapes", "jax_shapes", "seal", "files", "machine", "programs", "evaluation.layout"),
+    *(
+        "errors",
+        "shapes",
+        "jax_shapes",
+        "seal",
+        "files",
+        "machine",
+        "programs",
+        "signals",
+        "evaluation.layout",
+    ),
     *(
         "data.orbit_dataset",
         "data.names",

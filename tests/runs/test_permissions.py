@@ -11,6 +11,7 @@ import pytest
 from fuzz import GROUP, TESTED_ON, Place, keplearn
 
 from keplearn.errors import KeplearnError
+from keplearn.evaluation import store
 from keplearn.runs.store import RunWriter
 
 _NOBODY = 65534
@@ -93,8 +94,9 @@ def test_what_may_not_be_read_is_not_trained_over(place):
     os.chown(place.victim, 0, 0)
 
 
-def test_read_only_runs_are_scored_without_keeping_and_with_one_warning(place):
+def test_read_only_runs_are_scored_without_keeping_and_with_one_warning(place, monkeypatch):
     place.restore()
+    monkeypatch.setattr(store, "_unkept", set())  # as in a process of its own
     other = "simple_TBP_planar_1_test"
     with another_user():
         code, out, err = keplearn("evaluate", GROUP, "--runs", place.runs, "--on", other, "--format", "json")

@@ -21,13 +21,17 @@ from keplearn.sweeps.study import Standing, Study
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
-    limits = Limits(seconds=40.0, memory=1_500_000_000)
+    limits = Limits(seconds=80.0, memory=1_500_000_000)
+    sessions = set()
     with driving(study) as scratch:
-        outcome = sweep_on_ray(study, list(study.configs), scratch, limits, workers=2, worker=SABOTEUR)
-        session = (scratch / "ray").resolve()
+        outcome = sweep_on_ray(
+            study, list(study.configs), scratch, limits, workers=2, worker=SABOTEUR,
+            on_look=lambda: sessions.add((scratch / "ray").resolve()),
+        )  # fmt: skip
     assert (outcome.ended, outcome.left, outcome.stopped) == (40, {}, None)
     assert_forty_ended(Standing(study).read(), alone)
     assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
+    (session,) = sessions
     assert session.name.startswith("keplearn-ray-")
     assert not session.exists()
 

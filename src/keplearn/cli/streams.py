@@ -10,7 +10,6 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
 
 
 @contextmanager
@@ -51,10 +50,11 @@ class _Patient(io.FileIO):
     def __init__(self, number: int):
         super().__init__(number, "w", closefd=False)
 
-    def write(self, data: Any, /) -> int:
+    def write(self, data: object, /) -> int:
         """Write, or lose; only a reader of stdout who has gone ends the command, once."""
+        view = memoryview(data)  # pyright: ignore[reportArgumentType]
         try:
-            while (count := super().write(data)) is None:  # a pipe that does not wait is full
+            while (count := super().write(view)) is None:  # a pipe that does not wait is full
                 select.select([], [self], [])
             return count
         except OSError as error:
@@ -62,10 +62,10 @@ class _Patient(io.FileIO):
             self.failure = self.failure or error
             if ends:
                 raise
-            return memoryview(data).nbytes
+            return view.nbytes
 
 
-def _text(file: _Patient, like: TextIO | None) -> io.TextIOWrapper:
+def _text(file: _Patient, like: object) -> io.TextIOWrapper:
     """Return a text stream as Python makes it, but for characters that its encoding lacks: they become ``?``."""
     if not isinstance(like, io.TextIOWrapper):  # it was closed
         return io.TextIOWrapper(io.BufferedWriter(file), encoding="utf-8", errors="replace")
