@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from keplearn.errors import KeplearnError
-from keplearn.orbits.tle import ElementSet, plain, printable, two_line_sets
+from keplearn.orbits.tle import ElementSet, plain, short_name, two_line_sets
 
 _NUMBERS = (
     "MEAN_MOTION",
@@ -144,9 +144,9 @@ def _element_set(where: str, entries: Mapping[str, Any]) -> ElementSet:
     fields = {key: str(x) if isinstance(x, int | float) else x for key, x in entries.items()}
     fields = {key: x.strip() for key, x in fields.items() if isinstance(x, str)}
     if "" in fields or not fields:
-        return ElementSet(printable(fields.get("", "")), where, fault="not an orbit mean-elements message")
+        return ElementSet(short_name(fields.get("", "")), where, fault="not an orbit mean-elements message")
     name = f"{fields.get('NORAD_CAT_ID', '').zfill(5)} {fields.get('OBJECT_NAME', '')}".removeprefix("00000")
-    found = ElementSet(printable(name) or where, where, (), {_UNUSED: "0", **fields})
+    found = ElementSet(short_name(name) or where, where, (), {_UNUSED: "0", **fields})
     problem = None if other_theory(found) else _problem(fields)
     if problem and {"TLE_LINE1", "TLE_LINE2"} <= set(fields):
         lines = [fields.get("TLE_LINE0", found.name), fields["TLE_LINE1"], fields["TLE_LINE2"]]
@@ -166,12 +166,12 @@ def other_theory(entry: ElementSet) -> str:
     if kind == "4" or theory == "SGP4-XP":
         return "elements of SGP4-XP (ephemeris type 4): plain SGP4 propagates them wrongly"
     if kind not in ("", "0", "2", "3"):
-        return f"elements of ephemeris type {printable(kind)}, not of SGP4"
+        return f"elements of ephemeris type {short_name(kind)}, not of SGP4"
     if theory not in ("SGP", "SGP4", "SGP/SGP4", "SDP4", "SGP4/SDP4"):
-        return f"mean elements of {printable(theory)}, not of SGP4"
+        return f"mean elements of {short_name(theory)}, not of SGP4"
     for key, wanted in {"CENTER_NAME": "EARTH", "REF_FRAME": "TEME", "TIME_SYSTEM": "UTC"}.items():
         if fields.get(key, wanted).upper() != wanted:
-            return f"{key} is {printable(fields[key])}, but SGP4 needs {wanted}"
+            return f"{key} is {short_name(fields[key])}, but SGP4 needs {wanted}"
     return ""
 
 
@@ -182,9 +182,9 @@ def _problem(fields: Mapping[str, str]) -> tuple[str, str] | None:
         return f"it lacks {', '.join(missing)}", ""
     for key in (*_NUMBERS, _UNUSED):
         if not _NUMBER.fullmatch(fields.get(key, "0")):
-            return "an entry is no number", f"{key} = {printable(fields[key])!r}"
+            return "an entry is no number", f"{key} = {short_name(fields[key])!r}"
     if _epoch(fields["EPOCH"]) is None:
-        return "its epoch is no time", f"EPOCH = {printable(fields['EPOCH'])!r}"
+        return "its epoch is no time", f"EPOCH = {short_name(fields['EPOCH'])!r}"
     return None
 
 

@@ -81,7 +81,7 @@ def plain(line: str) -> str:
     return line.strip().strip("\ufeff").strip()
 
 
-def printable(text: str) -> str:
+def short_name(text: str) -> str:
     """Text for a terminal or a name: no control characters, and not endless."""
     return "".join(c for c in text if c.isprintable())[:_LONGEST_NAME].strip()
 
@@ -106,9 +106,9 @@ def two_line_sets(lines: Sequence[str], known: frozenset[str] = frozenset()) -> 
         elif text.startswith("#"):
             match = _COMMENTED_NAME.match(text)
             if match and reader.first is None:
-                reader.comment = printable(match[1])
+                reader.comment = short_name(match[1])
         else:
-            reader.text(number, printable(text.removeprefix("0 ")))
+            reader.text(number, short_name(text.removeprefix("0 ")))
     reader.close()
     return reader.found
 
