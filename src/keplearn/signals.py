@@ -125,7 +125,7 @@ def _watch(pipe: int, main: int) -> None:
             now = time.monotonic()
             if now - since > SOON:
                 say(f"interrupted: waits for {_State.busy_with}")
-            if now - raised > AGAIN:
+            if now - raised > AGAIN and not _State.held:  # what is held answers it at its end
                 raised = now
                 with _State.ending:  # afterwards the signal means something else again
                     if _State.heeding:

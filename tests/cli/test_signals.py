@@ -132,6 +132,20 @@ def test_what_must_not_be_broken_off_is_done_first():
     assert process.communicate(timeout=60)[0] == "whole\n"
 
 
+def test_what_is_held_is_not_signalled_again():
+    """A library that ends may leave SIGTERM without a handler until it is done, as Ray's compiled part does."""
+    process = script(
+        "import ctypes\nwith heeding():\n  try:\n    print('ready', flush=True)\n    time.sleep(100)\n"
+        "  finally:\n    with held():\n      handler = signal.getsignal(signal.SIGTERM)\n"
+        "      ctypes.CDLL(None).signal(signal.SIGTERM, 0)\n      time.sleep(1)\n"
+        "      signal.signal(signal.SIGTERM, handler)\n      print('whole', flush=True)"
+    )
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)
+    assert said[0] == "whole\n"
+    assert said[1].rstrip().endswith("KeyboardInterrupt")
+
+
 def test_the_calling_process_gets_its_handlers_back(monkeypatch):
     def state():
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -27,7 +27,7 @@ TABLES = {
 def processes_of(place: Path, module: str = "keplearn.sweeps.worker") -> list[int]:
     """The processes that have a directory and a module, or whatever else, in their command."""
     found = []
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"

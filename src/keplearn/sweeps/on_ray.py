@@ -21,6 +21,7 @@ from typing import Any
 from keplearn.errors import KeplearnError
 from keplearn.machine import core_count
 from keplearn.runs.store import RunWriter
+from keplearn.signals import busy, held
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.ray_home import SESSION, TOKEN, make_home, remove_home
 from keplearn.sweeps.study import Standing, Study
@@ -101,11 +102,12 @@ def sweep_on_ray(
                             outcome.stopped = f"Ray loses one task after another ({cause})"
                 on_look()
         except BaseException:
-            for ref in under_way:
+            with held(), busy("the checkpoints of the runs under way"):
+                for ref in under_way:
+                    with suppress(Exception):
+                        ray.cancel(ref)  # a KeyboardInterrupt there
                 with suppress(Exception):
-                    ray.cancel(ref)  # a KeyboardInterrupt there
-            with suppress(Exception):
-                ray.wait(list(under_way), num_returns=len(under_way), timeout=PATIENCE)
+                    ray.wait(list(under_way), num_returns=len(under_way), timeout=PATIENCE)
             raise
         outcome.left |= {run: outcome.stopped or "" for chunk in waiting for run in chunk}
         return outcome
@@ -178,31 +180,43 @@ def _session(scratch: Path, workers: int, address: str | None) -> Iterator[Any]:
         # `ray start` asks for a token where there is one, and ray.init has to be told.
         if (Path.home() / ".ray" / "auth_token").exists():
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         try:
             import ray
         except ImportError as error:
             raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
         try:
-            ray.init(address=address or "local", **options)
+            with _handlers_kept():
+                ray.init(address=address or "local", **options)
         except SystemExit:  # by the handler of SIGTERM that Ray has set
             raise KeyboardInterrupt from None
         except Exception as error:
             where = f"no Ray cluster at {address}" if address else "Ray does not start here"
             raise KeplearnError(f"{where}: {(str(error).strip() or '-').splitlines()[0]}") from error
-        finally:
-            for number, handler in handlers.items():  # Ray's own would end this process at once
-                signal.signal(number, handler)
         try:
             yield ray
         finally:
-            ray.shutdown()
+            with held(), _handlers_kept():
+                ray.shutdown()
     finally:
         if address is None:
             remove_home(scratch)
         os.environ.clear()
         os.environ.update(kept)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Undo what Ray does to signals: it starts with handlers that end this process, and ends with none for SIGTERM.
+
+    Its compiled part sets them behind Python, which takes its own for being there still: they are set in any case.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _own_session(scratch: Path, workers: int) -> dict[str, Any]:
