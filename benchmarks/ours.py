@@ -19,7 +19,7 @@ def _solve(case: Case, model: NeuralODE, segments: Segments, stride: int | None)
     uses_velocity = case.architecture.uses_velocity
     times, first = (jnp.asarray(x, case.dtype) for x in (segments.times, segments.states[0]))
     run = jax.jit(lambda t, y: grid_solve(model.acceleration, y[:3], y[3:], t, grid, uses_velocity))
-    return np.concatenate([segments.states[:1], np.asarray(run(times, first))])
+    return np.concatenate([segments.states[:1], np.asarray(run(times, first).states)])
 
 
 def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]:

@@ -52,7 +52,7 @@ def solve(acceleration, states, times, grid, depends_on_velocity):
     """Integrate from the first of the true states (sample, 6, segment), all at the same times."""
     batched = jnp.asarray(np.broadcast_to(times[:, None], (len(times), states.shape[-1])))
     run = jax.jit(lambda y, t: grid_solve(acceleration, y[:3], y[3:], t, grid, depends_on_velocity))
-    return np.asarray(run(jnp.asarray(states[0]), batched))
+    return np.asarray(run(jnp.asarray(states[0]), batched).states)
 
 
 def measured_order(errors: list[float]) -> np.ndarray:
@@ -137,7 +137,7 @@ def test_acceleration_at_the_end_of_a_step_is_of_order_four():
     for acceleration in (gravity, damped):
         errors = []
         for h in (0.1, 0.05, 0.025):
-            r1, v1, _, a1 = _step(TSIT5, acceleration, start[:3], start[3:], jnp.full(start.shape[-1], h))
+            r1, v1, _, a1, _ = _step(TSIT5, acceleration, start[:3], start[3:], jnp.full(start.shape[-1], h))
             errors.append(np.abs(np.asarray(a1 - acceleration(r1, v1))).max())
         np.testing.assert_array_less(3.8, measured_order(errors))
 
@@ -172,7 +172,7 @@ def test_each_segment_has_times_of_its_own():
     truth = np.stack([kepler(times[:, k])[..., k] for k in range(3)], axis=-1)
     solved = grid_solve(
         gravity, jnp.asarray(truth[0, :3]), jnp.asarray(truth[0, 3:]), jnp.asarray(times), Grid(8, 3)
-    )
+    ).states
     np.testing.assert_allclose(solved, truth[1:], atol=1e-5)
 
 
@@ -197,7 +197,7 @@ def test_gradients_agree_with_finite_differences(depends_on_velocity):
         def force(r, v):
             return mu * gravity(r, v) - (0.1 * v if depends_on_velocity else 0.0)
 
-        return grid_solve(force, state[:3], state[3:], times, Grid(18, 6), depends_on_velocity)
+        return grid_solve(force, state[:3], state[3:], times, Grid(18, 6), depends_on_velocity).states
 
     check_grads(final, (jnp.array(1.1), start), order=1, modes=["rev"], eps=1e-5, rtol=1e-7, atol=1e-7)
 
@@ -207,6 +207,26 @@ def test_a_grid_solution_that_blows_up_is_a_value():
     states = kepler(times)
     solved = solve(lambda r, v: r * jnp.exp(jnp.sum(r * r, axis=0)), states, times, Grid(8, 1), False)
     assert not np.isfinite(solved[-1]).all()
+
+
+@pytest.mark.parametrize("depends_on_velocity", [True, False], ids=["Tsit5", "Nyström"])
+def test_disagreement_tells_steps_that_resolve_from_those_that_do_not(depends_on_velocity):
+    """It falls at least as fast as h³, and a step that leaves a deep perigee too fast disagrees with itself."""
+    times = np.linspace(0, 0.8, 17)
+    far, deep = (kepler(times, np.array([e])) for e in (0.1, 0.97))
+
+    def worst(states, stride):
+        batched = jnp.asarray(times[:, None])
+        start = jnp.asarray(states[0])
+        return float(
+            grid_solve(
+                gravity, start[:3], start[3:], batched, Grid(17, stride), depends_on_velocity
+            ).disagreement[0]
+        )
+
+    fine = [worst(far, stride) for stride in (8, 4, 2, 1)]
+    assert fine[-1] < 1e-4 and (measured_order(fine) > 2.9).all()
+    assert worst(deep, 16) > 10 > 0.1 > worst(far, 16)
 
 
 def test_grids_that_cannot_step_are_refused():

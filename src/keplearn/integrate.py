@@ -9,7 +9,7 @@ raises.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax
 import jax
@@ -138,8 +138,23 @@ def _hermite_weights(width: int, stride: int) -> np.ndarray:
     return np.stack([position, velocity])
 
 
+class GridSolution(NamedTuple):
+    """Samples after the first, and how far a segment's worst step is from being resolved.
+
+    The last stage of a step is at its end too, to a lower order than the step itself. ``disagreement`` is the
+    distance between these two positions over the distance from the origin where the step starts: about the
+    step's own error while that is small, and large where the steps no longer follow the solution.
+    """
+
+    states: Float[Array, "sample_after_first 6 segment"]
+    disagreement: Float[Array, "segment"]
+
+
 def _step(method: Nystrom, acceleration: Acceleration, r: Array, v: Array, h: Array):
-    """Advance r and v (3, segment) by one step of h (segment,): new r, v, accelerations at both ends."""
+    """Advance r and v (3, segment) by one step of h (segment,).
+
+    Returns the new r and v, the accelerations at both ends, and the step's disagreement (see `GridSolution`).
+    """
     stages: list[Array] = []
     for i, node in enumerate(method.nodes):
         if i == 0:
@@ -154,7 +169,9 @@ def _step(method: Nystrom, acceleration: Acceleration, r: Array, v: Array, h: Ar
         stages.append(jax.lax.optimization_barrier(a))
     r1 = r + h * v + (h * h) * _weighted(method.position_weights, stages)
     v1 = v + h * _weighted(method.velocity_weights, stages)
-    return r1, v1, stages[0], _weighted(method.end_weights, stages)
+    apart = (h * h) * _weighted(method.position_stages[-1] - method.position_weights, stages)
+    disagreement = jax.lax.stop_gradient(jnp.linalg.norm(apart, axis=0) / jnp.linalg.norm(r, axis=0))
+    return r1, v1, stages[0], _weighted(method.end_weights, stages), disagreement
 
 
 def _weighted(weights: np.ndarray, stages: list[Array]) -> Array:
@@ -170,7 +187,7 @@ def grid_solve(
     times: Float[Array, "sample segment"],
     grid: Grid,
     depends_on_velocity: bool = True,
-) -> Float[Array, "sample_after_first 6 segment"]:
+) -> GridSolution:
     """Integrate r'' = a(r, v) over each segment's samples with fixed steps of ``grid.stride`` samples.
 
     Parameters
@@ -189,9 +206,9 @@ def grid_solve(
 
     Returns
     -------
-    states
-        (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes non-finite;
-        nothing is raised.
+    solution
+        ``states`` (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes
+        non-finite; nothing is raised. ``disagreement`` (segment,) tells a finite one that cannot be trusted.
     """
     method = TSIT5 if depends_on_velocity else NYSTROM5
     dtype = position.dtype
@@ -204,17 +221,18 @@ def grid_solve(
     def advance(carry, step):
         r, v = carry
         h, dense = step
-        r1, v1, a0, a1 = _step(method, acceleration, r, v, h)
+        r1, v1, a0, a1, apart = _step(method, acceleration, r, v, h)
         at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
         samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
         samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
-        return (r1, v1), samples
+        return (r1, v1), (samples, apart)
 
     start = (position, velocity)
     if len(widths) == 1:
-        return advance(start, (durations[0], weights[0]))[1]
-    _, samples = jax.lax.scan(advance, start, (durations, weights))
-    return samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
+        return GridSolution(*advance(start, (durations[0], weights[0]))[1])
+    _, (samples, apart) = jax.lax.scan(advance, start, (durations, weights))
+    samples = samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
+    return GridSolution(samples, jnp.max(apart, axis=0))
 
 
 def adaptive_solve(

@@ -362,7 +362,7 @@ def test_a_planar_model_keeps_z_exactly_zero(head):
         batched = jax.vmap(made.acceleration, in_axes=-1, out_axes=-1)
         states = grid_solve(
             batched, y[:3, None], y[3:, None], times[:, None], Grid(7, 3), made.architecture.uses_velocity
-        )[..., 0]
+        ).states[..., 0]
     assert np.isfinite(states).all()
     np.testing.assert_array_equal(np.asarray(states)[:, [2, 5]], 0.0)
     assert np.abs(np.asarray(states)[-1, :2] - y[:2]).max() > 1e-3

@@ -25,8 +25,10 @@ from keplearn.training.objective import (
     Batch,
     Constants,
     Problem,
+    assemble,
     grid_error,
     objective,
+    solve,
     validation,
     without_lost,
 )
@@ -313,9 +315,9 @@ def problem(**changes: Any) -> Problem:
     return replace(usual, **changes)
 
 
-def constants(dtype: str = "float64") -> Constants:
-    one, rtol, atol, longest = (jnp.asarray(x, dtype) for x in (1.0, 1e-6, 1e-8, 100.0))
-    return Constants(one, {}, rtol, atol, longest)
+def constants(max_disagreement: Any = 10.0) -> Constants:
+    one, rtol, atol, longest, apart = (jnp.asarray(x) for x in (1.0, 1e-6, 1e-8, 100.0, max_disagreement))
+    return Constants(one, {}, rtol, atol, longest, apart)
 
 
 def batch(segments: Segments) -> Batch:
@@ -341,6 +343,40 @@ def test_the_gradient_of_a_batch_with_a_poisoned_segment_is_that_without_it(spli
 
 
 @pytest.mark.usefixtures("_x64")
+def test_segments_that_steps_do_not_resolve_are_lost(split):
+    """Loss and gradient are those of the others; of none, no number. BFGS, which compares values, keeps them all."""
+    flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
+    data = batch(split.train)
+    model = assemble(problem(), flat, jnp.asarray(1.0))
+    apart = np.asarray(solve(problem(), model, data, *constants()[2:4]).disagreement)
+    limit = float(np.median(apart))
+    value = jax.jit(
+        lambda b, c: jax.value_and_grad(lambda x: objective(problem(), x, b, c), has_aux=True)(flat)
+    )
+    (loss, parts), gradient = value(data, constants(limit))
+    (expected, _), slope = value(batch(split.train.take(np.flatnonzero(apart <= limit))), constants())
+    assert parts["lost"] == np.sum(apart > limit) > 0
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-12)
+    assert np.isnan(value(data, constants(-1.0))[0][0])
+    whole = objective(problem(optimizer="bfgs"), flat, data, constants(-1.0))
+    assert whole[1]["lost"] == 0 and whole[0] == pytest.approx(
+        float(value(data, constants())[0][0]), rel=1e-12
+    )
+
+
+def test_steps_that_lose_what_they_do_not_resolve_count_it(split, monkeypatch):
+    """Where nothing counts as resolved, each step loses all its segments, and the run fails, as for any other loss."""
+    monkeypatch.setattr(loop, "UNRESOLVED", -1.0)
+    with pytest.raises(TrainingFailed, match="every training segment was lost in each of the 24 steps"):
+        train(split, ADAM)
+    monkeypatch.setattr(loop, "UNRESOLVED", 1e-5)
+    record = train(split, ADAM)
+    lost = [row["lost"] for row in record.rows]
+    assert 0 < max(lost) < 16 and record.results[0].summary["lost_segments"] == sum(lost)
+
+
+@pytest.mark.usefixtures("_x64")
 def test_validation_that_loses_every_segment_is_no_number(split):
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
     measure = jax.jit(lambda b: validation(problem(), flat, b, constants()))
@@ -356,7 +392,7 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
     data = batch(split.train)
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
     turned = rotate(data, turn)
-    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b)[0] for b in (data, turned))
+    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b).percentile for b in (data, turned))
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     assert np.abs(turned.states - data.states).max() > 0.1
     np.testing.assert_allclose(

@@ -136,10 +136,10 @@ def rescue(
         (carry.parameters, carry.optimizer),
     )
     taken = some & step.finite
-    lost = jnp.where(taken, given - jnp.sum(batch.keep), given).astype(jnp.int32)
     values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
     # The mean over no segment is no number, and 0 would look like a perfect fit.
     values = jax.tree.map(lambda x: jnp.where(taken, x, jnp.nan), values)
+    lost = jnp.where(taken, given - jnp.sum(batch.keep), given)
     return carry._replace(parameters=moved[0], optimizer=moved[1]), values | {"lost": lost}
 
 

@@ -26,8 +26,10 @@ from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.losses import ADDITIVE_TERMS
 from keplearn.training.objective import (
+    UNRESOLVED,
     Batch,
     Constants,
+    GridError,
     Problem,
     assemble,
     grid_error,
@@ -252,6 +254,7 @@ class _PhaseRunner:
         some = self.batch_size < len(split.train) or filled == settings.batch_size
         self.drawn = not self.full_batch and (settings.augment or some)
         self._check()
+        self.grid_error = self._grid_error()
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
             self.constants = Constants(
@@ -260,6 +263,7 @@ class _PhaseRunner:
                 scalar(settings.rtol),
                 scalar(settings.atol),
                 scalar(self.max_grad_norm),
+                scalar(max(UNRESOLVED, 10 * self.grid_error.disagreement) if self.grid_error else UNRESOLVED),
             )
             self.data = self._batch(split.train)
             if self.drawn:
@@ -278,7 +282,6 @@ class _PhaseRunner:
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = self.clipped = 0
         self.valid_steps = self.validations = 0  # with at least one segment that was not lost
-        self.grid_error, self.grid_error_max = self._grid_error()
 
     def _check(self) -> None:
         """Refuse steps over several samples where samples are not equally spaced."""
@@ -294,10 +297,10 @@ class _PhaseRunner:
         arrays = (segments.states, segments.times, np.ones(len(segments)))
         return Batch(*(jnp.asarray(x, dtype) for x in arrays))
 
-    def _grid_error(self) -> tuple[float, float] | tuple[None, None]:
-        """99th percentile and maximum of the grid's relative error on the phase's truth, if its law is known."""
+    def _grid_error(self) -> GridError | None:
+        """Measure the grid on the phase's truth, if its law is known."""
         if self.phase.integrator != "grid" or not self.settings.known_law:
-            return None, None
+            return None
         with jax.enable_x64(True):
             train = self.split.train
             arrays = (train.states, train.times, np.ones(len(train)))
@@ -375,18 +378,17 @@ class _PhaseRunner:
         )
         taken = int(taken)
         columns = {name: np.asarray(values)[:taken].tolist() for name, values in buffers.items()}
-        lost = 0 if self.drawn else self.batch_size - int(np.sum(np.asarray(self.data.keep)))
         listed = rates.tolist()
         rows = [
-            {"phase": self.number, "step": step + i + 1, "lr": listed[i], "lost": lost}
+            {"phase": self.number, "step": step + i + 1, "lr": listed[i]}
             | {name: values[i] for name, values in columns.items()}
+            | {"lost": int(columns["lost"][i])}
             for i in range(taken)
         ]
-        if taken:
-            self.lost_streak = 0
-        self.steps_taken += taken
-        self.valid_steps += taken
-        self.count_clipped(rows)
+        self.count(rows)
+        if self.full_batch:  # those that were lost where the phase started
+            out = self.batch_size - int(np.sum(np.asarray(self.data.keep)))
+            rows = [row | {"lost": out} for row in rows]
         return rows
 
     def draw(self, step: int, count: int) -> Steps:
@@ -414,25 +416,33 @@ class _PhaseRunner:
         self.carry, values = yield from self.call(rescue, self.carry, batch, rate, self.constants)
         row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
         row |= {name: float(value) for name, value in values.items()} | {"lost": int(values["lost"])}
-        self.steps_taken += 1
-        self.valid_steps += np.isfinite(row["loss"])
-        self.count_clipped([row])
-        self.lost_total += row["lost"]
-        self.lost_streak = self.lost_streak + 1 if row["lost"] > self.batch_size / 2 else 0
-        if self.lost_streak >= LOST_STEPS:
-            raise TrainingFailed(
-                "lost_segments",
-                f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {step + 1} of "
-                f"phase {self.number} ({row['lost']} of {self.batch_size} in the last): the solver gives up "
-                "or the state becomes non-finite. A smaller learning rate or shorter segments first usually "
-                "mend it.",
-            )
+        self.count([row])
         return row
 
-    def count_clipped(self, rows: list[Row]) -> None:
-        """Count the steps whose gradient was longer than the bound; BFGS takes them as they are."""
+    def count(self, rows: list[Row]) -> None:
+        """Count steps, lost segments, and gradients that were longer than the bound (BFGS has none).
+
+        Raises
+        ------
+        TrainingFailed
+            ``lost_segments`` where too many are lost for too long.
+        """
+        self.steps_taken += len(rows)
+        self.valid_steps += sum(bool(np.isfinite(row["loss"])) for row in rows)
         if not self.full_batch:
             self.clipped += sum(self.max_grad_norm < row["grad_norm"] < np.inf for row in rows)
+        for row in rows:
+            lost = int(row["lost"])
+            self.lost_total += lost
+            self.lost_streak = self.lost_streak + 1 if lost > self.batch_size / 2 else 0
+            if self.lost_streak >= LOST_STEPS:
+                raise TrainingFailed(
+                    "lost_segments",
+                    f"over half of the segments were lost {LOST_STEPS} steps in a row, up to step {row['step']} of "
+                    f"phase {self.number} ({lost} of {self.batch_size} in the last): the solver gives up, its steps "
+                    "no longer resolve the solution, or the state becomes non-finite. A smaller learning rate or "
+                    "shorter segments first usually fix it.",
+                )
 
     def clear_lost(self) -> Steps:
         """Replace the segments that are lost where a full-batch phase starts; they stay out for the phase."""
@@ -503,8 +513,8 @@ class _PhaseRunner:
             "validation_on": "validation" if self.split.own_validation else "training",
             "batch_size": self.batch_size,
             "stride": self.problem.grid.stride if self.phase.integrator == "grid" else None,
-            "grid_error": self.grid_error,
-            "grid_error_max": self.grid_error_max,
+            "grid_error": self.grid_error and self.grid_error.percentile,
+            "grid_error_max": self.grid_error and self.grid_error.maximum,
             "best_step": int(self.carry.best_step),
             "best_loss": float(self.carry.best_loss),
             "lost_segments": self.lost_total,

@@ -10,11 +10,17 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
-from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.integrate import Grid, GridSolution, adaptive_solve, fixed_solve, grid_solve
 from keplearn.jax_shapes import Scalar
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.programs import compiled, power_above
 from keplearn.training.losses import Parts, Solved, Weights, total_loss
+from keplearn.training.optimizers import OPTIMIZERS
+
+# A step is lost, and its segment with it, when its two end positions are so many distances from the origin apart:
+# 150 and more where solutions ran away, at most 1.1 under the law in steps of six samples. Where the law itself has
+# more than a tenth of it (longer steps), ten times the law's own counts.
+UNRESOLVED = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Constants(NamedTuple):
     rtol: Scalar
     atol: Scalar
     max_grad_norm: Scalar
+    max_disagreement: Scalar
 
 
 @cache
@@ -60,19 +67,20 @@ def assemble(problem: Problem, flat: Float[Array, "parameter"], max_acceleration
     return NeuralODE(parameters, max_acceleration, problem.architecture)
 
 
-def solve(
-    problem: Problem, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar
-) -> Float[Array, "sample_after_first 6 segment"]:
-    """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN."""
+def solve(problem: Problem, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar) -> GridSolution:
+    """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN.
+
+    Steps that a solver controls, and those of a field that gives whole states, have no disagreement: 0.
+    """
     initial = batch.states[0]
     if problem.integrator == "adaptive":
         ys, ok = jax.vmap(
             lambda y, t: adaptive_solve(model, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
         )(initial, batch.times)
-        return jnp.where(ok, ys, jnp.nan)[1:]
+        return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], jnp.zeros_like(batch.keep))
     if problem.architecture.outputs.whole_state:
         fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, problem.grid), in_axes=-1, out_axes=-1)
-        return fixed(initial, batch.times)[1:]
+        return GridSolution(fixed(initial, batch.times)[1:], jnp.zeros_like(batch.keep))
     return grid_solve(
         model.acceleration,
         initial[:3],
@@ -86,11 +94,26 @@ def solve(
 def objective(
     problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
 ) -> tuple[Scalar, Parts]:
-    """Return the loss of a batch and its parts. Lost segments must have been replaced, not only marked."""
+    """Return the loss of a batch and its parts; among them, of weight nothing, ``lost``.
+
+    ``lost`` counts the segments with a step that does not resolve them (`UNRESOLVED`): they add neither value nor
+    gradient, and where none is left the loss is NaN. Segments of a solution that is not finite must have been
+    replaced (`without_lost`). An optimiser that compares values needs one function and gets all segments as
+    they are: it rejects what runs away.
+    """
     model = assemble(problem, flat, constants.max_acceleration)
-    predicted = solve(problem, model, batch, constants.rtol, constants.atol)
-    solved = Solved(predicted, batch.states[1:], batch.states[0], batch.keep, model)
-    return total_loss(problem.loss, problem.additive, solved, constants.weights)
+    predicted, disagreement = solve(problem, model, batch, constants.rtol, constants.atol)
+    truth, keep = batch.states[1:], batch.keep
+    if not OPTIMIZERS[problem.optimizer].full_batch:
+        resolved = ~(disagreement > constants.max_disagreement)  # NaN is left to be found in the loss
+        predicted, keep = jnp.where(resolved, predicted, truth), keep * resolved
+    loss, parts = total_loss(
+        problem.loss,
+        problem.additive,
+        Solved(predicted, truth, batch.states[0], keep, model),
+        constants.weights,
+    )
+    return jnp.where(jnp.any(keep > 0), loss, jnp.nan), parts | {"lost": jnp.sum(batch.keep) - jnp.sum(keep)}
 
 
 def validation(
@@ -98,7 +121,7 @@ def validation(
 ) -> tuple[Scalar, Parts, Int32[Array, ""]]:
     """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
     model = assemble(problem, flat, constants.max_acceleration)
-    predicted = solve(problem, model, batch, constants.rtol, constants.atol)
+    predicted = solve(problem, model, batch, constants.rtol, constants.atol).states
     # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
     finite = jnp.isfinite(jnp.sum(predicted * predicted, axis=(0, 1)))
     truth = batch.states[1:]
@@ -146,10 +169,19 @@ def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
     return Batch(states, times, batch.keep * good)
 
 
-def grid_error(problem: Problem, batch: Batch) -> tuple[float, float]:
-    """Return 99th percentile and maximum of |ŷ - y|/|y| of the grid, dense output included, on two-body segments.
+class GridError(NamedTuple):
+    """How well a grid follows the law: 99th percentile and maximum of |ŷ - y|/|y|, and the worst disagreement.
 
     Orbits near a circle hide the few steps through a perigee from the percentile: the maximum shows them.
+    """
+
+    percentile: float
+    maximum: float
+    disagreement: float
+
+
+def grid_error(problem: Problem, batch: Batch) -> GridError:
+    """Measure a phase's grid, dense output included, on two-body segments.
 
     The truth of the phase itself, in float64, integrated from each segment's first sample with the law a = -r/r³
     (canonical), by the method that trains. Call it inside ``jax.enable_x64(True)``.
@@ -157,10 +189,12 @@ def grid_error(problem: Problem, batch: Batch) -> tuple[float, float]:
     shape = problem.architecture
     steps = LawSteps(problem.grid, shape.uses_velocity, shape.outputs.whole_state)
     filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
-    solved = np.asarray(compiled(_law_solve, steps, filled).call(filled))[..., : batch.keep.shape[0]]
+    solved, disagreement = (
+        np.asarray(x)[..., : batch.keep.shape[0]] for x in compiled(_law_solve, steps, filled).call(filled)
+    )
     truth = np.asarray(batch.states[1:])
     error = np.linalg.norm(solved - truth, axis=1) / np.linalg.norm(truth, axis=1)
-    return float(np.percentile(error, 99)), float(np.max(error))
+    return GridError(float(np.percentile(error, 99)), float(np.max(error)), float(np.max(disagreement)))
 
 
 class LawSteps(NamedTuple):
@@ -171,7 +205,7 @@ class LawSteps(NamedTuple):
     first_order: bool
 
 
-def _law_solve(steps: LawSteps, batch: Batch) -> Array:
+def _law_solve(steps: LawSteps, batch: Batch) -> GridSolution:
     def law(r: Array, v: Array) -> Array:
         return -r / jnp.sum(r * r, axis=0) ** 1.5
 
@@ -179,5 +213,6 @@ def _law_solve(steps: LawSteps, batch: Batch) -> Array:
     if steps.first_order:
         field = lambda t, y, args: jnp.concatenate([y[3:], law(y[:3], y[3:])])  # noqa: E731
         one = lambda y, t: fixed_solve(field, y, t, steps.grid)  # noqa: E731
-        return jax.vmap(one, in_axes=-1, out_axes=-1)(initial, batch.times)[1:]
+        states = jax.vmap(one, in_axes=-1, out_axes=-1)(initial, batch.times)[1:]
+        return GridSolution(states, jnp.zeros_like(batch.keep))
     return grid_solve(law, initial[:3], initial[3:], batch.times, steps.grid, steps.depends_on_velocity)
