@@ -1,6 +1,7 @@
 """Signals that end a command: real ones, to real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from keplearn.cli import main
+from keplearn.files import read_sealed
 
 CLI = (sys.executable, "-m", "keplearn")
 
@@ -144,6 +146,39 @@ def test_what_is_held_is_not_signalled_again():
     said = process.communicate(timeout=60)
     assert said[0] == "whole\n"
     assert said[1].rstrip().endswith("KeyboardInterrupt")
+
+
+def test_ctrl_c_just_before_a_file_is_in_place_leaves_it_whole(small_study, tmp_path):
+    """Of a page that was there the new one is left, of an evaluation the one just made: no half, nothing temporary."""
+    run = next(p for p in sorted((small_study / "small").iterdir()) if (p / "model.eqx").exists())
+    runs, page = tmp_path / "runs", tmp_path / "out" / "small.html"
+    shutil.copytree(run, runs / "small" / run.name)
+    evaluation = runs / "small" / run.name / "evaluations" / "simple_TBP_planar_2_test.nc"
+    page.parent.mkdir()
+    page.write_text("the old page")
+    body = """
+import os, runpy, signal, sys
+target, replace = sys.argv.pop(1), os.replace
+def interrupted(source, path, **more):
+    if str(path) == target: os.kill(os.getpid(), signal.SIGINT)
+    return replace(source, path, **more)
+os.replace = interrupted
+runpy.run_module("keplearn", run_name="__main__", alter_sys=True)
+"""
+    commands = {
+        page: ("report", "small", "--out", page.parent),
+        evaluation: ("evaluate", "small", "--on", "simple_TBP_planar_2_test"),
+    }
+    ending = [
+        started(sys.executable, "-c", body, target, *map(str, words), "--runs", str(runs))
+        for target, words in commands.items()
+    ]
+    for process in ending:
+        assert process.communicate(timeout=120) == ("", "interrupted\n")
+        assert process.returncode == 130
+    assert page.read_text().rstrip().endswith("</html>")
+    assert read_sealed(evaluation, must=True).content
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_the_calling_process_gets_its_handlers_back(monkeypatch):

@@ -1,6 +1,8 @@
 """Standard streams that are closed, full, or of a narrow encoding: in real processes, started by a shell."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,66 @@ def test_what_a_stream_cannot_take_is_lost_and_stdouts_loss_is_said():
     assert full == (1, "", FULL)
     assert told == plain
     assert wrong == (2, "", "")
+
+
+# Runs commands with some streams closed, as a shell's 2>&- leaves them at the start, and keeps their exit codes.
+CLOSED = """
+import contextlib, json, os, sys
+from pathlib import Path
+from keplearn.cli import main
+commands, codes = json.loads(sys.argv[1]), []
+for closed in (["stderr"], ["stdin", "stdout", "stderr"]):
+    for words in commands:
+        for name in closed:
+            with contextlib.suppress(OSError):
+                os.close(("stdin", "stdout", "stderr").index(name))
+            setattr(sys, name, None)
+            setattr(sys, f"__{name}__", None)
+        sys.argv, code = ["keplearn", *words], 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        except BaseException as error:
+            code = f"{type(error).__name__}: {error}"
+        codes.append([" ".join([*words, "without", *closed]), code])
+Path("codes.json").write_text(json.dumps(codes))
+"""
+
+
+def test_commands_do_their_work_with_closed_streams(small_study, tmp_path):
+    run = next(p for p in sorted((small_study / "small").iterdir()) if (p / "model.eqx").exists())
+    shutil.copytree(run, tmp_path / "runs" / "small" / run.name)
+    (tmp_path / "study.yaml").write_text("data: {dataset_name: complex_TBP_planar_1_train}\n")
+    orbits = "complex_TBP_planar_1_train"
+    right = [
+        f"report small --out {tmp_path / 'out'}",
+        f"evaluate small --on {orbits}",
+        f"evaluate small --on {orbits} --format json",
+        "runs --group small",
+        f"runs show {run.name}",
+        f"runs logs {run.name}",
+        "runs varying --group small",
+        f"plot loss {run.name} --out loss.png",
+        f"plot orbits {orbits} --out orbits.png",
+        f"data show {orbits}",
+        f"data make {orbits}",
+        "config show study.yaml",
+        "config diff study.yaml study.yaml",
+        "sweep study.yaml --dry-run",
+        "--version",
+        "--help",
+    ]
+    wrong = ["report none", "evaluate none", "sweep status none", "sweep stop none", "data import none.csv"]
+    wrong += ["data satellites none.tle", "plot loss none", "train none.yaml", "no command"]
+    commands = json.dumps([command.split() for command in right + wrong])
+    words = [sys.executable, "-c", CLOSED, commands]
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    codes = json.loads((tmp_path / "codes.json").read_text())
+    assert [code for _, code in codes] == 2 * ([0] * len(right) + [2] * len(wrong)), codes
+    made = {"loss.png", "orbits.png", f"{orbits}.nc", "out", "runs", "study.yaml", "codes.json"}
+    assert {path.name for path in tmp_path.iterdir()} == made
+    assert (tmp_path / "out" / "small.html").read_text().rstrip().endswith("</html>")
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():
