@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from keplearn.cli import main
+from keplearn.cli.progress import LINE_EVERY
 from keplearn.config import RunConfig, run_config
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.units import units_for
@@ -291,9 +292,13 @@ def _nothing_is_lost(
 
 
 def fuzz(
-    count: int, seed: int, place: Path, say: Callable[[str], object] = print
+    count: int,
+    seed: int,
+    place: Path,
+    say: Callable[[str], object] = print,
+    on_trial: Callable[[int], object] = lambda done: None,
 ) -> Counter[tuple[str, str]]:
-    """Run trials; each is told by its number and seed where it fails."""
+    """Run trials; each is told by its number and seed where it fails; ``on_trial`` is told how many are done."""
     study = Place(place)
     outcomes: Counter[tuple[str, str]] = Counter()
     # What costs a propagation or a page is damaged less often.
@@ -305,7 +310,24 @@ def fuzz(
         except (Exception, SystemExit) as error:
             outcomes[target, "FAILED"] += 1
             say(f"trial {number} of seed {seed}, {target}: {type(error).__name__}: {error}")
+        on_trial(number + 1)
     return outcomes
+
+
+class _Lines:
+    """Says every ten seconds on stderr how many trials are done, their rate and the time left."""
+
+    def __init__(self, count: int):
+        self.count, self.started = count, time.monotonic()
+        self.last = self.started
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self.last < LINE_EVERY:
+            return
+        rate, self.last = done / (now - self.started), now
+        left = (self.count - done) / rate
+        print(f"{done}/{self.count} trials, {rate:.1f} trials/s, {left:.0f} s left", file=sys.stderr)
 
 
 def _main() -> None:
@@ -315,7 +337,7 @@ def _main() -> None:
     options = parser.parse_args()
     started = time.time()
     with tempfile.TemporaryDirectory() as place:
-        outcomes = fuzz(options.count, options.seed, Path(place))
+        outcomes = fuzz(options.count, options.seed, Path(place), on_trial=_Lines(options.count))
     for (target, outcome), number in sorted(outcomes.items()):
         print(f"{target:26} {outcome:10} {number}")
     failed = sum(number for (_, outcome), number in outcomes.items() if outcome == "FAILED")
