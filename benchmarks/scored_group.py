@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from keplearn.config import run_config
-from keplearn.experiment import train_run
+from keplearn.core.seal import close_json
+from keplearn.experiment.course import train_run
 from keplearn.runs.store import Run
-from keplearn.seal import close_json
 
 TRAINED_ON = "complex_TBP_planar_1_train"
 SMALL = {

@@ -55,7 +55,7 @@ def bench() -> dict[str, float]:
             seconds = {
                 "keplearn --help": _seconds(sys.executable, "-m", "keplearn", "--help"),
                 "import keplearn and its libraries": _seconds(
-                    sys.executable, "-c", "import keplearn.experiment"
+                    sys.executable, "-c", "import keplearn.experiment.course"
                 ),
                 "first step, nothing compiled before": _first_step(home, home / "cold"),
                 "first step, programs on disk": _first_step(home, home / "warm"),

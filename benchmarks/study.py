@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import tutorial
 from keplearn.config import load_config
-from keplearn.plan import prepare, training_programs
+from keplearn.experiment.plan import prepare, training_programs
 
 CONFIG = Path(__file__).with_name("study.yaml")
 # The whole study: what its config adds to that of the 48 runs.

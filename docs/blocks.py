@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keplearn.files import write_text
+from keplearn.core.files import write_text
 
 HOME = Path(__file__).parents[1]
 

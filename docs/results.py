@@ -21,11 +21,11 @@ from blocks import BLOCKS, HOME, block
 from keplearn import demo as the_demo
 from keplearn.cli.output import print_table
 from keplearn.config import load_config
+from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.ranking import order
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
-from keplearn.machine import processor
 from keplearn.orbits.families import complex_family
 from keplearn.runs.store import Run, find_runs
 

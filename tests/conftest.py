@@ -49,7 +49,7 @@ def small_study(made_once):
 
 def _train_small_study(runs):
     from keplearn.config import runs_from_dict
-    from keplearn.experiment import train_run
+    from keplearn.experiment.course import train_run
 
     tables = {
         "wandb": {"group": "small"},

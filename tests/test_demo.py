@@ -7,7 +7,7 @@ from keplearn.config import load_config
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.table import summary
-from keplearn.experiment import train_run
+from keplearn.experiment.course import train_run
 
 
 @pytest.fixture(scope="module")

@@ -20,17 +20,17 @@ TYPE_CHECKING = False  # of typing, whose import takes a while: the command line
 if TYPE_CHECKING:
     from keplearn import figures
     from keplearn.config import RunConfig, load_config, run_config
+    from keplearn.core.errors import KeplearnError
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
-    from keplearn.errors import KeplearnError
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.table import orbit_table
-    from keplearn.experiment import train_run
+    from keplearn.experiment.course import train_run
     from keplearn.models.files import load_model, save_model
     from keplearn.models.neural_ode import NeuralODE
     from keplearn.runs.store import Run, find_runs, open_run
 
 _HOMES = {
-    "KeplearnError": "errors",
+    "KeplearnError": "core.errors",
     "NeuralODE": "models.neural_ode",
     "OrbitDataset": "data.dataset",
     "Run": "runs.store",
@@ -45,7 +45,7 @@ _HOMES = {
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
-    "train_run": "experiment",
+    "train_run": "experiment.course",
 }
 
 __all__ = [

@@ -110,7 +110,7 @@ def test_a_gap_is_told_at_import_and_in_show(keplearn):
 
 def test_a_run_keeps_what_is_to_be_known_of_its_data(keplearn):
     from keplearn import run_config
-    from keplearn.plan import prepare
+    from keplearn.experiment.plan import prepare
 
     keplearn("data", "import", str(CASES / "gap.csv"))
     options = {"segment_length_strategy": [10], "width": 4, "planar_constraint": False, "test": []}

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from keplearn.cli.plot import app
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.figures.numbers import COLUMNS
 from keplearn.runs.store import find_runs
 

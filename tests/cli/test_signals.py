@@ -30,7 +30,9 @@ def started(*words, **kwargs):
 
 def script(body):
     """Start a Python process that heeds signals, and wait until it is in the middle of something."""
-    head = "import os, sys, time, gc, signal, hashlib\nfrom keplearn.signals import busy, heeding, held\n"
+    head = (
+        "import os, sys, time, gc, signal, hashlib\nfrom keplearn.core.signals import busy, heeding, held\n"
+    )
     process = started(sys.executable, "-c", head + body)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -55,7 +57,9 @@ def test_ctrl_c_while_libraries_are_imported_is_one_line():
     assert (process.returncode, said) == (130, ("", "interrupted\n"))
 
 
-@pytest.mark.parametrize("module", ["signal", "keplearn.cli", "keplearn.signals", "threading", "cyclopts"])
+@pytest.mark.parametrize(
+    "module", ["signal", "keplearn.cli", "keplearn.core.signals", "threading", "cyclopts"]
+)
 def test_ctrl_c_at_the_very_first_is_one_line(module):
     """The signal comes when the command begins to import a module."""
     body = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keplearn.config import RunConfig, load_config
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 DATA = "data: {dataset_name: complex_TBP_planar_10_train}\n"
 PLANAR_TESTS = ("complex_TBP_planar_1_test", "complex_TBP_planar_10_test", "complex_TBP_planar_100_test")

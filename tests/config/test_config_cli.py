@@ -10,7 +10,7 @@ from config_helpers import DATA
 from keplearn.cli.config import app
 from keplearn.config import RunConfig, run_config
 from keplearn.config.schema import TABLES
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from config_helpers import DATA, PLANAR_TESTS, refusal, runs_of
 
 from keplearn.cli.app import app
 from keplearn.config import run_config, runs_from_dict
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.files import save_dataset
-from keplearn.errors import KeplearnError
 
 PLANAR = "complex_TBP_planar_10_train"
 SPATIAL = "complex_TBP_10_train"

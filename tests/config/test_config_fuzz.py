@@ -12,7 +12,7 @@ from keplearn.config import RunConfig, runs_from_dict
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_text
 from keplearn.config.schema import TABLES
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 VALID = """

@@ -4,7 +4,7 @@ import pytest
 from config_helpers import DATA, PLANAR_TESTS, refusal, runs_of, values
 
 from keplearn.config import ConfigWarning, run_config, runs_from_dict
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 NAME = "complex_TBP_planar_10_train"
 

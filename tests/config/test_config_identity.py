@@ -8,7 +8,7 @@ from config_helpers import DATA, runs_of
 
 from keplearn.config import RunConfig, run_config, runs_from_dict
 from keplearn.config.schema import ADDED, DERIVED, PHASED, TABLES, Parameters
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 NAME = "complex_TBP_planar_10_train"
 

@@ -4,7 +4,7 @@ import pytest
 from config_helpers import DATA, refusal, runs_of, values
 
 from keplearn.config import ConfigWarning, load_config
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 
 def test_numbers_with_an_exponent_are_numbers_and_no_is_text(tmp_path):

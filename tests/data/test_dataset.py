@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, make_dataset
 from keplearn.data.names import DatasetName
 from keplearn.data.orbit_dataset import check
-from keplearn.errors import KeplearnError
 from keplearn.orbits.systems import TwoBody
 
 PLANAR = "complex_TBP_planar_10_train"

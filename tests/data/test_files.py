@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import xarray
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.files import is_dataset_file
 from keplearn.data.importing import import_dataset
-from keplearn.errors import KeplearnError
 
 
 @pytest.fixture

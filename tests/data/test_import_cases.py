@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.importing import import_dataset
-from keplearn.errors import KeplearnError
 
 CASES = Path(__file__).parents[1] / "cases" / "imports"
 

@@ -9,9 +9,9 @@ import xarray
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
 from keplearn.data.importing import import_dataset
-from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS
 
 HEADER = ["orbit", "t", "x", "y", "z", "vx", "vy", "vz"]

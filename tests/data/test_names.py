@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.names import SPLITS, DatasetName, canonical_name, is_name, nearest_name, parse_name
-from keplearn.errors import KeplearnError
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.satellites import satellites_dataset
 from keplearn.data.summary import element_ranges, regime_table, summary, two_body_distance
-from keplearn.errors import KeplearnError
 
 
 @pytest.fixture(scope="module")

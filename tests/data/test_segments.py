@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import NoSegments, count_training, cut, split_segments
 from keplearn.data.units import units_for
-from keplearn.errors import KeplearnError
 
 WHOLE = (0.0, 1.0)
 

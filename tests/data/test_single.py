@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.single import mean_orbit, parse_orbit, single_orbit
-from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 

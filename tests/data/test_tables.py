@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dates import nanoseconds
 from keplearn.data.readers import read_raw
 from keplearn.data.tables import read_table
-from keplearn.errors import KeplearnError
 
 SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

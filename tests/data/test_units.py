@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import Units, units_for
-from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 from keplearn.orbits.systems import TwoBody
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.importing import import_dataset
 from keplearn.data.velocities import RATES, fixed_frame, velocity_fault
-from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import one_revolution
 

@@ -12,24 +12,24 @@ from matplotlib.patches import Circle
 
 from keplearn import figures
 from keplearn.config import run_config, runs_from_dict
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.importing import import_dataset
 from keplearn.data.single import mean_orbit, single_orbit
 from keplearn.data.summary import summary
 from keplearn.data.units import mu_problem, units_for
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import residual_field, training_radii
 from keplearn.evaluation.grid import grid_cells, on_grid
 from keplearn.evaluation.layout import assemble
 from keplearn.evaluation.power_law import law, slope
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.store import load_evaluation, save_evaluation
+from keplearn.experiment.plan import prepare
 from keplearn.figures.datasets import orbits as draw_datasets
 from keplearn.figures.phases import phases
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.bodies import Body
-from keplearn.plan import prepare
 from keplearn.report.orbits import choose_orbits
 from keplearn.runs.store import RunWriter
 

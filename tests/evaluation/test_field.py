@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from known_fields import kepler, kepler_dataset, one_percent_more
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import accelerations, residual_field, training_radii
 from keplearn.evaluation.grid import ae_grid, grid_cells, on_grid, summary
 from keplearn.evaluation.power_law import law, slope

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.group_table import group_table
 from keplearn.runs.store import find_runs
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from keplearn import fingerprint
 from keplearn.config import run_config
+from keplearn.core import fingerprint
+from keplearn.core.errors import KeptWarning, NotWritten
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
-from keplearn.errors import KeptWarning, NotWritten
 from keplearn.evaluation import propagation, store
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.table import summary
-from keplearn.experiment import train_run
+from keplearn.experiment.course import train_run
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import Run, RunWriter
 from keplearn.sweeps.study import Standing, Study
@@ -74,7 +74,7 @@ def test_it_is_made_anew_where_a_tolerance_or_the_code_is_another(tmp_path, made
     [
         ("evaluation/metrics.py", "100.0", "101.0", False),
         ("evaluation/propagation.py", "1e-9, 1e-11", "1e-6, 1e-11", False),
-        ("integrate.py", "diffrax.Dopri8", "diffrax.Dopri5", False),
+        ("integrate/diffrax_steps.py", "diffrax.Dopri8", "diffrax.Dopri5", False),
         ("models/features.py", "return jnp.log(norm(r))", "return jnp.log(2 * norm(r))", False),
         ("models/outputs.py", "return _from_rtn(r, v, network(r, v))", "return network(r, v)", False),
         ("models/outputs.py", "return -jax.grad(", "return jax.grad(", True),  # a layer that it has not

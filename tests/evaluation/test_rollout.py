@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from known_fields import kepler, kepler_dataset, one_percent_more, padded
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import Units, units_for
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate, evaluate_law, evaluate_together
 from keplearn.evaluation.table import orbit_table, summary
 from keplearn.models.neural_ode import Architecture, new_model

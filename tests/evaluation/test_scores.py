@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from keplearn.config import run_config
+from keplearn.core.errors import KeplearnError, KeptWarning
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
-from keplearn.errors import KeplearnError, KeptWarning
 from keplearn.evaluation import scores as kept
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.scores import keep_scores

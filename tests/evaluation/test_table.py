@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import xarray
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation import store, table
 from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.rollout import evaluate_law

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.quiver import Quiver
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import residual_field
 from keplearn.evaluation.grid import ae_grid, summary
 from keplearn.evaluation.power_law import slope as slope_of
+from keplearn.experiment.plan import training_data
 from keplearn.figures import field, grid, save_figure, slope
 from keplearn.orbits.constants import EARTH_RADIUS
-from keplearn.plan import training_data
 from keplearn.runs.store import find_runs
 
 

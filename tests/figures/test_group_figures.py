@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.group_table import group_table
 from keplearn.evaluation.ranking import drawn_values, quantiles
 from keplearn.evaluation.store import keep_evaluation

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.figures.series import thin_out
 from keplearn.figures.training import loss
 

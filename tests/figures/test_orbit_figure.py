@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.quiver import Quiver
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate_law
 from keplearn.figures.orbits import orbit
 from keplearn.orbits.constants import EARTH_RADIUS

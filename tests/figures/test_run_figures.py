@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.single import mean_orbit, single_orbit
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.rollout import evaluate, evaluate_law
 from keplearn.figures.anomaly import GRID, acceleration_all
 from keplearn.figures.datasets import MOST_ORBITS, SUBSTEPS, elements, orbits

@@ -4,7 +4,7 @@ import matplotlib
 import pytest
 from matplotlib import pyplot
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.figures.errors import acceleration, orbit_errors
 from keplearn.figures.orbits import orbit
 from keplearn.figures.style import save_figure

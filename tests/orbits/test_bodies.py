@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.bodies import KNOWN, Body, body_of, central_body
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS, MU_EARTH
 from keplearn.orbits.differences import acceleration_by_differences, derivative
 from keplearn.orbits.elements import kepler_states, one_revolution

@@ -14,7 +14,7 @@ from sgp4 import omm
 from sgp4.api import Satrec
 from sgp4.exporter import export_tle
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.satellites import propagate_satellites, read_element_sets, satrec
 from keplearn.orbits.tle import checksum, plain, two_line_sets
 

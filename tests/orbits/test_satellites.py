@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 from keplearn.orbits.satellites import propagate_satellites, regime

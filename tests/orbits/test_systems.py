@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.systems import SYSTEMS, TwoBody
 
 STATE = np.array([[7000.0, -2000.0, 500.0, 1.0, 7.0, -0.5], [20000.0, 1.0, -9000.0, 0.5, 3.0, 2.0]])

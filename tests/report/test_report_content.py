@@ -9,9 +9,9 @@ import pytest
 from benchmarks.report_page import synthetic_study
 from keplearn.cli import main
 from keplearn.config import run_config
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
-from keplearn.errors import KeplearnError
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.report import render, write_report
 from keplearn.report.content import study_content

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keplearn.config import run_config
-from keplearn.errors import Damaged, KeplearnError, NotWritten
+from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import Run, RunWriter, find_runs, open_run
 from keplearn.training.fit import Checkpoint
@@ -222,7 +222,7 @@ def test_what_is_no_record_is_left_out_and_named(tmp_path, name):
 
 def test_a_run_of_the_version_before_is_read(tmp_path):
     """Format 1: no checksum anywhere."""
-    from keplearn import seal
+    from keplearn.core import seal
 
     run = write(tmp_path)
     whole = read_all(run)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fuzz import GROUP, TESTED_ON, Place, keplearn
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation import store
 from keplearn.runs.store import RunWriter
 

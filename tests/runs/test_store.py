@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keplearn.config import run_config
-from keplearn.errors import Damaged, KeplearnError, nearest
+from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import RunWriter, directory_name, find_runs, open_run

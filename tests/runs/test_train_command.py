@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from keplearn.config import run_config
-from keplearn.experiment import train_run
+from keplearn.experiment.course import train_run
 from keplearn.models.files import load_model
 from keplearn.runs.store import Run
 

@@ -7,7 +7,7 @@ import pytest
 
 from keplearn.cli.train import train_all
 from keplearn.config import runs_from_dict
-from keplearn.experiment import train_run, train_stack
+from keplearn.experiment.course import train_run, train_stack
 from keplearn.runs.store import Run
 
 CONFIG = {

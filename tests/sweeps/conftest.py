@@ -5,7 +5,7 @@ from forty_runs import TABLES
 from ruamel.yaml import YAML
 
 from keplearn.config import RunConfig, runs_from_dict
-from keplearn.experiment import train_run
+from keplearn.experiment.course import train_run
 from keplearn.runs.store import open_run
 from keplearn.sweeps.study import Study
 

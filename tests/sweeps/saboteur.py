@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from keplearn import experiment
+from keplearn.experiment.course import course as experiment
 from keplearn.sweeps import worker
 
 

@@ -12,7 +12,7 @@ import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.cli.sweep import sweep
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.local import sweep_here
 from keplearn.sweeps.pool import Limits

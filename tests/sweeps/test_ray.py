@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.sweeps import on_ray
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.on_ray import sweep_on_ray

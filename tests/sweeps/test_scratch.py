@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from forty_runs import wait_for
 
-from keplearn.errors import KeplearnError
-from keplearn.files import remove_temporaries
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import remove_temporaries
 from keplearn.sweeps import ray_home
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.pool import Limits

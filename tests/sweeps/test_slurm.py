@@ -13,8 +13,8 @@ from cluster import Cluster
 from forty_runs import TABLES, wait_for
 from ruamel.yaml import YAML
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset, save_dataset
-from keplearn.errors import KeplearnError
 from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.slurm import Machine, submissions, submit
 from keplearn.sweeps.study import Standing, Study

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from keplearn import programs
+from keplearn.core import programs
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.segments import Segments, Split, split_segments
 from keplearn.data.units import units_for
-from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.training import fit as loop

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_fit import ADAM, SETTINGS, SMALL, Record, poison, split, train  # noqa: F401
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.models.neural_ode import new_model
 from keplearn.training import stack
 from keplearn.training.fit import PhaseResult, Progress

@@ -4,7 +4,7 @@ import os
 import sys
 
 from keplearn.cli.streams import open_missing, steady_streams
-from keplearn.signals import heeding, say
+from keplearn.core.signals import heeding, say
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
 def _run(arguments: list[str], debug: bool) -> None:
     from keplearn.cli.output import plain_warnings
-    from keplearn.errors import KeplearnError, printable
+    from keplearn.core.errors import KeplearnError, printable
 
     # Equinox's checks of values inside compiled code call Python, and such programs cannot be kept on disk.
     # keplearn checks what it gives to solvers before, and takes a solver's failure as a value.
@@ -43,7 +43,7 @@ def _run(arguments: list[str], debug: bool) -> None:
             print(f"error: {printable(str(error))}", file=sys.stderr)
             sys.exit(2)
         except (AssertionError, RuntimeError):
-            from keplearn.device import trouble
+            from keplearn.core.device import trouble
 
             reason = "" if debug or "jax" not in sys.modules else trouble()
             if not reason:

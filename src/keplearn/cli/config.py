@@ -68,7 +68,7 @@ def show(
         for run, record in zip(runs, records, strict=True)
     ]
     print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
-    from keplearn.plan import training_programs
+    from keplearn.experiment.plan import training_programs
 
     needed = training_programs(runs)
     phases = sum(len(run.parameters.steps_strategy) for run in runs)

@@ -44,9 +44,9 @@ def make(names: Annotated[list[str], Parameter(negative=())], /, *, out: Path = 
     out
         The directory, or, for one dataset, the file that ends in .nc.
     """
+    from keplearn.core.errors import KeplearnError
     from keplearn.data.dataset import make_dataset
     from keplearn.data.names import parse_name
-    from keplearn.errors import KeplearnError
 
     parsed = [parse_name(name) for name in names]
     if out.suffix == ".nc" and len(parsed) > 1:
@@ -101,9 +101,9 @@ def import_(
     out
         File to write; NAME.nc by default.
     """
+    from keplearn.core.errors import KeplearnError, printable
     from keplearn.data.importing import import_dataset
     from keplearn.data.summary import fitted_mu, notes, two_body_distance
-    from keplearn.errors import KeplearnError, printable
     from keplearn.orbits.bodies import body_of, central_body
 
     # Without any of the three, a file that names its centre tells the body.
@@ -154,9 +154,9 @@ def satellites(
     out
         File to write.
     """
+    from keplearn.core.errors import printable
     from keplearn.data.satellites import satellites_dataset
     from keplearn.data.summary import regime_table
-    from keplearn.errors import printable
 
     dataset, left_out = satellites_dataset(file, name=out.stem, strict=strict)
     _save(dataset, out)
@@ -178,11 +178,11 @@ def satellites(
 
 def _save(dataset: Any, path: Path) -> None:
     """Save under a path that is free or holds a dataset, and say so."""
+    from keplearn.core.errors import KeplearnError, printable
+    from keplearn.core.files import exists
     from keplearn.data.dataset import save_dataset
     from keplearn.data.files import is_dataset_file
     from keplearn.data.names import is_name
-    from keplearn.errors import KeplearnError, printable
-    from keplearn.files import exists
 
     if path.suffix != ".nc":
         raise KeplearnError(f"{path}: the file of a dataset ends in .nc.")
@@ -197,7 +197,7 @@ def _save(dataset: Any, path: Path) -> None:
 
 def _print_summary(content: dict[str, Any]) -> None:
     """The summary of a dataset as two columns."""
-    from keplearn.errors import printable
+    from keplearn.core.errors import printable
 
     degrees = math.degrees(1.0)
     rows = [

@@ -4,8 +4,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from keplearn.device import Device
-from keplearn.errors import KeplearnError
+from keplearn.core.device import Device
+from keplearn.core.errors import KeplearnError
 
 
 def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
@@ -23,8 +23,8 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     from keplearn.cli.output import print_table
     from keplearn.cli.sweep import sweep
     from keplearn.cli.train import train_all
+    from keplearn.core.device import choose_device
     from keplearn.demo import CONFIG, TITLE, demo_configs, demo_table, draw_demo, recipe, score_demo
-    from keplearn.device import choose_device
     from keplearn.runs.store import find_runs
 
     started = time.monotonic()

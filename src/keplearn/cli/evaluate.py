@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from keplearn.cli.output import listed_names
-from keplearn.device import Device
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.device import Device
+from keplearn.core.errors import KeplearnError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,7 @@ def evaluate(
     device
         cpu, gpu, or auto: a GPU where there is one.
     """
-    from keplearn.device import choose_device
+    from keplearn.core.device import choose_device
 
     keys = listed_names(columns)
     found = _find(runs, names)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def _rows(
     from rich.console import Console
     from rich.progress import track
 
-    from keplearn.plan import training_data
+    from keplearn.experiment.plan import training_data
 
     data = cache(training_data)
     options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}

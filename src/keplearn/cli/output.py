@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keplearn.errors import KeplearnWarning, printable
+from keplearn.core.errors import KeplearnWarning, printable
 
 
 def number(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from keplearn.cli.output import listed_names
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -478,8 +478,8 @@ def _save(figure: "Figure", saving: Saving, kind: str, *names: str) -> None:
     path = save_figure(figure, saving.out or Path(f"{kind}-{plain}"[:150] + ".png"))
     print(f"figure: {path}")
     if saving.data is not None:
+        from keplearn.core.files import write_text
         from keplearn.figures.numbers import figure_numbers
-        from keplearn.files import write_text
 
         if saving.data.suffix != ".csv":
             raise KeplearnError(f"--data {saving.data}: the numbers are saved as .csv.")
@@ -500,7 +500,7 @@ def _run(name: str, saving: Saving) -> "Run":
 
 
 def _training(run: "Run") -> "OrbitDataset":
-    from keplearn.plan import training_data
+    from keplearn.experiment.plan import training_data
 
     return training_data(run.config.dataset_name, run.config.parameters.num_trajs)
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keplearn.errors import printable
+from keplearn.core.errors import printable
 
 # Seconds between lines where output is not a terminal.
 LINE_EVERY = 10.0

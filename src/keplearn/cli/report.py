@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from keplearn.device import Device
+from keplearn.core.device import Device
 
 
 def report(
@@ -34,7 +34,7 @@ def report(
     device
         For evaluations that are not there yet: cpu, gpu, or auto.
     """
-    from keplearn.device import choose_device
+    from keplearn.core.device import choose_device
     from keplearn.runs.store import check_group
 
     check_group(runs, group)  # a misspelled group is told before JAX starts

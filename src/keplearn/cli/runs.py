@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from keplearn.cli.output import number, print_table
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import LOST, lost_in
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from keplearn.cli.sweep_view import (
     print_result,
     print_status,
 )
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     from keplearn.sweeps.pool import Outcome
@@ -324,7 +324,7 @@ def _amount(flag: str, text: str, units: dict[str, float], some: bool = False) -
 
 def _detach(study: "Study") -> None:
     """Start the same command in a session of its own, with its lines in a file, and see that it has begun."""
-    from keplearn.files import not_written
+    from keplearn.core.files import not_written
     from keplearn.sweeps.driver import driver
 
     log = study.path / "sweep.log"

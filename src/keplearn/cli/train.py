@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keplearn.device import Device
-from keplearn.errors import KeplearnError
+from keplearn.core.device import Device
+from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     from keplearn.config import RunConfig
@@ -52,7 +52,7 @@ def train(
     """
     configs = _configs(file, overrides or [], runs, resume, from_)
 
-    from keplearn.device import choose_device
+    from keplearn.core.device import choose_device
 
     on_gpu = choose_device(device) == "gpu"
     show = (lambda run: print(json.dumps(_line(run)), flush=True)) if json_ else (lambda run: None)
@@ -88,7 +88,7 @@ def train_all(
 def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs one after another, each with its own progress."""
     from keplearn.cli.progress import StepsProgress
-    from keplearn.experiment import train_run
+    from keplearn.experiment.course import train_run
 
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
@@ -106,7 +106,7 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
 def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs in stacks, for a GPU, with their steps counted together."""
     from keplearn.cli.progress import StepsProgress
-    from keplearn.experiment import train_stack
+    from keplearn.experiment.course import train_stack
 
     states = {}
     every = sum(sum(config.parameters.steps_strategy) for config in configs)

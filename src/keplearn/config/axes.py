@@ -17,7 +17,7 @@ from keplearn.config.fields import UnknownName
 from keplearn.config.loading import Location
 from keplearn.config.names import dataset_facts
 from keplearn.config.schema import PHASED, Parameters, RunConfig
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 #: Entries whose null means "by default", because their default depends on the rest of the config.
 NULL_IS_DEFAULT = ("group", "problem", "test", "planar_constraint")

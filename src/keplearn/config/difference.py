@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from keplearn.config.expand import load_config
 from keplearn.config.schema import PHASED, TABLES, RunConfig, listed
-from keplearn.errors import KeplearnError
-from keplearn.files import read_sealed
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import read_sealed
 
 
 class Difference(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from keplearn.config.loading import Document, Location, read_text
 from keplearn.config.schema import TABLES
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 
 MAX_REPORTED = 20
 

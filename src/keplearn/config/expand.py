@@ -19,7 +19,7 @@ from keplearn.config.fields import Conflict
 from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
 from keplearn.config.schema import TABLES, Parameters, RunConfig
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.bodies import same_law
 
 MAX_RUNS = 100_000

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from keplearn.config.names import known_names
-from keplearn.errors import nearest
+from keplearn.core.errors import nearest
 
 
 class Conflict(ValueError):

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from keplearn.errors import KeplearnError, KeplearnWarning, nearest
+from keplearn.core.errors import KeplearnError, KeplearnWarning, nearest
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 20

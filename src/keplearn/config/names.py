@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keplearn.files import write_text
-from keplearn.machine import cache_directory
+from keplearn.core.files import write_text
+from keplearn.core.machine import cache_directory
 
 
 @cache

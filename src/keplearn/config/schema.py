@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from keplearn.config import fields as f
 from keplearn.config.names import has_magnitude, needs_position_features, uses_velocity
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 STRATEGIES = ("length_strategy", "lr_strategy", "steps_strategy", "segment_length_strategy")
 #: Parameters that came after the first runs: out of a run's id while they have their default.

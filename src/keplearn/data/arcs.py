@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keplearn.core.shapes import ScalarArray, StateArray
 from keplearn.orbits.differences import STENCIL
-from keplearn.shapes import ScalarArray, StateArray
 
 MUCH_LONGER = 4.0
 """How many times the median of the spacings around it a gap is at least."""

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dates import nanoseconds
 from keplearn.data.files import open_netcdf, text_attribute
 from keplearn.data.raw import STATE_COLUMNS, RawFile, RawOrbit, check_size
-from keplearn.errors import KeplearnError
 
 _TIME_NAMES = ("t", "time", "times", "epoch")
 

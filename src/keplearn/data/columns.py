@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.file_units import plain_unit
 from keplearn.data.raw import STATE_COLUMNS
-from keplearn.errors import KeplearnError, nearest
 
 ROLES = ("orbit", "t", *STATE_COLUMNS)
 """What columns may be; ``orbit`` may be missing where there is one."""

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import is_file
 from keplearn.data.files import read_dataset, save_dataset
 from keplearn.data.importing import without_gaps
 from keplearn.data.names import DatasetName, check_size, is_name, parse_name
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError
-from keplearn.files import is_file
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import one_revolution
 from keplearn.orbits.families import draw_elements

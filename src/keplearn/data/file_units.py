@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.orbits.constants import EARTH_RADIUS
 
 LENGTHS_KM = {"km": 1.0, "m": 1e-3, "earth_radius": EARTH_RADIUS, "au": 149597870.7}

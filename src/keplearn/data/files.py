@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keplearn import seal
+from keplearn.core import seal
+from keplearn.core.errors import Damaged, KeplearnError
+from keplearn.core.files import is_file, read_sealed, write_bytes
+from keplearn.core.machine import free_memory
 from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
-from keplearn.errors import Damaged, KeplearnError
-from keplearn.files import is_file, read_sealed, write_bytes
-from keplearn.machine import free_memory
 from keplearn.orbits.bodies import body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.arcs import Arc, cut_at_gaps
 from keplearn.data.columns import parse_columns
 from keplearn.data.file_units import FileUnits, choose_units
@@ -15,7 +16,6 @@ from keplearn.data.orbit_dataset import UNKNOWN_PROBLEM, OrbitDataset
 from keplearn.data.raw import RawFile, RawOrbit
 from keplearn.data.readers import read_raw
 from keplearn.data.velocities import fixed_frame, velocity_fault
-from keplearn.errors import KeplearnError
 from keplearn.orbits.bodies import KNOWN, Body, body_of, central_body
 from keplearn.orbits.differences import STENCIL, acceleration_by_differences
 from keplearn.orbits.elements import elements_from_states

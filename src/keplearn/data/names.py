@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 from keplearn.orbits.systems import SYSTEMS
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dates import nanoseconds
 from keplearn.data.raw import RawFile, RawOrbit
-from keplearn.errors import KeplearnError
 
 MARK = "CCSDS_OEM_VERS"
 

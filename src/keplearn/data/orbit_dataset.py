@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Int
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVectors
 from keplearn.data.names import is_name, parse_name
-from keplearn.errors import KeplearnError
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
-from keplearn.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVectors
 
 if TYPE_CHECKING:
     import xarray

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keplearn.errors import KeplearnError
-from keplearn.shapes import ScalarArray, StateArray
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import ScalarArray, StateArray
 
 STATE_COLUMNS = ("x", "y", "z", "vx", "vy", "vz")
 

@@ -7,12 +7,12 @@ cells.
 from collections.abc import Mapping
 from pathlib import Path
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import is_file
 from keplearn.data.arrays import read_netcdf, read_npz
 from keplearn.data.oem import MARK, read_oem
 from keplearn.data.raw import RawFile
 from keplearn.data.tables import read_table, read_text
-from keplearn.errors import KeplearnError
-from keplearn.files import is_file
 
 _TEXTS = (".csv", ".tsv", ".txt", ".dat", ".oem")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.names import is_name
 from keplearn.data.orbit_dataset import UNKNOWN_PROBLEM, OrbitDataset
-from keplearn.errors import KeplearnError
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 from keplearn.orbits.satellites import propagate_satellites, some

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset
 from keplearn.data.units import Units
-from keplearn.errors import KeplearnError
 
 # The order in which segments are dealt to training and validation; the run's seed never decides the data.
 _SPLIT_SEED = 2026

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.shapes import StateArray
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError, nearest
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import SAMPLES, one_revolution
 from keplearn.orbits.kepler import wrap_angle
 from keplearn.orbits.systems import TwoBody
-from keplearn.shapes import StateArray
 
 _ANGLES = ("i", "raan", "argp", "nu0")
 _KEYS = ("a", "e", *_ANGLES)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from keplearn.core.shapes import ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import units_for
 from keplearn.orbits.bodies import KNOWN, same_mu
 from keplearn.orbits.elements import ELEMENT_NAMES
 from keplearn.orbits.satellites import REGIMES, regime
 from keplearn.orbits.systems import TwoBody
-from keplearn.shapes import ScalarArray
 
 
 def two_body_distance(dataset: OrbitDataset) -> ScalarArray:

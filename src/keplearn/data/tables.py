@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.columns import Columns, find_columns, one_unit, recognised
 from keplearn.data.dates import nanoseconds
 from keplearn.data.file_units import plain_unit
 from keplearn.data.raw import STATE_COLUMNS, RawFile, RawOrbit
-from keplearn.errors import KeplearnError
 
 Row = tuple[int, list[str]]
 """A line's number and its cells."""

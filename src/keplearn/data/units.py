@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.shapes import StateArray, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError, nearest
 from keplearn.orbits.bodies import body_of, same_law
 from keplearn.orbits.constants import EARTH_RADIUS
-from keplearn.shapes import StateArray, VectorArray
 
 Times = Float64[np.ndarray, "*batch"]
 

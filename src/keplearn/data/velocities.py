@@ -8,9 +8,9 @@ from itertools import permutations, product
 
 import numpy as np
 
+from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
 from keplearn.orbits.differences import derivative
 from keplearn.orbits.systems import TwoBody
-from keplearn.shapes import ScalarArray, StateArray, VectorArray
 
 REFUSED = 0.05
 """A relative difference of velocities and derivatives beyond which they are not the same thing."""

@@ -10,15 +10,15 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.programs import compiled
+from keplearn.core.shapes import StateArray, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.metrics import percent_error
 from keplearn.evaluation.subject import Subject
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.systems import TwoBody
-from keplearn.programs import compiled
-from keplearn.shapes import StateArray, VectorArray
 
 if TYPE_CHECKING:
     import xarray

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.ranking import lost_samples, median
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean
@@ -15,7 +16,6 @@ from keplearn.evaluation.table import true_samples
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.elements import SAMPLES, one_revolution
 from keplearn.orbits.systems import TwoBody
-from keplearn.shapes import ScalarArray
 
 if TYPE_CHECKING:
     import xarray

@@ -8,7 +8,7 @@ import pandas as pd
 
 from keplearn.config import RunConfig
 from keplearn.config.difference import cell, varying
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.keys import KEYS
 from keplearn.runs.store import Run
 

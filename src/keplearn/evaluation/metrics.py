@@ -7,8 +7,8 @@ case. Means and distributions of these errors are in `keplearn.evaluation.statis
 import numpy as np
 from jaxtyping import Float64
 
+from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
 from keplearn.orbits.systems import TwoBody
-from keplearn.shapes import ScalarArray, StateArray, VectorArray
 
 
 def percent_error(predicted: VectorArray, true: VectorArray) -> ScalarArray:

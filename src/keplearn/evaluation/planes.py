@@ -8,7 +8,7 @@ small inclination go over into planar ones without a jump. Orbits in z = 0, of e
 import numpy as np
 from jaxtyping import Float64
 
-from keplearn.shapes import StateArray, VectorArray
+from keplearn.core.shapes import StateArray, VectorArray
 
 Rotations = Float64[np.ndarray, "orbit 3 3"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import ScalarArray, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.field import accelerations, training_radii
 from keplearn.evaluation.metrics import angle_deg
 from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_back
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.shapes import ScalarArray, VectorArray
 
 if TYPE_CHECKING:
     import xarray

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int
 
+from keplearn.core.jax_shapes import State
+from keplearn.core.programs import compiled, power_above
+from keplearn.core.shapes import OrbitStates, OrbitTimes
 from keplearn.evaluation.subject import Dynamics, Subject
 from keplearn.integrate import adaptive_solve
-from keplearn.jax_shapes import State
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.programs import compiled, power_above
-from keplearn.shapes import OrbitStates, OrbitTimes
 
 RTOL, ATOL = 1e-9, 1e-11
 # A whole orbit takes 30-80 steps of Dopri8 or 150-300 of Tsit5, 2000 where the activation has kinks.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 import numpy as np
 from jaxtyping import Float64, Int
 
+from keplearn.core.shapes import ScalarArray
 from keplearn.evaluation.keys import COUNTS, KEYS
-from keplearn.shapes import ScalarArray
 
 if TYPE_CHECKING:
     import pandas as pd

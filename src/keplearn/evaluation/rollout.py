@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import OrbitVectors, ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import Units, check_mu, units_for
-from keplearn.errors import KeplearnError
 from keplearn.evaluation import metrics
 from keplearn.evaluation.layout import to_xarray
 from keplearn.evaluation.planes import Rotations, into_planes, osculating_planes, rotate_back
@@ -19,7 +20,6 @@ from keplearn.evaluation.propagation import Propagated, propagate
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject, model_hash
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.shapes import OrbitVectors, ScalarArray
 
 if TYPE_CHECKING:
     import xarray

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64
 
-from keplearn import seal
+from keplearn.core import seal
+from keplearn.core.errors import Damaged, KeplearnError
+from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.fingerprint import scorer
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import mu_problem
-from keplearn.errors import Damaged, KeplearnError
 from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import evaluation_file, keep_evaluations, keep_if_allowed, put_aside
 from keplearn.evaluation.table import orbit_table, summary
-from keplearn.files import read_sealed, write_bytes
-from keplearn.fingerprint import scorer
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.runs.store import Run
 

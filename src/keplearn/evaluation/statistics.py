@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keplearn.core.shapes import ScalarArray
 from keplearn.evaluation.keys import KEYS, MEANS
 from keplearn.evaluation.metrics import sign_changes
 from keplearn.evaluation.ranking import quantiles
-from keplearn.shapes import ScalarArray
 
 
 def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, float | int]:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keplearn.core.errors import Damaged, KeplearnError, KeptWarning, NotAllowed, NotWritten
+from keplearn.core.files import set_aside
+from keplearn.core.fingerprint import evaluator
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.names import is_name
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import Damaged, KeplearnError, KeptWarning, NotAllowed, NotWritten
 from keplearn.evaluation.layout import LAYOUT, assemble, solver_of
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import is_smooth, model_hash
-from keplearn.files import set_aside
-from keplearn.fingerprint import evaluator
 from keplearn.models.neural_ode import NeuralODE
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.jax_shapes import State, Vector
 from keplearn.data.units import Units
-from keplearn.errors import KeplearnError
-from keplearn.jax_shapes import State, Vector
 from keplearn.models.neural_ode import Architecture, NeuralODE
 
 # On smooth fields Dopri8 takes half of Tsit5's time and is ten times more accurate; on fields with kinks,

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.planes import into_planes, osculating_planes, rotate
 from keplearn.figures import style
 from keplearn.figures.events import mark_events

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError, nearest
 from keplearn.evaluation.group_table import parameter_cells
 from keplearn.evaluation.keys import COUNTS, KEYS, MEANS
 from keplearn.evaluation.ranking import lost_key

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.ranking import quantiles
 from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost

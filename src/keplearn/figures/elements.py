@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
+from keplearn.core.errors import KeplearnError
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.errors import KeplearnError
 from keplearn.figures import style
 from keplearn.orbits.elements import ELEMENT_NAMES
 

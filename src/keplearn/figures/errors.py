@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import angle_deg
 from keplearn.evaluation.ranking import lost_samples, median
 from keplearn.evaluation.table import true_samples

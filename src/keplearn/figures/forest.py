@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float64
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import drawn_values
 from keplearn.figures.labels import (
     is_ordered,

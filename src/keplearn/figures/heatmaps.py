@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.ranking import drawn_values, median
 from keplearn.figures import style
 from keplearn.figures.facets import (

@@ -6,11 +6,11 @@ import numpy as np
 import xarray
 from jaxtyping import Float64
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import VectorArray
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES, states_from_elements
 from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
-from keplearn.shapes import VectorArray
 
 _TRUTH = ("time", "position", "velocity", "acceleration")
 _CIRCULAR = 1e-6

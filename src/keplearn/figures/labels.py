@@ -14,7 +14,7 @@ from jaxtyping import Float
 from matplotlib.colors import to_hex, to_rgb
 
 from keplearn.config.names import known_names
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.keys import MEANS
 from keplearn.figures import style
 

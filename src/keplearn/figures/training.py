@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.figures import style
 from keplearn.figures.series import PARTS, Part, Series, draw_series
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from keplearn.jax_shapes import Features, Vector
+from keplearn.core.jax_shapes import Features, Vector
 from keplearn.models.geometry import cross, norm, unit
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from keplearn.core.errors import Damaged
+from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.seal import close
 from keplearn.data.units import Units
-from keplearn.errors import Damaged
-from keplearn.files import read_sealed, write_bytes
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
-from keplearn.seal import close
 
 _FORMAT = "keplearn model 1"
 

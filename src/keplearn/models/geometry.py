@@ -5,7 +5,7 @@ All along the first axis: one vector (3,), or a batch (3, batch).
 
 import jax.numpy as jnp
 
-from keplearn.jax_shapes import Scalars, Vector
+from keplearn.core.jax_shapes import Scalars, Vector
 
 # Below this length (canonical units) a vector's norm is held at it: no orbit comes near, a bad network may.
 SMALL = 1e-6

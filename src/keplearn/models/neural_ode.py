@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from keplearn.core.jax_shapes import State, Vector
 from keplearn.data.units import Units
-from keplearn.jax_shapes import State, Vector
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
 from keplearn.models.features import FEATURE_LAYERS, FeatureLayer, LayerSettings
 from keplearn.models.outputs import OUTPUT_LAYERS, HeadValues, OutputLayer

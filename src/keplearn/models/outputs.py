@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from keplearn.jax_shapes import Scalar, Scalars, Vector
+from keplearn.core.jax_shapes import Scalar, Scalars, Vector
 from keplearn.models.geometry import EPSILON, direction, rtn_frame
 
 Network = Callable[[Vector, Vector], Float[Array, "output *batch"]]

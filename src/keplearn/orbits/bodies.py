@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
-from keplearn.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, nearest
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 
 SAME_MU = 1e-3

@@ -5,8 +5,8 @@ For data without a known law: the acceleration is the derivative of the velocity
 
 import numpy as np
 
-from keplearn.errors import KeplearnError
-from keplearn.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, VectorArray
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, VectorArray
 
 STENCIL = 7
 """Samples that a sixth-order first derivative needs; an orbit with fewer has none."""

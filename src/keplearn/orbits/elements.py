@@ -17,6 +17,7 @@ the angles are taken from sums that stay well conditioned (see `elements_from_st
 import numpy as np
 from jaxtyping import Float64
 
+from keplearn.core.shapes import OrbitElements, OrbitStates, OrbitTimes, StateArray, VectorArray
 from keplearn.orbits.kepler import (
     eccentric_from_mean,
     eccentric_from_true,
@@ -24,7 +25,6 @@ from keplearn.orbits.kepler import (
     period,
     wrap_angle,
 )
-from keplearn.shapes import OrbitElements, OrbitStates, OrbitTimes, StateArray, VectorArray
 
 ELEMENT_NAMES = (
     "semi_major_axis",

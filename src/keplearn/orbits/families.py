@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from keplearn.core.shapes import OrbitElements, ScalarArray
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS
-from keplearn.shapes import OrbitElements, ScalarArray
 
 Uniform = Callable[[str], ScalarArray]
 Shape = tuple[ScalarArray, ScalarArray, ScalarArray]

@@ -8,7 +8,7 @@ for e ≥ ½, and a remainder without cancellation.
 import numpy as np
 from jaxtyping import Float64
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 Angles = Float64[np.ndarray, "*#batch"]
 

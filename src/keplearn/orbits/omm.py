@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.orbits.tle import ElementSet, plain, short_name, two_line_sets
 
 _NUMBERS = (

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, StateArray
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS
 from keplearn.orbits.differences import acceleration_by_differences
 from keplearn.orbits.elements import SAMPLES
 from keplearn.orbits.omm import mean_elements, other_theory
 from keplearn.orbits.tle import ElementSet, is_element_line, two_line_sets
-from keplearn.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray, StateArray
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec

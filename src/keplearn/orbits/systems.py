@@ -7,8 +7,8 @@ with ``mu`` in km³/s², or canonical units with mu = 1. A new system is one cla
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keplearn.errors import KeplearnError
-from keplearn.shapes import AnyScalars, AnyStates, AnyVectors
+from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import AnyScalars, AnyStates, AnyVectors
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keplearn.config.difference import cell, flat, varying
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.ranking import LOST, lost_in, places
 from keplearn.evaluation.scores import Scores

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.errors import KeplearnError
 from keplearn.evaluation.scores import Scores, keep_scores
 from keplearn.figures import style
-from keplearn.files import write_text
 from keplearn.report.content import Content, ContentBuilder
 from keplearn.report.orbits import TestData, choose_orbits
 from keplearn.runs.store import Run, find_runs

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keplearn.config import RunConfig
-from keplearn.errors import Damaged, KeplearnError
-from keplearn.files import read_sealed
-from keplearn.fingerprint import scorer
-from keplearn.seal import open_line
+from keplearn.core.errors import Damaged, KeplearnError
+from keplearn.core.files import read_sealed
+from keplearn.core.fingerprint import scorer
+from keplearn.core.seal import open_line
 
 FORMAT = 2
 """All files of a run of format 2 are sealed; those of format 1 may be."""

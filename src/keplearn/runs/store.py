@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keplearn import locks
 from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
-from keplearn.errors import Damaged, KeplearnError, NotWritten, nearest
-from keplearn.files import (
+from keplearn.core import locks
+from keplearn.core.errors import Damaged, KeplearnError, NotWritten, nearest
+from keplearn.core.files import (
     append_text,
     not_written,
     read_sealed,
@@ -32,9 +32,9 @@ from keplearn.files import (
     set_aside,
     write_bytes,
 )
-from keplearn.fingerprint import scorer
+from keplearn.core.fingerprint import scorer
+from keplearn.core.seal import close, close_json, close_line, close_parquet
 from keplearn.runs.records import FORMAT, STATES, Record, current_scores, read_record, read_rows
-from keplearn.seal import close, close_json, close_line, close_parquet
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Run:
         """The content of ``run.json`` as it is true now.
 
         A run whose writer is dead is interrupted, and so is one that finished and whose model is gone; scores that
-        this code would not give (`keplearn.fingerprint`) are left out.
+        this code would not give (`keplearn.core.fingerprint`) are left out.
         """
         record = dict(self.kept.entries)
         if record["state"] == "running" and not self._alive(record):

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from keplearn import locks
-from keplearn.errors import KeplearnError
-from keplearn.files import not_written
-from keplearn.signals import held
+from keplearn.core import locks
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import not_written
+from keplearn.core.signals import held
 from keplearn.sweeps.scratch import MARK, make_scratch, remove_scratch
 from keplearn.sweeps.study import Study
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keplearn.errors import KeplearnError
-from keplearn.machine import core_count, cores, free_memory, idlest
+from keplearn.core.errors import KeplearnError
+from keplearn.core.machine import core_count, cores, free_memory, idlest
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.study import Study
 
@@ -21,7 +21,7 @@ def sweep_here(
     worker: Sequence[str] = WORKER,
     on_look: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Train runs by workers on the cores that are really there (`keplearn.machine`), or on fewer."""
+    """Train runs by workers on the cores that are really there (`keplearn.core.machine`), or on fewer."""
     count = worker_count(workers, run_ids)
     # More workers than cores share them; each would be told to keep to one that is another's.
     places = idlest(cores(), count) if count <= len(cores()) else [-1] * count

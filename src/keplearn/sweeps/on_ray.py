@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keplearn.errors import KeplearnError
-from keplearn.machine import core_count
+from keplearn.core.errors import KeplearnError
+from keplearn.core.machine import core_count
+from keplearn.core.signals import busy, held
 from keplearn.runs.store import RunWriter
-from keplearn.signals import busy, held
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.ray_home import SESSION, TOKEN, make_home, remove_home
 from keplearn.sweeps.study import Standing, Study

@@ -19,11 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keplearn.errors import KeplearnError
-from keplearn.files import remove_temporaries
-from keplearn.machine import resident_memory
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import remove_temporaries
+from keplearn.core.machine import resident_memory
+from keplearn.core.signals import busy, held
 from keplearn.runs.store import RunWriter
-from keplearn.signals import busy, held
 from keplearn.sweeps.study import Study
 
 # Kinds of failure that are not the config's doing: the same run may well succeed the next time.

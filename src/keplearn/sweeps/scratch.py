@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from keplearn.errors import KeplearnError
-from keplearn.files import write_text
+from keplearn.core.errors import KeplearnError
+from keplearn.core.files import write_text
 from keplearn.sweeps.ray_home import remove_home
 
 MARK = "driver.json"

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from keplearn.config.loading import read_file
-from keplearn.errors import KeplearnError, nearest
-from keplearn.files import write_text
-from keplearn.machine import cores
-from keplearn.signals import heeding
+from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.files import write_text
+from keplearn.core.machine import cores
+from keplearn.core.signals import heeding
 from keplearn.sweeps.pool import Limits, train_runs
 from keplearn.sweeps.scratch import remove_directory, remove_empty
 from keplearn.sweeps.study import Study

@@ -15,11 +15,11 @@ from typing import Any
 
 from keplearn.config import RunConfig
 from keplearn.config.difference import split_common
-from keplearn.errors import Damaged, KeplearnError, nearest
+from keplearn.core.errors import Damaged, KeplearnError, nearest
+from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.seal import close_text
 from keplearn.evaluation.ranking import best
-from keplearn.files import read_sealed, write_bytes
 from keplearn.runs.store import Run, directory_name
-from keplearn.seal import close_text
 
 FORMAT = 2
 # What of the parameters is an argument of a compiled program, not a part of it.
@@ -232,6 +232,6 @@ class Standing:
 
 
 def _content(name: str, orbits: int) -> str:
-    from keplearn.plan import training_data
+    from keplearn.experiment.plan import training_data
 
     return training_data(name, orbits).content_hash

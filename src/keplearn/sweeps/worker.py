@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keplearn.signals import heeding
+from keplearn.core.signals import heeding
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
@@ -48,8 +48,8 @@ def attend(runs: Path, group: str, report: Any) -> None:
     from keplearn.sweeps.study import Study
 
     study = Study.read(runs, group)
-    from keplearn.errors import KeplearnError, NotWritten
-    from keplearn.experiment import train_run
+    from keplearn.core.errors import KeplearnError, NotWritten
+    from keplearn.experiment.course import train_run
 
     report(event="ready")
     for line in sys.stdin:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
-from keplearn.jax_shapes import Scalar
+from keplearn.core.jax_shapes import Scalar
 from keplearn.training.objective import Batch, Constants, Problem, objective, validation, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
 

@@ -16,11 +16,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.programs import Compiled, compiled, power_above
 from keplearn.data.segments import Segments, Split
-from keplearn.errors import KeplearnError
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, NeuralODE
-from keplearn.programs import Compiled, compiled, power_above
 from keplearn.training.chunk import Carry, draw, rescue, rotate, start, take_steps
 from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase, batch_order, random_rotations

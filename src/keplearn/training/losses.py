@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from keplearn.jax_shapes import Scalar
+from keplearn.core.jax_shapes import Scalar
 from keplearn.models.neural_ode import NeuralODE
 
 Weights = Mapping[str, Scalar]

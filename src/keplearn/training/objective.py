@@ -10,10 +10,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
+from keplearn.core.jax_shapes import Scalar
+from keplearn.core.programs import compiled, power_above
 from keplearn.integrate import Grid, GridSolution, adaptive_solve, fixed_solve, grid_solve
-from keplearn.jax_shapes import Scalar
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
-from keplearn.programs import compiled, power_above
 from keplearn.training.losses import Parts, Solved, Weights, total_loss
 from keplearn.training.optimizers import OPTIMIZERS
 

@@ -14,7 +14,7 @@ import optax
 import optimistix
 from jaxtyping import Array, Bool, Float
 
-from keplearn.jax_shapes import Scalar
+from keplearn.core.jax_shapes import Scalar
 from keplearn.training.losses import Parts
 
 Flat = Float[Array, "parameter"]

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from keplearn.core.errors import KeplearnError
+from keplearn.core.programs import Program, compiled, power_above
 from keplearn.data.segments import Split
-from keplearn.errors import KeplearnError
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.programs import Program, compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.curriculum import Phase
 from keplearn.training.fit import (

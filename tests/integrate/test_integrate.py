@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from keplearn.errors import KeplearnError
-from keplearn.integrate import NYSTROM5, TSIT5, Grid, _step, adaptive_solve, fixed_solve, grid_solve
+from keplearn.core.errors import KeplearnError
+from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.integrate.nystrom import NYSTROM5, TSIT5, step
 from keplearn.orbits.elements import kepler_states
 
 ECCENTRICITIES = np.array([0.0, 0.1, 0.3])
@@ -137,7 +138,7 @@ def test_acceleration_at_the_end_of_a_step_is_of_order_four():
     for acceleration in (gravity, damped):
         errors = []
         for h in (0.1, 0.05, 0.025):
-            r1, v1, _, a1, _ = _step(TSIT5, acceleration, start[:3], start[3:], jnp.full(start.shape[-1], h))
+            r1, v1, _, a1, _ = step(TSIT5, acceleration, start[:3], start[3:], jnp.full(start.shape[-1], h))
             errors.append(np.abs(np.asarray(a1 - acceleration(r1, v1))).max())
         np.testing.assert_array_less(3.8, measured_order(errors))
 

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-SOURCE = Path(__file__).parent
+SOURCE = Path(__file__).parents[1]
 EVALUATING = (
-    "integrate.py",
+    "integrate/diffrax_steps.py",
     "data/units.py",
     "orbits/systems.py",
     *(f"models/{name}.py" for name in ("geometry", "activations", "features", "outputs", "neural_ode")),

@@ -21,15 +21,15 @@ import numpy as np
 
 import keplearn
 from keplearn.config import RunConfig
+from keplearn.core.errors import Damaged, KeplearnError, NotWritten
+from keplearn.core.machine import processor
+from keplearn.core.programs import counts
 from keplearn.data.dataset import load_dataset
-from keplearn.errors import Damaged, KeplearnError, NotWritten
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation, keep_evaluations
-from keplearn.machine import processor
+from keplearn.experiment.plan import Plan, prepare, training_data
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.plan import Plan, prepare, training_data
-from keplearn.programs import counts
 from keplearn.runs.store import Run, RunWriter
 from keplearn.training.fit import Checkpoint, PhaseResult, Progress, fit
 from keplearn.training.stack import Training, fit_stack

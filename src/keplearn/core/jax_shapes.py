@@ -1,6 +1,6 @@
 """The vocabulary of JAX's array shapes: the run's dtype, canonical units.
 
-Apart from `keplearn.shapes`, so that what has no need of JAX does not wait for it.
+Apart from `keplearn.core.shapes`, so that what has no need of JAX does not wait for it.
 """
 
 from jaxtyping import Array, Float

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from keplearn import programs
-from keplearn.errors import KeplearnWarning
-from keplearn.machine import others_may_change
+from keplearn.core import programs
+from keplearn.core.errors import KeplearnWarning
+from keplearn.core.machine import others_may_change
 
 
 def scaled(factor, x):
@@ -83,7 +83,7 @@ def test_a_program_that_another_user_may_have_written_is_not_read(spoil, kept, t
     if spoil == "it belongs to another" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     if spoil == "a group can write it":
-        monkeypatch.setattr("keplearn.machine._own_group", lambda number: False)
+        monkeypatch.setattr("keplearn.core.machine._own_group", lambda number: False)
     run(2.0)
     forget()
     (file,) = kept.iterdir()

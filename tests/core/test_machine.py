@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from keplearn import machine
+from keplearn.core import machine
 
 
 def test_cores_are_those_of_the_affinity():

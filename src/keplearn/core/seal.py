@@ -11,7 +11,7 @@ import math
 import zlib
 from typing import Any
 
-from keplearn.errors import Damaged
+from keplearn.core.errors import Damaged
 
 MARK = b"keplearn-sha256:"
 _DIGITS = 64

@@ -1,7 +1,7 @@
 """The vocabulary of array shapes: one alias for each thing that is passed around in NumPy; float64.
 
 Axis names: ``orbit``, ``sample`` (along an orbit), ``segment``. The six of a state are x, y, z, vx, vy, vz. Units
-are km, s, rad unless a name says canonical. What JAX computes with is in `keplearn.jax_shapes`.
+are km, s, rad unless a name says canonical. What JAX computes with is in `keplearn.core.jax_shapes`.
 """
 
 from typing import Any

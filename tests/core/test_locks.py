@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 
-from keplearn import locks
+from keplearn.core import locks
 
 ASK = """
 import sys
 from pathlib import Path
-from keplearn import locks
+from keplearn.core import locks
 locks.is_held(Path(sys.argv[1]))
 print("asking", flush=True)
 while True: locks.is_held(Path(sys.argv[1]))
@@ -38,7 +38,7 @@ def test_who_only_asks_keeps_nobody_from_taking_a_lock(tmp_path):
 def test_a_lock_is_held_by_one_until_it_gives_it_back_or_dies(tmp_path):
     file = tmp_path / "lock"
     assert not locks.is_held(file)
-    take = "import sys, time; from pathlib import Path; from keplearn import locks\n"
+    take = "import sys, time; from pathlib import Path; from keplearn.core import locks\n"
     take += "locks.take(Path(sys.argv[1])); print('taken', flush=True); time.sleep(100)"
     with subprocess.Popen([sys.executable, "-c", take, str(file)], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

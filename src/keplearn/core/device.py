@@ -3,7 +3,7 @@
 import os
 from typing import Literal
 
-from keplearn.errors import KeplearnError
+from keplearn.core.errors import KeplearnError
 
 Device = Literal["auto", "cpu", "gpu"]
 

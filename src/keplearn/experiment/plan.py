@@ -10,11 +10,11 @@ import numpy as np
 
 from keplearn.config import Parameters, RunConfig
 from keplearn.config.names import rotation_problem
+from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, count_training, split_segments
 from keplearn.data.summary import notes
 from keplearn.data.units import Units, check_mu, units_for
-from keplearn.errors import KeplearnError
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import open_run

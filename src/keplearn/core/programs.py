@@ -6,7 +6,7 @@ written whole or not at all, so that any number of processes may share the direc
 grows too large. In memory the programs used last are held, so that a process of many shapes does not grow.
 
 A kept program is machine code, and reading it can run any: only files that nobody but the user and root can have
-written are read (`keplearn.machine.others_may_change`). One that fails at its first call is compiled anew.
+written are read (`keplearn.core.machine.others_may_change`). One that fails at its first call is compiled anew.
 
 ``KEPLEARN_CACHE_DIR`` moves the directory (default: ``keplearn/programs`` in the user's cache directory);
 set to an empty string it turns the disk off.
@@ -32,10 +32,10 @@ import jax
 import numpy as np
 from jax.experimental import serialize_executable
 
-from keplearn.errors import KeplearnWarning
-from keplearn.files import replacing
-from keplearn.machine import cache_directory, others_may_change, processor
-from keplearn.signals import busy
+from keplearn.core.errors import KeplearnWarning
+from keplearn.core.files import replacing
+from keplearn.core.machine import cache_directory, others_may_change, processor
+from keplearn.core.signals import busy
 
 MAX_BYTES = 1_000_000_000
 # Held in memory, some 8 MB each: more than a run of three phases needs, so that runs alike never read them again.
@@ -172,7 +172,7 @@ def _device() -> Any:
 def _surroundings(device: Any) -> tuple[object, ...]:
     """Packages, keplearn's own source, devices and processor: a program made for others may crash here."""
     source = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         source.update(file.read_bytes())
     devices = (device.platform, device.device_kind, device.id, jax.device_count(device.platform))
     packages = tuple(version(name) for name in _PACKAGES)

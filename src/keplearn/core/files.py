@@ -1,6 +1,6 @@
 """Files are written whole or not at all: into a temporary file beside the target, then renamed over it.
 
-What is kept of runs is sealed (`keplearn.seal`): its checksum is compared before anything of it is used.
+What is kept of runs is sealed (`keplearn.core.seal`): its checksum is compared before anything of it is used.
 """
 
 import errno
@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from keplearn import seal
-from keplearn.errors import Damaged, KeplearnError, NotAllowed, NotWritten
-from keplearn.signals import held
+from keplearn.core import seal
+from keplearn.core.errors import Damaged, KeplearnError, NotAllowed, NotWritten
+from keplearn.core.signals import held
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 

@@ -1,0 +1,1 @@
+"""From a config to a scored run: the one path of command line, demo, sweeps and notebooks."""

@@ -1,0 +1,125 @@
+"""Fixed steps over several samples at once; the samples in between are read off a quintic Hermite polynomial."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from keplearn.core.errors import KeplearnError
+from keplearn.integrate.nystrom import NYSTROM5, TSIT5, Acceleration, step
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last may be shorter."""
+
+    length: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        """Refuse a segment without a second sample, and steps that do not advance."""
+        if self.length < 2:
+            raise KeplearnError(f"segment length {self.length}: a segment needs at least 2 samples.")
+        if self.stride < 1:
+            raise KeplearnError(f"stride {self.stride}: a step must advance at least 1 sample.")
+
+    @classmethod
+    def default(cls, length: int, stride: int | None = None) -> "Grid":
+        """Return the grid of a segment length: ``stride`` samples a step, min(length - 1, 6) unless given."""
+        return cls(length, min(length - 1, 6 if stride is None else stride))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Samples that each step advances."""
+        full, rest = divmod(self.length - 1, self.stride)
+        return (self.stride,) * full + ((rest,) if rest else ())
+
+
+@cache
+def _hermite_weights(width: int, stride: int) -> np.ndarray:
+    """Weights (2, stride, 6) of a step's ends for position and velocity at its 1st … stride-th sample.
+
+    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite
+    interpolation. A step of fewer samples than the stride gives values beyond its end there, which the caller
+    drops.
+    """
+    powers = np.arange(6)
+    # Value, first and second derivative of each power at the two ends.
+    left = [powers == 0, powers == 1, 2 * (powers == 2)]
+    right = [np.ones(6), powers, powers * (powers - 1)]
+    coefficients = np.linalg.inv(np.array([*left, *right], float))  # (power, end)
+    theta = np.arange(1, stride + 1)[:, None] / width
+    position = theta**powers @ coefficients
+    velocity = (powers * theta ** np.maximum(powers - 1, 0)) @ coefficients
+    return np.stack([position, velocity])
+
+
+class GridSolution(NamedTuple):
+    """Samples after the first, and how far a segment's worst step is from being resolved.
+
+    The last stage of a step is at its end too, to a lower order than the step itself. ``disagreement`` is the
+    distance between these two positions over the distance from the origin where the step starts: about the
+    step's own error while that is small, and large where the steps no longer follow the solution.
+    """
+
+    states: Float[Array, "sample_after_first 6 segment"]
+    disagreement: Float[Array, "segment"]
+
+
+def grid_solve(
+    acceleration: Acceleration,
+    position: Float[Array, "3 segment"],
+    velocity: Float[Array, "3 segment"],
+    times: Float[Array, "sample segment"],
+    grid: Grid,
+    depends_on_velocity: bool = True,
+) -> GridSolution:
+    """Integrate r'' = a(r, v) over each segment's samples with fixed steps of ``grid.stride`` samples.
+
+    Parameters
+    ----------
+    acceleration
+        Maps positions and velocities (3, segment) to accelerations (3, segment).
+    position, velocity
+        The state at each segment's first sample, (3, segment).
+    times
+        (sample, segment). Samples within a step must be equally spaced; with a stride of one they need not
+        be.
+    grid
+        The segment's length in samples, and samples per step.
+    depends_on_velocity
+        False allows Nyström's method, four evaluations a step, in place of Tsit5's six.
+
+    Returns
+    -------
+    solution
+        ``states`` (grid.length - 1, 6, segment): all samples but the first. A solution that blows up becomes
+        non-finite; nothing is raised. ``disagreement`` (segment,) tells a finite one that cannot be trusted.
+    """
+    method = TSIT5 if depends_on_velocity else NYSTROM5
+    dtype = position.dtype
+    widths = grid.widths
+    weights = np.stack([_hermite_weights(width, grid.stride) for width in widths]).astype(dtype)
+
+    ends = np.concatenate([[0], np.cumsum(widths)])
+    durations = times[ends[1:]] - times[ends[:-1]]
+
+    def advance(carry, given):
+        r, v = carry
+        h, dense = given
+        r1, v1, a0, a1, apart = step(method, acceleration, r, v, h)
+        at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
+        samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
+        samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
+        return (r1, v1), (samples, apart)
+
+    start = (position, velocity)
+    if len(widths) == 1:
+        return GridSolution(*advance(start, (durations[0], weights[0]))[1])
+    _, (samples, apart) = jax.lax.scan(advance, start, (durations, weights))
+    samples = samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
+    return GridSolution(samples, jnp.max(apart, axis=0))
