@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from keplearn.cli import main
-from keplearn.files import read_sealed
+from keplearn.core.files import read_sealed
 
 CLI = (sys.executable, "-m", "keplearn")
 

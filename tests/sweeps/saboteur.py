@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-from keplearn.experiment.course import course as experiment
+import keplearn.experiment.course as experiment
 from keplearn.sweeps import worker
 
 
