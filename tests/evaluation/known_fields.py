@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.constants import MU_EARTH
-from keplearn.orbits.elements import one_revolution
-from keplearn.orbits.systems import TwoBody
 
 
 def kepler(r: jax.Array, v: jax.Array) -> jax.Array:
@@ -25,18 +24,10 @@ def one_percent_more(r: jax.Array, v: jax.Array) -> jax.Array:
 def kepler_dataset(elements: list[list[float]], samples: int = 60) -> OrbitDataset:
     """Kepler orbits about the Earth of given elements (km, rad)."""
     rows = np.array(elements)
-    times, states = one_revolution(rows, MU_EARTH, samples)
-    return OrbitDataset(
-        name="known orbits",
-        problem="TBP",
-        planar=bool((states[..., [2, 5]] == 0).all()),
-        mu=MU_EARTH,
-        times=times,
-        states=states,
-        elements=rows,
-        accelerations=np.asarray(TwoBody(MU_EARTH).acceleration(states[..., :3])),
-        acceleration_source="law",
-        orbit_names=tuple(str(k) for k in range(len(rows))),
+    planar = bool((rows[:, 2] == 0).all())
+    names = [str(k) for k in range(len(rows))]
+    return two_body_dataset(
+        "known orbits", rows, MU_EARTH, names, "of given elements", planar=planar, samples=samples
     )
 
 

@@ -1,6 +1,5 @@
 """The orbit figure is to scale, shows truth and prediction apart, and says what it leaves out."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ from matplotlib.quiver import Quiver
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
+from keplearn.data.two_body import two_body_dataset
 from keplearn.evaluation.rollout import evaluate_law
 from keplearn.figures.orbits import orbit
 from keplearn.orbits.constants import EARTH_RADIUS
-from keplearn.orbits.elements import one_revolution
 
 
 def artists(figure: Figure) -> dict[str, Any]:
@@ -38,12 +37,7 @@ def test_the_curve_passes_through_every_sample(planar):
 def test_between_samples_the_curve_stays_on_the_ellipse():
     dataset = load_dataset("complex_TBP_planar_1_test")
     elements = np.array([[70000.0, 0.9, 0.0, np.nan, np.nan, 2.0]])
-    times, states = one_revolution(elements, dataset.mu)
-    position = states[..., :3]
-    pull = -dataset.mu * position / np.linalg.norm(position, axis=-1, keepdims=True) ** 3
-    extreme = replace(
-        dataset, name="e = 0.9", times=times, states=states, elements=elements, accelerations=pull
-    )
+    extreme = two_body_dataset("e = 0.9", elements, dataset.mu, ["0"], "of given elements", planar=True)
     curve = artists(orbit(evaluate_law(extreme)))["true"].get_xydata()
     x, y = curve.T
     to_both_foci = np.hypot(x, y) + np.hypot(x + 2 * 70000.0 * 0.9, y)

@@ -10,10 +10,9 @@ from keplearn.data.files import read_dataset, save_dataset
 from keplearn.data.importing import without_gaps
 from keplearn.data.names import DatasetName, check_size, is_name, parse_name
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.constants import MU_EARTH
-from keplearn.orbits.elements import one_revolution
 from keplearn.orbits.families import draw_elements
-from keplearn.orbits.systems import SYSTEMS
 
 __all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
 
@@ -27,7 +26,6 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
         If it would not fit into memory.
     """
     check_size(name)
-    system = SYSTEMS[name.problem](MU_EARTH)
     elements = draw_elements(
         name.family,
         name.problem,
@@ -37,22 +35,14 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
         planar=name.planar,
         modifiers=name.modifiers,
     )
-    times, states = one_revolution(elements, system.mu)
-    return OrbitDataset(
-        name=str(name),
-        problem=name.problem,
+    return two_body_dataset(
+        str(name),
+        elements,
+        MU_EARTH,
+        [str(k) for k in range(name.n)],
+        f"from its name: family {name.family}",
         planar=name.planar,
-        mu=system.mu,
-        times=times,
-        states=states,
-        elements=elements,
-        accelerations=np.asarray(system.acceleration(states[..., :3])),
-        acceleration_source="law",
-        orbit_names=tuple(str(k) for k in range(name.n)),
-        provenance={
-            "origin": f"made by keplearn from its name: family {name.family}",
-            "method": "Kepler's equation solved to machine precision in float64",
-        },
+        problem=name.problem,
     )
 
 

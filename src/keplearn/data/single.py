@@ -8,10 +8,10 @@ import numpy as np
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.shapes import StateArray
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.bodies import Body, body_of
-from keplearn.orbits.elements import SAMPLES, one_revolution
+from keplearn.orbits.elements import SAMPLES
 from keplearn.orbits.kepler import wrap_angle
-from keplearn.orbits.systems import TwoBody
 
 _ANGLES = ("i", "raan", "argp", "nu0")
 _KEYS = ("a", "e", *_ANGLES)
@@ -69,7 +69,7 @@ def single_orbit(
     name = f"a = {a:g} km, e = {e:g}"
     given = {"i": i, "raan": raan, "argp": argp, "nu0": nu0}
     name += "".join(f", {key} = {np.degrees(angle):.4g}°" for key, angle in given.items() if angle)
-    return _make(name, mu, body, _elements(a, e, i, raan, argp, nu0), samples, planar, "given elements")
+    return _make(name, mu, body, _elements(a, e, i, raan, argp, nu0), samples, planar, "of given elements")
 
 
 def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
@@ -99,7 +99,7 @@ def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     i = 0.0 if dataset.planar else float(np.mean(tilts[np.isfinite(tilts)]))
     elements = _elements(float(a), float(e), i, 0.0, 0.0, 0.0)
     name = f"mean of {dataset.name}"
-    return _make(name, dataset.mu, dataset.body, elements, samples, dataset.planar, "mean elements")
+    return _make(name, dataset.mu, dataset.body, elements, samples, dataset.planar, "of mean elements")
 
 
 def parse_orbit(text: str) -> dict[str, Any]:
@@ -186,24 +186,6 @@ def _elements(a: float, e: float, i: float, raan: float, argp: float, nu0: float
 def _make(
     name: str, mu: float, body: Body, elements: StateArray, samples: int, planar: bool, origin: str
 ) -> OrbitDataset:
-    system = TwoBody(mu)
-    times, states = one_revolution(elements[None], mu, samples)
-    if planar:
-        states[..., [2, 5]] = 0.0
-    return OrbitDataset(
-        name=name,
-        problem="TBP",
-        planar=planar,
-        mu=mu,
-        times=times,
-        states=states,
-        elements=elements[None],
-        accelerations=np.asarray(system.acceleration(states[..., :3])),
-        acceleration_source="law",
-        orbit_names=(f"of {origin}",),
-        provenance={
-            "origin": f"made by keplearn of {origin}",
-            "method": "Kepler's equation solved to machine precision in float64",
-        },
-        body=body,
+    return two_body_dataset(
+        name, elements[None], mu, [origin], origin, planar=planar, samples=samples, body=body
     )

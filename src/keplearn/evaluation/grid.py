@@ -9,13 +9,13 @@ from jaxtyping import Bool, Float64
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.two_body import two_body_dataset
 from keplearn.evaluation.ranking import lost_samples, median
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.table import true_samples
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.orbits.elements import SAMPLES, one_revolution
-from keplearn.orbits.systems import TwoBody
+from keplearn.orbits.elements import SAMPLES
 
 if TYPE_CHECKING:
     import xarray
@@ -105,20 +105,15 @@ def _orbits(
     node = np.nan if training.planar else 0.0
     rest = np.tile([inclination, node, 0.0, 0.0], (len(a), 1))
     elements = np.concatenate([a[:, None], e[:, None], rest], axis=1)
-    times, states = one_revolution(elements, training.mu, samples)
-    if training.planar:
-        states[..., [2, 5]] = 0.0  # exactly, for retrograde ones too
-    return OrbitDataset(
-        name=name,
-        problem=training.problem,
+    return two_body_dataset(
+        name,
+        elements,
+        training.mu,
+        [f"a={x:.0f} e={y:.3f}" for x, y in zip(a, e, strict=True)],
+        "of a grid of elements",
         planar=training.planar,
-        mu=training.mu,
-        times=times,
-        states=states,
-        elements=elements,
-        accelerations=np.asarray(TwoBody(training.mu).acceleration(states[..., :3])),
-        acceleration_source="law",
-        orbit_names=tuple(f"a={x:.0f} e={y:.3f}" for x, y in zip(a, e, strict=True)),
+        samples=samples,
+        problem=training.problem,
         body=training.body,
     )
 
