@@ -1,10 +1,10 @@
-# make demo | test | test-slow | lint | bench | gallery | numbers | lock: each sets up .venv from requirements.lock first, once.
+# make demo | test | test-fast | test-slow | lint | bench | gallery | numbers | lock: each sets up .venv from requirements.lock first, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Readable without a terminal, and no bytecode or caches outside the tree.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test test-slow lint format bench gallery numbers lock
+.PHONY: setup demo test test-fast test-slow lint format bench gallery numbers lock
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
@@ -18,10 +18,17 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/keplearn demo
 
-# A file of tests goes to one of JOBS processes.
+# A file of tests goes to one of JOBS processes, in the order of tests/conftest.py.
 JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(PYTEST)
+
+# The domain alone: nothing is trained, swept, started or installed.
+FAST := orbits data config models evaluation/test_statistics.py evaluation/test_ranking.py evaluation/test_body.py \
+  training/test_losses.py test_machine.py test_locks.py test_documents.py test_trust.py
+test-fast: setup
+	$(PYTEST) -m 'not slow and not system' $(FAST:%=tests/%)
 
 # The documents' studies are trained again, and their numbers compared.
 test-slow: setup

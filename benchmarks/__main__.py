@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import Case
+from benchmarks.cores import last_core, on_cores
 
 # Their way of training, as the table calls it.
 ONE_STEP = "keplearn, one step"
@@ -26,21 +27,15 @@ CASES = [
 ]
 
 
-def last_core() -> int:
-    """Return the core that single-core measurements run on."""
-    return sorted(os.sched_getaffinity(0))[-1]
-
-
 def _measure(way: str, case: Case, steps: int) -> dict[str, Any]:
     """Run one training in a process of its own, on one core, with nothing compiled before."""
     job = json.dumps({"way": way, "case": asdict(case), "steps": steps})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "worker", "--job", job],
+        [*on_cores(last_core()), sys.executable, "-m", "benchmarks", "worker", "--job", job],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"KEPLEARN_CACHE_DIR": "", "NPROC": "1"},
-        preexec_fn=lambda: os.sched_setaffinity(0, {last_core()}),
     )
     if done.returncode != 0:
         return {"error": done.stderr.strip().splitlines()[-1]}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import tutorial
+from benchmarks.cores import on_cores
 from keplearn.config import load_config
 from keplearn.experiment.plan import prepare, training_programs
 
@@ -58,12 +59,11 @@ def _in_parallel(
             running[number] = (
                 core,
                 subprocess.Popen(
-                    command,
+                    [*on_cores(core), *command],
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     text=True,
                     env=os.environ | environment,
-                    preexec_fn=lambda core=core: os.sched_setaffinity(0, {core}),
                 ),
             )
         for number, (core, process) in list(running.items()):

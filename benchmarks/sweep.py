@@ -14,6 +14,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cores import on_cores
+
 RUNS, WORKERS = 200, 2
 CONFIG = """\
 wandb: {group: trivial}
@@ -38,12 +40,11 @@ def _sweep(engine: str, home: Path, environment: dict[str, str], cores: set[int]
         words += ["--machine", str(home / "machine.yaml")]
     else:
         words += ["--workers", str(WORKERS)]
-    command = [sys.executable, "-m", "keplearn", "sweep"]
+    command = [*on_cores(*cores), sys.executable, "-m", "keplearn", "sweep"]
     here: dict[str, Any] = {
         "env": environment,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.DEVNULL,
-        "preexec_fn": lambda: os.sched_setaffinity(0, cores),
     }
     started = time.perf_counter()
     subprocess.run([*command, str(home / "trivial.yaml"), "--runs", str(runs), *words], check=True, **here)

@@ -5,8 +5,12 @@ The suite runs in several processes, a file of tests in one of them; they share 
 
 import fcntl
 import os
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
+from effort import LITTLE_EFFORT
 from jaxtyping import install_import_hook
 
 install_import_hook("keplearn", "beartype.beartype")
@@ -15,8 +19,39 @@ install_import_hook("keplearn", "beartype.beartype")
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _programs = tempfile.TemporaryDirectory(prefix="keplearn-programs-")
     os.environ["KEPLEARN_CACHE_DIR"] = _programs.name
+    # What JAX compiles beside them, a line of NumPy's kind at a time, is compiled once for all processes too:
+    # the same code, and no part of any number.
+    _lines = tempfile.TemporaryDirectory(prefix="keplearn-lines-")
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": _lines.name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
 
 import pytest  # noqa: E402
+
+# The dearest files, the dearest first: begun last, one of them would keep a single process busy at the end.
+DEAREST = (
+    "sweeps/test_slurm.py",
+    "sweeps/test_local.py",
+    "training/test_fit.py",
+    "sweeps/test_ray.py",
+    "figures/test_run_figures.py",
+    "evaluation/test_rollout.py",
+    "runs/test_train_command.py",
+    "models/test_layers.py",
+    "report/test_report_page.py",
+    "test_demo.py",
+    "test_integrate.py",
+    "figures/test_group_figures.py",
+    "cli/test_plot.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the dearest files."""
+    order = {Path(__file__).parent / file: number for number, file in enumerate(DEAREST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -40,42 +75,13 @@ def made_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_study(made_once):
-    """The directory of a real small study, ``small``, trained once: 32 runs that finished and one that failed.
+    """The directory of a real small study, ``small``, trained once: see ``small_study.py``.
 
-    Two datasets, two feature layers, two output layers, two segment lengths, two seeds; two phases of 30 steps.
+    By a process of its own, which compiles with little effort: what is tested is what becomes of its numbers.
     """
-    return made_once("small_study", _train_small_study)
-
-
-def _train_small_study(runs):
-    from keplearn.config import runs_from_dict
-    from keplearn.experiment.course import train_run
-
-    tables = {
-        "wandb": {"group": "small"},
-        "data": {
-            "dataset_name": ["complex_TBP_planar_2_train", "complex_TBP_planar_5_train"],
-            "test": ["complex_TBP_planar_1_test", "complex_TBP_planar_10_test"],
-        },
-        "parameters": {
-            "length_strategy": [[[0.0, 0.5], [0.0, 1.0]]],
-            "steps_strategy": [[30, 30]],
-            "segment_length_strategy": [4, 10],
-            "feature_layer": ["sph_4D_rinv", "sph_4D_rinv_vel"],
-            "output_layer": ["mlp_4D_signed", "mlp_4D_logmag_unit_exp"],
-            "activation": "tanh",
-            "width": 8,
-            "batch_size": 64,
-            "depth": 1,
-            "lr_strategy": 0.01,
-            "seed": [0, 1],
-            "validate_every": 10,
-        },
-    }
-    empty = ["parameters.segment_length_strategy=300", "parameters.seed=0"]
-    one = ["data.dataset_name=complex_TBP_planar_2_train", "parameters.feature_layer=sph_4D_rinv"]
-    configs = runs_from_dict(tables, []) + runs_from_dict(
-        tables, [*empty, *one, "parameters.output_layer=mlp_4D_signed"]
+    script = Path(__file__).with_name("small_study.py")
+    environment = os.environ | LITTLE_EFFORT
+    return made_once(
+        "small_study",
+        lambda runs: subprocess.run([sys.executable, script, runs], check=True, env=environment),
     )
-    states = [train_run(config, runs).state for config in configs]
-    assert states == ["finished"] * 32 + ["failed"]

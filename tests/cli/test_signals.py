@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import heeding_ctrl_c
 
 from keplearn.cli import main
 from keplearn.core.files import read_sealed
@@ -19,12 +20,7 @@ CLI = (sys.executable, "-m", "keplearn")
 def started(*words, **kwargs):
     """Start a process whose standard error is read, and which heeds Ctrl-C though a shell may have it ignored."""
     return subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        **kwargs,
+        heeding_ctrl_c(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
     )
 
 

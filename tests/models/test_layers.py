@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from effort import OPTIONS
 from jax.flatten_util import ravel_pytree
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
@@ -60,7 +61,7 @@ def program(features: str, head: str, dtype: str):
         (_, value), gradients = both(parameters, states)
         return value, gradients
 
-    compiled = jax.jit(all_of_it, compiler_options={"xla_backend_optimization_level": 0})
+    compiled = jax.jit(all_of_it, compiler_options=OPTIONS)
 
     def run(parameters, states):
         """Fill up to one number of states: one program."""

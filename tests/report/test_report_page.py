@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.system
 MEAN = "mean@complex_TBP_planar_1_test"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from processes import heeding_ctrl_c, with_files_up_to
 
 from keplearn.config import run_config
 from keplearn.experiment.course import train_run
@@ -66,11 +66,9 @@ def undisturbed(config, tmp_path_factory) -> Run:
 def stopped_in_the_middle(config: Path, runs: Path, how: signal.Signals, at_least: int) -> Run:
     """Start a training and stop it with a signal once it has written so many steps."""
     process = subprocess.Popen(
-        command("train", config, "--runs", runs),
+        heeding_ctrl_c(*command("train", config, "--runs", runs)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # A shell that runs the tests in the background has them, and their children, ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
@@ -121,8 +119,8 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_last_step(config, undisturbed, 
 
 def test_a_run_whose_files_no_longer_fit_can_go_on(config, undisturbed, tmp_path):
     """The kernel refuses writes beyond 1 MB a file as it would on a full disk: the metrics need more."""
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))  # noqa: E731
-    full = keplearn("train", config, "--runs", tmp_path, preexec_fn=limit)
+    limited = with_files_up_to(1_000_000, *command("train", config, "--runs", tmp_path))
+    full = subprocess.run(limited, capture_output=True, text=True, timeout=300, check=False)
     assert full.returncode == 2
     assert "Traceback" not in full.stderr
     assert "metrics.jsonl: cannot be written: File too large" in full.stderr

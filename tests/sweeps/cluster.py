@@ -51,7 +51,7 @@ class Cluster:
         for name in ("state", "spool"):
             (self.home / name).mkdir()
         host = socket.gethostname().partition(".")[0]
-        ports = _free_ports(2)
+        ports = free_ports(2)
         (self.home / "slurm.conf").write_text(CONFIG.format(host=host, home=self.home, ports=ports))
         environment = os.environ | {"SLURM_CONF": str(self.home / "slurm.conf")}
         key = self.home / "munge.key"
@@ -87,9 +87,20 @@ class Cluster:
                 process.kill()
 
 
+def obstacle() -> str:
+    """Return why no cluster can be started here; nothing where it can."""
+    if os.geteuid() != 0:
+        return "a SLURM cluster is started by root alone"
+    return "" if _installed() or shutil.which("apt-get") else "no SLURM here, and no apt-get to install it"
+
+
+def _installed() -> bool:
+    return all(map(shutil.which, ("munged", "slurmctld", "slurmd", "sbatch")))
+
+
 def install() -> None:
     """Install SLURM where it is not there, as the machine's administrator."""
-    if all(map(shutil.which, ("munged", "slurmctld", "slurmd", "sbatch"))):
+    if _installed():
         return
     quiet = {"stdout": subprocess.DEVNULL, "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}}
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
@@ -98,7 +109,7 @@ def install() -> None:
         subprocess.run(command, check=True, **quiet)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.socket() for _ in range(count)]
     for one in held:
         one.bind(("", 0))

@@ -10,6 +10,8 @@ import time
 
 import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
+from fuzz import keplearn
+from processes import heeding_ctrl_c
 
 from keplearn.cli.sweep import sweep
 from keplearn.core.errors import KeplearnError
@@ -100,10 +102,7 @@ def test_a_second_word_to_end_breaks_nothing_off(file, tmp_path):
     runs = tmp_path / "runs"
     long = ["--set", "parameters.steps_strategy=[[1000000]]", "--set", "parameters.seed=5"]
     driver = subprocess.Popen(
-        [*CLI, "sweep", str(file), "--runs", str(runs), *long],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        heeding_ctrl_c(*CLI, "sweep", file, "--runs", runs, *long), stderr=subprocess.PIPE, text=True
     )
     wait_for(lambda: any(p.stat().st_size for p in runs.glob("forty/*/metrics.jsonl")))
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -214,34 +213,35 @@ def test_what_failed_and_in_what_it_differs_is_told(forty, tmp_path, monkeypatch
     crashed, good, other, empty = study.configs
 
     def runs(*words):
-        command = [*CLI, "runs", *words, "--runs", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        code, out, err = keplearn("runs", *words, "--runs", tmp_path)
+        assert code == 0, err
+        return out
 
-    failed = json.loads(runs("--group", "forty", "--state", "failed", "--format", "json").stdout)
+    failed = json.loads(runs("--group", "forty", "--state", "failed", "--format", "json"))
     told = {row["run_id"]: (row["kind"], row["differs"]) for row in failed}
     assert told[crashed] == ("segmentation_fault", "seed=1")
     assert told[empty] == ("no_segments", "segment_length_strategy=1000, seed=101")
-    assert "segment_length_strategy=1000" in runs("--group", "forty", "--state", "failed").stdout
-    counted = json.loads(runs("varying", "--group", "forty", "--format", "json").stdout)
+    assert "segment_length_strategy=1000" in runs("--group", "forty", "--state", "failed")
+    counted = json.loads(runs("varying", "--group", "forty", "--format", "json"))
     lengths = [row for row in counted if row["key"] == "parameters.segment_length_strategy"]
     assert [(row["value"], row["runs"], row["failed"]) for row in lengths] == [("10", 3, 1), ("1000", 1, 1)]
-    assert "seed" in runs("varying", "--group", "forty").stdout
-    differences = json.loads(runs("diff", good, other, empty, "--format", "json").stdout)["differences"]
+    assert "seed" in runs("varying", "--group", "forty")
+    differences = json.loads(runs("diff", good, other, empty, "--format", "json"))["differences"]
     assert differences == {
         "parameters.segment_length_strategy": [[10], [10], [1000]],
         "parameters.seed": [5, 6, 101],
     }
-    assert "seed" in runs("diff", good, other).stdout
-    log = runs("logs", crashed).stdout
+    assert "seed" in runs("diff", good, other)
+    log = runs("logs", crashed)
     assert "SIGSEGV" in log
     assert "saboteur.py" in log
-    assert len(runs("logs", crashed, "--lines", "2").stdout.splitlines()) == 2
+    assert len(runs("logs", crashed, "--lines", "2").splitlines()) == 2
 
     # A damaged record is named, and hides nothing else.
     (study.path / good / "run.json").write_text("{")
-    listed = runs("--group", "forty", "--format", "json")
-    assert {row["run_id"] for row in json.loads(listed.stdout)} == {crashed, other, empty}
-    assert f"{good}/run.json: damaged" in listed.stderr
+    _, listed, said = keplearn("runs", "--group", "forty", "--format", "json", "--runs", tmp_path)
+    assert {row["run_id"] for row in json.loads(listed)} == {crashed, other, empty}
+    assert f"{good}/run.json: damaged" in said
     assert Standing(study).read().states[good] == "interrupted"
 
 
@@ -258,6 +258,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.system
 def test_a_full_disk_and_a_read_only_one_lose_nothing(file, small_disk, alone):
     def remount(option):
         subprocess.run(["mount", "-o", f"remount,{option}", str(small_disk)], check=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cluster import free_ports
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.core.errors import KeplearnError
@@ -18,6 +19,9 @@ from keplearn.sweeps.on_ray import sweep_on_ray
 from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.ray_home import processes_in
 from keplearn.sweeps.study import Standing, Study
+
+pytestmark = pytest.mark.system
+pytest.importorskip("ray")
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
@@ -135,18 +139,23 @@ def test_what_listens_and_is_not_ray_is_refused(study, tmp_path, monkeypatch, gr
 
 
 def test_a_cluster_trains_what_it_is_given_and_stays(file, tmp_path):
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    options = ["--num-cpus=2", "--port=6397", "--include-dashboard=false", "--object-store-memory=100000000"]
+    # Ended by the end of its own process: `ray stop` would end those of others too.
+    port, out = free_ports(1)[0], tmp_path / "ray.out"
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+    options = ["--num-cpus=2", "--include-dashboard=false", "--object-store-memory=100000000"]
     environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
-    subprocess.run([*ray, "start", "--head", *options], check=True, capture_output=True, env=environment)
+    with out.open("w") as output:
+        head = subprocess.Popen([*ray, *options], stdout=output, stderr=output, env=environment)
     try:
-        words = ["--engine", "ray", "--address", "127.0.0.1:6397", "--set", "parameters.seed=[5,6,7,8]"]
+        wait_for(lambda: "Ray runtime started" in out.read_text() or head.poll() is not None)
+        words = ["--engine", "ray", "--address", f"127.0.0.1:{port}", "--set", "parameters.seed=[5,6,7,8]"]
         command = [*CLI, "sweep", str(file), "--runs", str(tmp_path / "runs"), *words]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert "4 finished, 0 failed" in done.stdout
         study = Study.read(tmp_path / "runs", "forty")
         assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
-        socket.create_connection(("127.0.0.1", 6397), timeout=10).close()  # its head still listens
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()  # its head still listens
     finally:
-        subprocess.run([*ray, "stop"], check=True, capture_output=True)
+        head.terminate()
+        head.wait(60)

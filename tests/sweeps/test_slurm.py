@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, obstacle
 from forty_runs import TABLES, wait_for
 from ruamel.yaml import YAML
 
@@ -33,6 +33,8 @@ options: ['--hold']
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """The environment in which SLURM's commands find the cluster."""
+    if reason := obstacle():
+        pytest.skip(reason)
     with Cluster(tmp_path_factory.mktemp("slurm")) as environment:
         yield environment
 
@@ -50,6 +52,7 @@ def twelve(tmp_path):
     return tmp_path
 
 
+@pytest.mark.system
 def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve):
     runs, file = twelve / "runs", twelve / "mine.nc"
 
@@ -105,6 +108,7 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
     assert [run for run in before if before[run] != after[run]] == [failure["run_id"]]
 
 
+@pytest.mark.system
 def test_a_job_is_cancelled_with_its_checkpoints_kept(environment, twelve):
     """Told to end, tasks under way leave checkpoints; those that wait never start."""
     runs = twelve / "runs"
@@ -131,6 +135,7 @@ def test_a_job_is_cancelled_with_its_checkpoints_kept(environment, twelve):
     assert not (runs / "forty" / ".slurm").exists()
 
 
+@pytest.mark.system
 def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
     """It gets SIGTERM some time before; its run keeps a checkpoint, and a job that depends on its success is void."""
     runs = twelve / "runs"
