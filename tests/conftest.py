@@ -28,6 +28,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 # The dearest files, the dearest first: begun last, one of them would keep a single process busy at the end.
@@ -46,6 +47,10 @@ DEAREST = (
     "figures/test_group_figures.py",
     "cli/test_plot.py",
 )
+
+# How long an example takes is the machine's.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items):
