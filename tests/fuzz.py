@@ -29,9 +29,9 @@ from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
+from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import RunWriter
-from keplearn.sweeps.study import Study
 from keplearn.training.fit import Checkpoint
 
 TRAINED_ON = "complex_TBP_planar_1_train"

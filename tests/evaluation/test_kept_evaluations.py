@@ -18,9 +18,10 @@ from keplearn.evaluation import propagation, store
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
+from keplearn.groups.standing import Standing
+from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import Run, RunWriter
-from keplearn.sweeps.study import Standing, Study
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.evaluation.group_table import group_table
 from keplearn.evaluation.ranking import drawn_values, quantiles
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.figures.box_table import _labels, box_table
@@ -32,6 +31,7 @@ from keplearn.figures.labels import (
     wants_log,
     wrap,
 )
+from keplearn.groups.table import group_table
 from keplearn.runs.store import find_runs
 
 TEST = "complex_TBP_planar_10_test"

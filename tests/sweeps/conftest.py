@@ -6,8 +6,8 @@ from ruamel.yaml import YAML
 
 from keplearn.config import RunConfig, runs_from_dict
 from keplearn.experiment.course import train_run
+from keplearn.groups.study import Study
 from keplearn.runs.store import open_run
-from keplearn.sweeps.study import Study
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,11 @@ from processes import heeding_ctrl_c
 
 from keplearn.cli.sweep import sweep
 from keplearn.core.errors import KeplearnError
+from keplearn.groups.standing import Standing
+from keplearn.groups.study import Study
 from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.local import sweep_here
 from keplearn.sweeps.pool import Limits
-from keplearn.sweeps.study import Standing, Study
 
 LIMITS = Limits(seconds=80.0, memory=1_500_000_000)
 

@@ -13,12 +13,13 @@ from cluster import free_ports
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.core.errors import KeplearnError
+from keplearn.groups.standing import Standing
+from keplearn.groups.study import Study
 from keplearn.sweeps import on_ray
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.on_ray import sweep_on_ray
 from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.ray_home import processes_in
-from keplearn.sweeps.study import Standing, Study
 
 pytestmark = pytest.mark.system
 pytest.importorskip("ray")

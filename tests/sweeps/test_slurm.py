@@ -15,9 +15,10 @@ from ruamel.yaml import YAML
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset, save_dataset
+from keplearn.groups.standing import Standing
+from keplearn.groups.study import Study
 from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.slurm import Machine, submissions, submit
-from keplearn.sweeps.study import Standing, Study
 
 CLI = (sys.executable, "-m", "keplearn")
 MACHINE = """\

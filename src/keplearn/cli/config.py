@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from keplearn.cli.output import plain_warnings, print_table
-from keplearn.config.difference import cell, differences, flat, load_any, split_common
 from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
 from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
+from keplearn.groups.difference import cell, differences, flat, load_any, split_common
 
 app = App(name="config")
 

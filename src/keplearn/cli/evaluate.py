@@ -132,7 +132,7 @@ def _find(runs: Path, names: list[str]) -> "list[Run]":
 
 def _describe(run: "Run", keys: list[str]) -> dict[str, str]:
     """The values of config keys, as text."""
-    from keplearn.config.difference import cell, flat
+    from keplearn.groups.difference import cell, flat
 
     entries = {key.partition(".")[2]: value for key, value in flat(run.config).items()}
     for key in keys:

@@ -541,7 +541,7 @@ def _one(name: str, test: Test, saving: Saving) -> "tuple[Run, xarray.Dataset, i
 
 
 def _group(group: str, on: str | None, saving: Saving) -> "tuple[list[Run], pd.DataFrame]":
-    from keplearn.evaluation.group_table import group_table
+    from keplearn.groups.table import group_table
     from keplearn.runs.store import find_runs
 
     runs = find_runs(saving.runs, group, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr))

@@ -80,7 +80,7 @@ def diff(
     format
         table or json.
     """
-    from keplearn.config.difference import cell, varying
+    from keplearn.groups.difference import cell, varying
     from keplearn.runs.store import open_run
 
     if len(names) < 2:
@@ -109,8 +109,8 @@ def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "
     format
         table or json.
     """
-    from keplearn.config.difference import cell
-    from keplearn.config.difference import varying as entries_of
+    from keplearn.groups.difference import cell
+    from keplearn.groups.difference import varying as entries_of
 
     found = _find(runs, group, None)
     entries = entries_of([run.config for run in found]) if found else {}
@@ -223,7 +223,7 @@ def _apart(runs: Path, failed: "list[Run]") -> dict[str, str]:
 
     Values that no finished run has; where there are none, those that differ from the finished run that is nearest.
     """
-    from keplearn.config.difference import cell, varying
+    from keplearn.groups.difference import cell, varying
 
     found = {}
     for group in {run.group for run in failed}:

@@ -24,8 +24,8 @@ from keplearn.cli.sweep_view import (
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
+    from keplearn.groups.study import Study
     from keplearn.sweeps.pool import Outcome
-    from keplearn.sweeps.study import Study
 
 app = App(name="sweep")
 
@@ -100,7 +100,8 @@ def sweep(
     """
     from keplearn.cli.output import plain_warnings
     from keplearn.config import load_config
-    from keplearn.sweeps.study import Standing, Study
+    from keplearn.groups.standing import Standing
+    from keplearn.groups.study import Study
 
     seconds = None if time_limit is None else _amount("--time-limit", time_limit, _UNITS, some=True)
     bytes_free = int(_amount("--min-free", min_free, _SIZES))
@@ -231,8 +232,9 @@ def status(
     json_
         Print it as JSON.
     """
+    from keplearn.groups.standing import Standing
+    from keplearn.groups.study import Study
     from keplearn.sweeps.driver import driver
-    from keplearn.sweeps.study import Standing, Study
 
     study = Study.read(runs, group)
     standing = Standing(study)
@@ -261,9 +263,10 @@ def stop(group: str, *, runs: Runs = Path("runs")) -> None:
     runs
         The directory of all runs.
     """
+    from keplearn.groups.standing import Standing
+    from keplearn.groups.study import Study
     from keplearn.sweeps.driver import driver
     from keplearn.sweeps.driver import stop as end_driver
-    from keplearn.sweeps.study import Standing, Study
 
     study = Study.read(runs, group)
     if not _cancelled(study) or driver(study) is not None:

@@ -9,8 +9,9 @@ from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import lost_in, lost_text
 
 if TYPE_CHECKING:
+    from keplearn.groups.standing import Standing
+    from keplearn.groups.study import Study
     from keplearn.sweeps.pool import Outcome
-    from keplearn.sweeps.study import Standing, Study
 
 
 class SweepProgress:
@@ -83,7 +84,7 @@ def _duration(seconds: float) -> str:
 def print_plan(study: "Study", standing: "Standing", pending: list[str], as_json: bool) -> None:
     """Print every run with its state and what varies, or as JSON, a line each; and how many are to be trained."""
     from keplearn.cli.output import print_table
-    from keplearn.config.difference import cell, varying
+    from keplearn.groups.difference import cell, varying
 
     if as_json:
         wanted = set(pending)
@@ -165,10 +166,9 @@ def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | N
 def last_line(study: "Study", standing: "Standing", skipped: int, started: float) -> str:
     """Return how many runs finished, failed, were skipped and are left."""
     counts = standing.counts
-    left = sum(counts[state] for state in ("missing", "interrupted", "running"))
     return (
         f"sweep {study.group}: {counts['finished'] - skipped} finished, {counts['failed']} failed, {skipped} skipped "
-        f"(finished before), {left} left; {_duration(time.time() - started)}"
+        f"(finished before), {standing.left} left; {_duration(time.time() - started)}"
     )
 
 

@@ -178,7 +178,7 @@ def _line(run: "Run") -> dict[str, Any]:
 def _print_scores(trained: "list[Run]") -> None:
     """Print a table of the runs: what varies among them, and `mean` and `field` on each test dataset."""
     from keplearn.cli.output import number, print_table
-    from keplearn.config.difference import cell, flat, split_common
+    from keplearn.groups.difference import cell, flat, split_common
 
     entries = [flat(run.config) for run in trained]
     varying = split_common(entries)[1] if trained else []

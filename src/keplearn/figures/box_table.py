@@ -11,13 +11,13 @@ from jaxtyping import Float64
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.group_table import parameter_cells
 from keplearn.evaluation.keys import COUNTS, KEYS, MEANS
 from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import samples_of
 from keplearn.figures.labels import level_texts, levels, unit_of
+from keplearn.groups.table import parameter_cells
 from keplearn.runs.store import Run
 
 

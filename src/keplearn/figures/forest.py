@@ -41,7 +41,7 @@ def importance_table(
     Parameters
     ----------
     table
-        As from `keplearn.evaluation.group_table.group_table`, a row a run.
+        As from `keplearn.groups.table.group_table`, a row a run.
     metric
         A key of SPEC 4, or another column of numbers; the forest learns log10 of it if all are positive.
     parameters

@@ -71,7 +71,7 @@ def heatmap(
     Parameters
     ----------
     table
-        As from `keplearn.evaluation.group_table.group_table`, a row a run.
+        As from `keplearn.groups.table.group_table`, a row a run.
     metric
         A key of SPEC 4, or another column of numbers.
     x, y

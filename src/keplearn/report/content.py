@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from keplearn.config.difference import cell, flat, varying
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.keys import KEYS
 from keplearn.evaluation.ranking import LOST, lost_in, places
 from keplearn.evaluation.scores import Scores
+from keplearn.groups.difference import cell, flat, varying
 from keplearn.report.curves import Losses, loss_curves
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import TestData

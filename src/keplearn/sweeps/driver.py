@@ -18,8 +18,8 @@ from keplearn.core import locks
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import not_written
 from keplearn.core.signals import held
+from keplearn.groups.study import Study
 from keplearn.sweeps.scratch import MARK, make_scratch, remove_scratch
-from keplearn.sweeps.study import Study
 
 SCRATCH = ".sweep"
 LOCK = ".lock"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.machine import core_count, cores, free_memory, idlest
+from keplearn.groups.study import Study
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
-from keplearn.sweeps.study import Study
 
 # A worker with a program or two takes 600 to 800 MB.
 LEAST_MEMORY = 800_000_000

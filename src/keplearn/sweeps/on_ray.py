@@ -21,10 +21,11 @@ from typing import Any
 from keplearn.core.errors import KeplearnError
 from keplearn.core.machine import core_count
 from keplearn.core.signals import busy, held
+from keplearn.groups.standing import Standing
+from keplearn.groups.study import Study
 from keplearn.runs.store import RunWriter
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.ray_home import SESSION, TOKEN, make_home, remove_home
-from keplearn.sweeps.study import Standing, Study
 
 # A task starts a worker, which takes some seconds: enough runs for that not to matter, few enough to share out.
 MOST_RUNS = 50

@@ -24,9 +24,9 @@ from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.files import write_text
 from keplearn.core.machine import cores
 from keplearn.core.signals import heeding
+from keplearn.groups.study import Study
 from keplearn.sweeps.pool import Limits, train_runs
 from keplearn.sweeps.scratch import remove_directory, remove_empty
-from keplearn.sweeps.study import Study
 
 HOME = ".slurm"
 MARK = "job.json"

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
 
 def attend(runs: Path, group: str, report: Any) -> None:
     """Train the runs whose ids come on stdin, until it is closed."""
-    from keplearn.sweeps.study import Study
+    from keplearn.groups.study import Study
 
     study = Study.read(runs, group)
     from keplearn.core.errors import KeplearnError, NotWritten

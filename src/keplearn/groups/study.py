@@ -1,25 +1,21 @@
-"""The set of runs of a sweep, written to ``runs/GROUP/sweep.json`` before the first is trained, and how far it is.
+"""The set of runs of a sweep, written to ``runs/GROUP/sweep.json`` before the first is trained.
 
-What is known of a run's course is in its own directory; a study keeps no state of its own that could disagree.
+What is known of a run's course is in its own directory (`keplearn.groups.standing`); a study keeps no state of its
+own that could disagree.
 """
 
 import json
-import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from keplearn.config import RunConfig
-from keplearn.config.difference import split_common
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.core.files import read_sealed, write_bytes
 from keplearn.core.seal import close_text
-from keplearn.evaluation.ranking import best
-from keplearn.runs.store import Run, directory_name
+from keplearn.groups.difference import split_common
+from keplearn.runs.store import directory_name
 
 FORMAT = 2
 # What of the parameters is an argument of a compiled program, not a part of it.
@@ -141,97 +137,3 @@ def _nested(entries: dict[str, object]) -> dict[str, dict[str, object]]:
         table, _, key = dotted.partition(".")
         tables.setdefault(table, {})[key] = value
     return tables
-
-
-@dataclass
-class Standing:
-    """How far a study is: the state of each run, read again only where its record has changed."""
-
-    study: Study
-    states: dict[str, str] = field(default_factory=dict)
-    records: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _seen: dict[str, int] = field(default_factory=dict)
-
-    def read(self) -> "Standing":
-        """Look at every run's directory; a run without a record is ``missing``, a damaged one ``interrupted``.
-
-        A record that cannot be read has the kind ``damaged`` and says why.
-        """
-        for run_id in self.study.configs:
-            path = self.study.path / run_id
-            try:
-                changed = (path / "run.json").lstat().st_mtime_ns
-            except (FileNotFoundError, NotADirectoryError):
-                self.states[run_id] = "missing"
-                self.records.pop(run_id, None)
-                continue
-            except OSError:
-                changed = 0  # it may not be looked at: reading says why
-            if self._seen.get(run_id) == changed and self.states[run_id] != "running":
-                continue
-            try:
-                record = Run(path).record
-            except KeplearnError as error:
-                record = {"state": "interrupted", "kind": "damaged", "reason": str(error), "phases": []}
-            self._seen[run_id], self.states[run_id] = changed, record["state"]
-            self.records[run_id] = record
-        return self
-
-    @property
-    def counts(self) -> Counter[str]:
-        """How many runs are in each state."""
-        return Counter(self.states.values())
-
-    def having(self, *states: str) -> list[str]:
-        """Return the runs in these states, in the study's order."""
-        return [run_id for run_id in self.study.configs if self.states[run_id] in states]
-
-    def damaged(self) -> list[str]:
-        """Return the runs whose record cannot be read; where they are trained again, it is set aside."""
-        return [i for i in self.having("interrupted") if self.records[i]["kind"] == "damaged"]
-
-    def outdated(self) -> list[str]:
-        """Return the finished runs that this code would not leave so.
-
-        Those trained on a file whose orbits have changed since, and those whose scores are of other code or orbits,
-        which are only scored anew.
-        """
-        content = cache(_content)
-        found = []
-        for run_id in self.having("finished"):
-            config, record = self.study.configs[run_id], self.records[run_id]
-            changed = False
-            if config.dataset_name.endswith(".nc"):
-                trained_on = (record.get("summary") or {}).get("dataset_hash")
-                changed = trained_on != content(config.dataset_name, config.parameters.num_trajs)
-            if changed or not set(config.test) <= set(record.get("scores", {})):
-                found.append(run_id)
-        return found
-
-    def best(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the run with the best ``mean`` on the first test dataset so far, and its scores there."""
-        test = self.study.first_test
-        scores = {
-            run_id: record["scores"][test]
-            for run_id, record in self.records.items()
-            if record["state"] == "finished" and test in record.get("scores", {})
-        }
-        run_id = best(scores.items())
-        return None if run_id is None else (run_id, scores[run_id])
-
-    def ended_since(self, seconds: float) -> int:
-        """Count the runs that finished or failed since a time (seconds since the epoch)."""
-        ends = (r.get("finished") for r in self.records.values() if r["state"] in ("finished", "failed"))
-        return sum(datetime.fromisoformat(end).timestamp() >= int(seconds) for end in ends if end)
-
-    def time_left(self, since: float) -> float | None:
-        """Seconds until all are done at the rate since a time; None before the first has ended."""
-        ended, counts = self.ended_since(since), self.counts
-        waiting = sum(counts[state] for state in ("missing", "interrupted", "running"))
-        return waiting * (time.time() - since) / ended if ended and waiting else None
-
-
-def _content(name: str, orbits: int) -> str:
-    from keplearn.experiment.plan import training_data
-
-    return training_data(name, orbits).content_hash

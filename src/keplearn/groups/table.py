@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from keplearn.config import RunConfig
-from keplearn.config.difference import cell, varying
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.keys import KEYS
+from keplearn.groups.difference import cell, varying
 from keplearn.runs.store import Run
 
 SUMMED = ("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second")

@@ -3,7 +3,7 @@
 import pytest
 
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.group_table import group_table
+from keplearn.groups.table import group_table
 from keplearn.runs.store import find_runs
 
 

@@ -1,0 +1,1 @@
+"""A group of runs as one thing: its configs, how far its runs are, in what they differ, what drives their scores."""
