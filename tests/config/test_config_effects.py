@@ -20,20 +20,20 @@ DOUBLE = {"dtype": "float64"}
 # For each line of the table: values of its keys, a choice that makes them idle, and one that heeds them.
 PAIRS = [
     ({"project": "p", "entity": "me", "mode": "online"}, {}, {"mode": "disabled"}),
-    ({"rtol": 1e-5, "atol": 1e-7}, {"integrator": "grid"}, {"integrator": [["grid", "adaptive"]]}),
-    ({"stride": 2, "grid_rtol": 1e-2}, {"integrator": "adaptive"}, {"integrator": [["grid", "adaptive"]]}),
-    ({"mse_weight": 2.0}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse"}),
-    ({"attraction_weight": 2.0}, {}, {"loss_fcn": "percent_error_with_attraction"}),
-    ({"harmonics_degree": 3}, {}, {"feature_layer": "sph_4D_rinv_vel_harmonics"}),
-    ({"fourier_count": 8, "fourier_scale": 2.0}, {}, {"feature_layer": "fourier"}),
     (
-        {"lr_strategy": 1e-2, "schedule": "cosine", "batch_size": 8, "max_grad_norm": 1.0},
+        {"lr_strategy": 1e-2, "batch_size": 8, "schedule": "cosine", "max_grad_norm": 1.0},
         {"optimizer": "bfgs", **DOUBLE},
         {"optimizer": [["adam", "bfgs"]], **DOUBLE},
     ),
-    ({"split_order": "segments"}, {"train_val_split": 1.0}, {"train_val_split": 0.8}),
     ({"train_val_split": 0.5}, {"dataset_name": ONE}, {"dataset_name": TEN}),
+    ({"mse_weight": 2.0}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse"}),
+    ({"rtol": 1e-5, "atol": 1e-7}, {"integrator": "grid"}, {"integrator": [["grid", "adaptive"]]}),
+    ({"stride": 2, "grid_rtol": 1e-2}, {"integrator": "adaptive"}, {"integrator": [["grid", "adaptive"]]}),
+    ({"split_order": "segments"}, {"train_val_split": 1.0}, {"train_val_split": 0.8}),
     ({"length_unit": "earth_radius"}, {"from_run": "group/0123456789abcdef"}, {}),
+    ({"attraction_weight": 2.0}, {}, {"loss_fcn": "percent_error_with_attraction"}),
+    ({"harmonics_degree": 3}, {}, {"feature_layer": "sph_4D_rinv_vel_harmonics"}),
+    ({"fourier_count": 8, "fourier_scale": 2.0}, {}, {"feature_layer": "fourier"}),
 ]
 
 
@@ -48,10 +48,12 @@ def said(*choices: dict[str, object]) -> list[str]:
     return [str(warning.message) for warning in caught]
 
 
-@pytest.mark.parametrize(("effect", "pair"), list(zip(EFFECTS, PAIRS, strict=True)), ids=lambda x: str(x[0]))
+@pytest.mark.parametrize(
+    ("effect", "pair"), list(zip(EFFECTS.items(), PAIRS, strict=True)), ids=lambda x: str(x[0])
+)
 def test_a_key_that_no_run_heeds_is_said_once(effect, pair):
-    keys, idle, heeding = pair
-    assert tuple(keys) == effect.keys
+    (effect, of), (keys, idle, heeding) = effect, pair
+    assert tuple(keys) == of
     assert said(keys | idle) == [f"given without effect: {', '.join(keys)} ({effect.else_why})"]
     assert said(keys | heeding) == []
     assert said(idle | heeding) == said(idle) == []

@@ -13,7 +13,7 @@ from keplearn.cli.output import plain_warnings, print_table
 from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
-from keplearn.config.schema import DERIVED, TABLES, Parameters, RunConfig
+from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
 from keplearn.groups.difference import cell, differences, flat, load_any, split_common
 
 app = App(name="config")
@@ -120,7 +120,8 @@ def defaults() -> None:
     for table, keys in TABLES.items():
         for key in keys:
             field = (Parameters if table == "parameters" else RunConfig).model_fields[key]
-            default = DERIVED.get(key) or cell(json.loads(json.dumps(field.default)))
+            derived = FACTS[key].derived or ("none: must be given" if field.is_required() else "")
+            default = derived or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
     print_table(["key", "default", "meaning"], rows)
 

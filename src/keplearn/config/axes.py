@@ -16,11 +16,11 @@ from keplearn.config.entries import TABLE_OF, Entry, Problems
 from keplearn.config.fields import UnknownName
 from keplearn.config.loading import Location
 from keplearn.config.names import dataset_facts
-from keplearn.config.schema import PHASED, Parameters, RunConfig
+from keplearn.config.schema import FACTS, PHASED, Parameters, RunConfig
 from keplearn.core.errors import KeplearnError
 
 #: Entries whose null means "by default", because their default depends on the rest of the config.
-NULL_IS_DEFAULT = ("group", "problem", "test", "planar_constraint")
+NULL_IS_DEFAULT = tuple(key for key, fact in FACTS.items() if fact.derived)
 
 
 class Axis(NamedTuple):

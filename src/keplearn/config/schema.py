@@ -1,143 +1,17 @@
-"""The schema: every key of a config with its default and its documentation, and the id of a run."""
+"""The schema: the tables of a config, every key with its default, documentation and facts, and the id of a run."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keplearn.config import fields as f
-from keplearn.config.names import has_magnitude, needs_position_features, uses_velocity
+from keplearn.config.facts import MIRRORED, Fact, added, facts_of
+from keplearn.config.parameters import Parameters, listed
 from keplearn.core.errors import KeplearnError
-
-STRATEGIES = ("length_strategy", "lr_strategy", "steps_strategy", "segment_length_strategy")
-#: Parameters that came after the first runs: out of a run's id while they have their default.
-ADDED = ("max_grad_norm",)
-#: The entries that vary over the phases of a run: tuples with one entry per phase.
-PHASED = (*STRATEGIES, "optimizer", "schedule", "integrator")
-
-
-class Parameters(BaseModel):
-    """The parameters of one run. What varies over phases is a tuple with one entry per phase."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    length_strategy: tuple[f.Window, ...] = Field(
-        ((0.0, 1.0),),
-        min_length=1,
-        description="[start, end] of the part of each orbit trained on, per phase",
-    )
-    lr_strategy: tuple[f.Positive, ...] = Field((1e-3,), min_length=1, description="learning rate, per phase")
-    steps_strategy: tuple[f.Count, ...] = Field(
-        (1000,), min_length=1, description="optimiser steps, per phase"
-    )
-    segment_length_strategy: tuple[f.SegmentLength, ...] = Field(
-        (4,), min_length=1, description="samples per segment (orbits have 360), per phase"
-    )
-    width: f.Size = Field(64, description="neurons per hidden layer")
-    depth: f.Size = Field(2, description="hidden layers")
-    train_val_split: f.Fraction = Field(
-        0.8, description="share that trains; at 1 validation is on the training set"
-    )
-    batch_size: f.AllOrCount = Field(256, description="segments per step; -1: all, as bfgs always does")
-    num_trajs: f.AllOrCount = Field(-1, description="use the first so many orbits; -1: all")
-    loss_fcn: f.Loss = Field("percent_error", description="the loss")
-    mse_weight: f.NonNegative = Field(1.0, description="weight w in percent_error_plus_nmse")
-    activation: f.Activation = Field("leaky_relu", description="activation of the hidden layers")
-    final_activation: f.OptionalActivation = Field(
-        None, description="activation after the last layer; null: none"
-    )
-    feature_layer: f.FeatureLayer = Field("sph_4D_rinv_vel", description="what the network sees of the state")
-    output_layer: f.OutputLayer = Field(
-        "mlp_4D_logmag_unit_exp", description="how its outputs make an acceleration"
-    )
-    planar_constraint: bool = Field(description="keep z and v_z exactly zero")
-    rtol: f.Positive = Field(1e-6, description="relative tolerance of the adaptive integrator in training")
-    atol: f.Positive = Field(1e-8, description="absolute tolerance of the adaptive integrator in training")
-    seed: f.Seed = Field(0, description="decides weights and batches, never the data")
-
-    optimizer: tuple[f.Optimizer, ...] = Field(
-        ("adam",), min_length=1, description="adam | bfgs (full batch, needs float64), per phase"
-    )
-    schedule: tuple[f.Schedule, ...] = Field(
-        ("constant",), min_length=1, description="learning rate within a phase: constant | cosine, per phase"
-    )
-    integrator: tuple[f.Integrator, ...] = Field(
-        ("grid",), min_length=1, description="grid (fixed steps) | adaptive (rtol, atol), per phase"
-    )
-    stride: f.Count | None = Field(
-        None,
-        description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known",
-    )
-    grid_rtol: f.Positive = Field(
-        1e-3,
-        description="warn where the grid's relative error is above this (99th percentile; its maximum: 10 times)",
-    )
-    split_order: f.SplitOrder = Field(
-        "orbits", description="orbits: split, then cut into segments | segments: cut, then split"
-    )
-    length_unit: f.LengthUnit = Field("max_radius", description="max_radius | earth_radius | a number of km")
-    l1: f.NonNegative = Field(0.0, description="weight of sum |w| in the loss")
-    l2: f.NonNegative = Field(0.0, description="weight of sum w² in the loss")
-    energy_drift: f.NonNegative = Field(
-        0.0, description="weight of the drift of v²/2 - μ/r along segments in the loss"
-    )
-    attraction_weight: f.NonNegative = Field(1.0, description="weight w in percent_error_with_attraction")
-    sign_flip: f.NonNegative = Field(
-        0.0, description="weight of changes of sign of the magnitude in the loss"
-    )
-    harmonics_degree: f.Degree = Field(2, description="highest degree of the harmonics features")
-    fourier_count: f.Size = Field(16, description="number of Fourier features")
-    fourier_scale: f.Positive = Field(1.0, description="scale of the Fourier features' frequencies")
-    augment: f.Augment = Field("none", description="none | rotation (of training orbits)")
-    dtype: f.Dtype = Field("float32", description="float32 | float64")
-    max_grad_norm: f.Positive | None = Field(
-        100.0, description="shorten longer gradients to this norm (adam); null: take them as they are"
-    )
-    validate_every: f.Count = Field(50, description="optimiser steps between validations")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _broadcast(cls, values: object) -> object:
-        """Repeat one-entry strategies over all phases."""
-        if not isinstance(values, Mapping):
-            return values
-        given = {key: values.get(key, cls.model_fields[key].default) for key in PHASED}
-        lengths = {key: len(v) if isinstance(v, tuple) else 1 for key, v in given.items()}
-        phases = max(lengths.values())
-        if phases == 1:
-            return values
-        if not set(lengths.values()) <= {1, phases}:
-            key = next(key for key in PHASED if lengths[key] not in (1, phases))
-            shown = [key for key in PHASED if key in STRATEGIES or lengths[key] > 1]
-            listing = ", ".join(f"{key} has {lengths[key]} {listed(given[key])}" for key in shown)
-            raise f.Conflict(
-                key,
-                f"the strategies disagree on the number of phases: {listing}. "
-                "Give each one entry, or all the same number",
-            )
-        repeated = {key: v * phases for key, v in given.items() if lengths[key] == 1 and isinstance(v, tuple)}
-        return {**values, **repeated}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Parameters":
-        if "bfgs" in self.optimizer and self.dtype != "float64":
-            raise f.Conflict(
-                "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
-            )
-        if self.sign_flip > 0 and not has_magnitude(self.output_layer):
-            raise f.Conflict(
-                "sign_flip",
-                f"output_layer {self.output_layer} has no magnitude m whose sign could flip: set sign_flip: 0",
-            )
-        if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
-            raise f.Conflict(
-                "output_layer",
-                f"{self.output_layer} is a function of position alone, and feature_layer "
-                f"{self.feature_layer} uses velocity: choose sph_4D_rinv or sph_4D_logr",
-            )
-        return self
 
 
 class RunConfig(BaseModel):
@@ -145,16 +19,29 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    group: f.Group = Field(description="the study that the run belongs to; names its directory")
-    project: str | None = Field(None, description="Weights & Biases project")
-    entity: str | None = Field(None, description="Weights & Biases user or team")
-    mode: f.Mode | None = Field(None, description="Weights & Biases mode: online | offline | disabled")
-    dataset_name: f.Dataset = Field(description="the training data: a dataset's name, or a .nc file")
-    problem: f.Problem = Field(description="TBP (or 2BP); must agree with the dataset")
-    test: tuple[f.Dataset, ...] = Field(
-        description="datasets scored when training ends (one list, not an axis)"
+    group: Annotated[f.Group, Fact(derived="the file's stem")] = Field(
+        description="the study that the run belongs to; names its directory"
     )
-    from_run: f.RunName | None = Field(
+    project: Annotated[str | None, Fact(effect=MIRRORED)] = Field(
+        None, description="Weights & Biases project"
+    )
+    entity: Annotated[str | None, Fact(effect=MIRRORED)] = Field(
+        None, description="Weights & Biases user or team"
+    )
+    mode: Annotated[f.Mode | None, Fact(effect=MIRRORED)] = Field(
+        None, description="Weights & Biases mode: online | offline | disabled"
+    )
+    dataset_name: Annotated[f.Dataset, Fact(label="training dataset")] = Field(
+        description="the training data: a dataset's name, or a .nc file"
+    )
+    problem: Annotated[f.Problem, Fact(derived="the dataset's")] = Field(
+        description="TBP (or 2BP); must agree with the dataset"
+    )
+    test: Annotated[
+        tuple[f.Dataset, ...],
+        Fact(derived="complex_TBP[_planar]_{1,10,100}_test for two-body data, else none"),
+    ] = Field(description="datasets scored when training ends (one list, not an axis)")
+    from_run: Annotated[f.RunName | None, Fact(since="2026-11-22")] = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )
     parameters: Parameters
@@ -163,21 +50,13 @@ class RunConfig(BaseModel):
     def run_id(self) -> str:
         """The run's id: 16 hex digits of the SHA-256 over group, data and parameters.
 
-        A parameter of `ADDED` is left out of this hash while it has its default, or else every run that was
-        finished before it came would get a new id.
+        A key that came after the first runs (`Fact.since`) is left out of this hash while it has its default, or
+        else every run that was finished before it came would get a new id.
         """
-        parameters = self.parameters.model_dump()
-        for key in ADDED:
-            if parameters[key] == Parameters.model_fields[key].default:
-                del parameters[key]
         what = {
             "group": self.group,
-            "data": {
-                key: getattr(self, key)
-                for key in TABLES["data"]
-                if key != "from_run" or self.from_run is not None
-            },
-            "parameters": parameters,
+            "data": self.model_dump(include=set(TABLES["data"]) - added(self)),
+            "parameters": self.parameters.model_dump(exclude=added(self.parameters)),
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -230,19 +109,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "parameters": tuple(Parameters.model_fields),
 }
 
-#: Defaults that depend on the rest of the config, in words.
-DERIVED = {
-    "group": "the file's stem",
-    "dataset_name": "none: must be given",
-    "problem": "the dataset's",
-    "test": "complex_TBP[_planar]_{1,10,100}_test for two-body data, else none",
-    "planar_constraint": "true if the dataset is planar",
-}
+#: What is known of each key.
+FACTS: dict[str, Fact] = {**facts_of(RunConfig), **facts_of(Parameters)}
 
-
-def listed(value: object) -> object:
-    """Return tuples as lists, as JSON and YAML have them."""
-    return [listed(v) for v in value] if isinstance(value, tuple) else value
+#: The entries that vary over the phases of a run: tuples with one entry per phase.
+PHASED = tuple(key for key, fact in FACTS.items() if fact.phased)
 
 
 def _tuples(value: object) -> object:

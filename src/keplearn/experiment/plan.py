@@ -10,6 +10,7 @@ import numpy as np
 
 from keplearn.config import Parameters, RunConfig
 from keplearn.config.names import rotation_problem
+from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, count_training, split_segments
@@ -20,9 +21,8 @@ from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import open_run
 from keplearn.training.curriculum import Phase
 from keplearn.training.fit import FitSettings, batch_sizes, problem_of
-from keplearn.training.losses import ADDITIVE_TERMS
 
-_LOSS_WEIGHTS = ("mse_weight", "attraction_weight", *ADDITIVE_TERMS)
+_LOSS_WEIGHTS = [key for key, fact in FACTS.items() if fact.weight]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from matplotlib.colors import to_hex, to_rgb
 
 from keplearn.config.names import known_names
+from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.keys import MEANS
 from keplearn.figures import style
@@ -45,34 +46,8 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 """What a metric says, and its unit."""
 
-PARAMETERS: dict[str, str] = {
-    "dataset_name": "training dataset",
-    "length_strategy": "part of each orbit",
-    "lr_strategy": "learning rate",
-    "steps_strategy": "optimiser steps",
-    "segment_length_strategy": "segment length (samples)",
-    "width": "width (neurons)",
-    "depth": "depth (hidden layers)",
-    "train_val_split": "training share",
-    "batch_size": "batch size (segments)",
-    "num_trajs": "training orbits",
-    "num_total_orbits": "orbits",
-    "num_train_orbits": "training orbits",
-    "loss_fcn": "loss",
-    "mse_weight": "weight of the squared error",
-    "rtol": "relative tolerance",
-    "atol": "absolute tolerance",
-    "stride": "stride (samples)",
-    "l1": "weight of Σ|w|",
-    "l2": "weight of Σw²",
-    "energy_drift": "weight of the energy drift",
-    "sign_flip": "weight of changes of sign",
-    "dtype": "number format",
-}
-"""A parameter in plain words; others are their names with blanks."""
-
-_UNORDERED = ("seed",)
-"""Parameters whose values are numbers without an order."""
+_ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
+"""What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
 
 _LOG_RANGE = 20.0
 """Positive values whose greatest is this many times the least stand on a logarithmic axis."""
@@ -92,7 +67,7 @@ def unit_of(metric: str) -> str:
 
 def parameter_label(name: str) -> str:
     """Return a parameter in plain words, with its unit if it has one."""
-    return PARAMETERS.get(name, _plain(name))
+    return FACTS[name].label_of(name) if name in FACTS else _ORBITS.get(name, _plain(name))
 
 
 def _plain(name: str) -> str:
@@ -114,7 +89,11 @@ def levels(values: Iterable[Any]) -> list[Any]:
 
 def is_ordered(name: str, values: Iterable[Any]) -> bool:
     """Whether a parameter's values are numbers with an order."""
-    return name not in _UNORDERED and all(_is_number(value) for value in values)
+    return _has_order(name) and all(_is_number(value) for value in values)
+
+
+def _has_order(name: str) -> bool:
+    return name not in FACTS or FACTS[name].ordered
 
 
 def _is_number(value: Any) -> bool:
@@ -317,4 +296,4 @@ def choose(table: pd.DataFrame, used: Sequence[str | None]) -> str:
     left = [name for name in table.attrs.get("varying", []) if name in table and name not in used]
     if not left:
         raise KeplearnError("no parameter is left to draw along: name one of the table's columns.")
-    return max(left, key=lambda name: (name not in _UNORDERED, len(levels(values_of(table[name])))))
+    return max(left, key=lambda name: (_has_order(name), len(levels(values_of(table[name])))))

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from keplearn.config import RunConfig
+from keplearn.config.schema import FACTS
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.core.files import read_sealed, write_bytes
 from keplearn.core.seal import close_text
@@ -18,20 +19,6 @@ from keplearn.groups.difference import split_common
 from keplearn.runs.store import directory_name
 
 FORMAT = 2
-# What of the parameters is an argument of a compiled program, not a part of it.
-_ARGUMENTS = {
-    *(
-        "seed",
-        "lr_strategy",
-        "steps_strategy",
-        "length_strategy",
-        "train_val_split",
-        "split_order",
-        "num_trajs",
-    ),
-    *("rtol", "atol", "mse_weight", "attraction_weight", "grid_rtol", "validate_every", "length_unit"),
-    "max_grad_norm",
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +97,7 @@ class Study:
         groups: dict[object, list[str]] = {}
         for run_id in run_ids:
             parameters = self.configs[run_id].parameters
-            key = tuple(value for name, value in parameters if name not in _ARGUMENTS)
+            key = tuple(value for name, value in parameters if FACTS[name].shapes_program)
             groups.setdefault(key, []).append(run_id)
         return sorted(groups.values(), key=len, reverse=True)
 

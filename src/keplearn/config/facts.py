@@ -1,0 +1,113 @@
+"""What is known of each key of a config beside its type and default: one `Fact` a key, written beside the key.
+
+Whoever needs to know more of a key than its value reads it from `keplearn.config.schema.FACTS`, and nowhere else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keplearn.config.names import dataset_facts
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from keplearn.config.schema import RunConfig
+
+
+class Effect(NamedTuple):
+    """To which runs a key matters, and why not to the others, in words."""
+
+    matters: "Callable[[RunConfig], bool]"
+    else_why: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is known of a key.
+
+    Parameters
+    ----------
+    label
+        What figures call it; its name with blanks, if empty.
+    unit
+        Of its values, in words.
+    phased
+        Whether it may vary over the phases of a run: it is then a tuple with one entry a phase.
+    shapes_program
+        Whether runs that differ in it need different compiled programs; else it is an argument of one.
+    ordered
+        Whether its values, where they are numbers, have an order.
+    weight
+        Whether it is the weight of a term of the loss.
+    since
+        The date on which the key came, for keys that are younger than runs: such a key is left out of a run's id
+        while it has its default, so that a run that was finished before has the id that it had.
+    derived
+        How its default follows from the rest of the config, in words; null then means the default.
+    effect
+        To which runs it matters, if not to all.
+    """
+
+    label: str = ""
+    unit: str = ""
+    phased: bool = False
+    shapes_program: bool = True
+    ordered: bool = True
+    weight: bool = False
+    since: str | None = None
+    derived: str = ""
+    effect: Effect | None = None
+
+    def label_of(self, key: str) -> str:
+        """Return what figures call the key, with its unit."""
+        label = self.label or key.replace("_", " ")
+        return f"{label} ({self.unit})" if self.unit else label
+
+
+@cache
+def facts_of(model: "type[BaseModel]") -> dict[str, Fact]:
+    """Return the fact of each key of a table, in the table's order."""
+    return {
+        key: next((part for part in field.metadata if isinstance(part, Fact)), Fact())
+        for key, field in model.model_fields.items()
+    }
+
+
+def added(model: "BaseModel") -> set[str]:
+    """Return the keys of a table that came after the first runs and have their default: they are in no id."""
+    fields = type(model).model_fields
+    return {key for key in _younger(type(model)) if getattr(model, key) == fields[key].default}
+
+
+@cache
+def _younger(model: "type[BaseModel]") -> list[str]:
+    return [key for key, fact in facts_of(model).items() if fact.since]
+
+
+def _orbits(run: "RunConfig") -> int:
+    """Return how many orbits a run uses."""
+    most = run.parameters.num_trajs
+    return dataset_facts(run.dataset_name).orbits if most == -1 else most
+
+
+def _if(key: str, value: Any) -> Effect:
+    """Return the effect of a key that matters where another has a value."""
+    return Effect(lambda run: getattr(run.parameters, key) == value, f"{key} is not {value}")
+
+
+MIRRORED = Effect(lambda run: run.mode == "disabled", "nothing is sent to Weights & Biases")
+ADAPTIVE = Effect(lambda run: "adaptive" in run.parameters.integrator, "integrator is not adaptive")
+GRID = Effect(lambda run: "grid" in run.parameters.integrator, "integrator is not grid")
+NMSE = _if("loss_fcn", "percent_error_plus_nmse")
+ATTRACTION = _if("loss_fcn", "percent_error_with_attraction")
+HARMONICS = Effect(lambda run: "harmonics" in run.parameters.feature_layer, "feature_layer has no harmonics")
+FOURIER = _if("feature_layer", "fourier")
+BATCHES = Effect(
+    lambda run: set(run.parameters.optimizer) != {"bfgs"},
+    "bfgs has no learning rate, takes all segments and clips nothing",
+)
+SPLIT = Effect(lambda run: run.parameters.train_val_split < 1 and _orbits(run) > 1, "nothing is split off")
+SEVERAL_ORBITS = Effect(lambda run: _orbits(run) > 1, "one orbit trains and validates")
+OWN_UNITS = Effect(lambda run: run.from_run is None, "the units are those of from_run")

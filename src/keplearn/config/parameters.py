@@ -1,0 +1,186 @@
+"""The parameters of a run: every key of the table ``parameters`` with its default, documentation and facts."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from keplearn.config import fields as f
+from keplearn.config.facts import (
+    ADAPTIVE,
+    ATTRACTION,
+    BATCHES,
+    FOURIER,
+    GRID,
+    HARMONICS,
+    NMSE,
+    OWN_UNITS,
+    SEVERAL_ORBITS,
+    SPLIT,
+    Fact,
+    facts_of,
+)
+from keplearn.config.names import has_magnitude, needs_position_features, uses_velocity
+
+
+class Parameters(BaseModel):
+    """The parameters of one run. What varies over phases is a tuple with one entry per phase."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    length_strategy: Annotated[
+        tuple[f.Window, ...], Fact(label="part of each orbit", phased=True, shapes_program=False)
+    ] = Field(
+        ((0.0, 1.0),),
+        min_length=1,
+        description="[start, end] of the part of each orbit trained on, per phase",
+    )
+    lr_strategy: Annotated[
+        tuple[f.Positive, ...], Fact(label="learning rate", phased=True, shapes_program=False, effect=BATCHES)
+    ] = Field((1e-3,), min_length=1, description="learning rate, per phase")
+    steps_strategy: Annotated[
+        tuple[f.Count, ...], Fact(label="optimiser steps", phased=True, shapes_program=False)
+    ] = Field((1000,), min_length=1, description="optimiser steps, per phase")
+    segment_length_strategy: Annotated[
+        tuple[f.SegmentLength, ...], Fact(label="segment length", unit="samples", phased=True)
+    ] = Field((4,), min_length=1, description="samples per segment (orbits have 360), per phase")
+    width: Annotated[f.Size, Fact(unit="neurons")] = Field(64, description="neurons per hidden layer")
+    depth: Annotated[f.Size, Fact(unit="hidden layers")] = Field(2, description="hidden layers")
+    train_val_split: Annotated[
+        f.Fraction, Fact(label="training share", shapes_program=False, effect=SEVERAL_ORBITS)
+    ] = Field(0.8, description="share that trains; at 1 validation is on the training set")
+    batch_size: Annotated[f.AllOrCount, Fact(unit="segments", effect=BATCHES)] = Field(
+        256, description="segments per step; -1: all, as bfgs always does"
+    )
+    num_trajs: Annotated[f.AllOrCount, Fact(label="training orbits", shapes_program=False)] = Field(
+        -1, description="use the first so many orbits; -1: all"
+    )
+    loss_fcn: Annotated[f.Loss, Fact(label="loss")] = Field("percent_error", description="the loss")
+    mse_weight: Annotated[
+        f.NonNegative,
+        Fact(label="weight of the squared error", shapes_program=False, weight=True, effect=NMSE),
+    ] = Field(1.0, description="weight w in percent_error_plus_nmse")
+    activation: f.Activation = Field("leaky_relu", description="activation of the hidden layers")
+    final_activation: f.OptionalActivation = Field(
+        None, description="activation after the last layer; null: none"
+    )
+    feature_layer: f.FeatureLayer = Field("sph_4D_rinv_vel", description="what the network sees of the state")
+    output_layer: f.OutputLayer = Field(
+        "mlp_4D_logmag_unit_exp", description="how its outputs make an acceleration"
+    )
+    planar_constraint: Annotated[bool, Fact(derived="true if the dataset is planar")] = Field(
+        description="keep z and v_z exactly zero"
+    )
+    rtol: Annotated[f.Positive, Fact(label="relative tolerance", shapes_program=False, effect=ADAPTIVE)] = (
+        Field(1e-6, description="relative tolerance of the adaptive integrator in training")
+    )
+    atol: Annotated[f.Positive, Fact(label="absolute tolerance", shapes_program=False, effect=ADAPTIVE)] = (
+        Field(1e-8, description="absolute tolerance of the adaptive integrator in training")
+    )
+    seed: Annotated[f.Seed, Fact(shapes_program=False, ordered=False)] = Field(
+        0, description="decides weights and batches, never the data"
+    )
+
+    optimizer: Annotated[tuple[f.Optimizer, ...], Fact(phased=True)] = Field(
+        ("adam",), min_length=1, description="adam | bfgs (full batch, needs float64), per phase"
+    )
+    schedule: Annotated[tuple[f.Schedule, ...], Fact(phased=True, effect=BATCHES)] = Field(
+        ("constant",), min_length=1, description="learning rate within a phase: constant | cosine, per phase"
+    )
+    integrator: Annotated[tuple[f.Integrator, ...], Fact(phased=True)] = Field(
+        ("grid",), min_length=1, description="grid (fixed steps) | adaptive (rtol, atol), per phase"
+    )
+    stride: Annotated[f.Count | None, Fact(unit="samples", effect=GRID)] = Field(
+        None,
+        description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known",
+    )
+    grid_rtol: Annotated[f.Positive, Fact(shapes_program=False, effect=GRID)] = Field(
+        1e-3,
+        description="warn where the grid's relative error is above this (99th percentile; its maximum: 10 times)",
+    )
+    split_order: Annotated[f.SplitOrder, Fact(shapes_program=False, effect=SPLIT)] = Field(
+        "orbits", description="orbits: split, then cut into segments | segments: cut, then split"
+    )
+    length_unit: Annotated[f.LengthUnit, Fact(shapes_program=False, effect=OWN_UNITS)] = Field(
+        "max_radius", description="max_radius | earth_radius | a number of km"
+    )
+    l1: Annotated[f.NonNegative, Fact(label="weight of Σ|w|", weight=True)] = Field(
+        0.0, description="weight of sum |w| in the loss"
+    )
+    l2: Annotated[f.NonNegative, Fact(label="weight of Σw²", weight=True)] = Field(
+        0.0, description="weight of sum w² in the loss"
+    )
+    energy_drift: Annotated[f.NonNegative, Fact(label="weight of the energy drift", weight=True)] = Field(
+        0.0, description="weight of the drift of v²/2 - μ/r along segments in the loss"
+    )
+    attraction_weight: Annotated[
+        f.NonNegative, Fact(shapes_program=False, weight=True, effect=ATTRACTION)
+    ] = Field(1.0, description="weight w in percent_error_with_attraction")
+    sign_flip: Annotated[f.NonNegative, Fact(label="weight of changes of sign", weight=True)] = Field(
+        0.0, description="weight of changes of sign of the magnitude in the loss"
+    )
+    harmonics_degree: Annotated[f.Degree, Fact(effect=HARMONICS)] = Field(
+        2, description="highest degree of the harmonics features"
+    )
+    fourier_count: Annotated[f.Size, Fact(effect=FOURIER)] = Field(
+        16, description="number of Fourier features"
+    )
+    fourier_scale: Annotated[f.Positive, Fact(effect=FOURIER)] = Field(
+        1.0, description="scale of the Fourier features' frequencies"
+    )
+    augment: f.Augment = Field("none", description="none | rotation (of training orbits)")
+    dtype: Annotated[f.Dtype, Fact(label="number format")] = Field("float32", description="float32 | float64")
+    max_grad_norm: Annotated[
+        f.Positive | None, Fact(shapes_program=False, since="2026-11-25", effect=BATCHES)
+    ] = Field(100.0, description="shorten longer gradients to this norm (adam); null: take them as they are")
+    validate_every: Annotated[f.Count, Fact(shapes_program=False)] = Field(
+        50, description="optimiser steps between validations"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _broadcast(cls, values: object) -> object:
+        """Repeat one-entry strategies over all phases."""
+        if not isinstance(values, Mapping):
+            return values
+        phased = [key for key, fact in facts_of(cls).items() if fact.phased]
+        given = {key: values.get(key, cls.model_fields[key].default) for key in phased}
+        lengths = {key: len(v) if isinstance(v, tuple) else 1 for key, v in given.items()}
+        phases = max(lengths.values())
+        if phases == 1:
+            return values
+        if not set(lengths.values()) <= {1, phases}:
+            key = next(key for key in phased if lengths[key] not in (1, phases))
+            shown = [key for key in phased if key.endswith("_strategy") or lengths[key] > 1]
+            listing = ", ".join(f"{key} has {lengths[key]} {listed(given[key])}" for key in shown)
+            raise f.Conflict(
+                key,
+                f"the strategies disagree on the number of phases: {listing}. "
+                "Give each one entry, or all the same number",
+            )
+        repeated = {key: v * phases for key, v in given.items() if lengths[key] == 1 and isinstance(v, tuple)}
+        return {**values, **repeated}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Parameters":
+        if "bfgs" in self.optimizer and self.dtype != "float64":
+            raise f.Conflict(
+                "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
+            )
+        if self.sign_flip > 0 and not has_magnitude(self.output_layer):
+            raise f.Conflict(
+                "sign_flip",
+                f"output_layer {self.output_layer} has no magnitude m whose sign could flip: set sign_flip: 0",
+            )
+        if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
+            raise f.Conflict(
+                "output_layer",
+                f"{self.output_layer} is a function of position alone, and feature_layer "
+                f"{self.feature_layer} uses velocity: choose sph_4D_rinv or sph_4D_logr",
+            )
+        return self
+
+
+def listed(value: object) -> object:
+    """Return tuples as lists, as JSON and YAML have them."""
+    return [listed(v) for v in value] if isinstance(value, tuple) else value
