@@ -16,22 +16,13 @@ from keplearn.evaluation.ranking import drawn_values, quantiles
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.figures.box_table import _labels, box_table
 from keplearn.figures.boxes import box
-from keplearn.figures.forest import dependence_table, importance_table
 from keplearn.figures.groups import beeswarm, dots
 from keplearn.figures.heatmaps import heatmap, readable
 from keplearn.figures.importance import importance
-from keplearn.figures.labels import (
-    colour_of,
-    level_texts,
-    levels,
-    metric_label,
-    number,
-    parameter_label,
-    shorten,
-    wants_log,
-    wrap,
-)
+from keplearn.figures.labels import colour_of, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.groups.importance import dependence_table, importance_table
 from keplearn.groups.table import group_table
+from keplearn.groups.values import level_texts, levels, shorten
 from keplearn.runs.store import find_runs
 
 TEST = "complex_TBP_planar_10_test"

@@ -43,8 +43,13 @@ def runs(
     found = _find(runs, group, state)
     rows = [_row(run.record, run.group, run.path) for run in found]
     if state == "failed":
-        apart = _apart(runs, found)
-        rows = [row | {"differs": apart[row["run_id"]]} for row in rows]
+        from keplearn.groups.difference import apart
+
+        differs = {}
+        for name in dict.fromkeys(run.group for run in found):
+            finished = {run.run_id: run.config for run in _find(runs, name, "finished")}
+            differs |= apart({run.run_id: run.config for run in found if run.group == name}, finished)
+        rows = [row | {"differs": differs[row["run_id"]]} for row in rows]
     if format == "json":
         print("[" + ",\n".join(json.dumps(row) for row in rows) + "]")
     elif format == "csv":
@@ -109,18 +114,10 @@ def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "
     format
         table or json.
     """
-    from keplearn.groups.difference import cell
-    from keplearn.groups.difference import varying as entries_of
+    from keplearn.groups.difference import count_by_value
 
     found = _find(runs, group, None)
-    entries = entries_of([run.config for run in found]) if found else {}
-    counted = []
-    for key, values in entries.items():
-        texts = [cell(value) for value in values]
-        for text in dict.fromkeys(texts):
-            states = [run.state for run, other in zip(found, texts, strict=True) if other == text]
-            counts = {state: states.count(state) for state in ("finished", "failed")}
-            counted.append({"key": key, "value": text, "runs": len(states)} | counts)
+    counted = count_by_value([run.config for run in found], [run.state for run in found])
     if format == "json":
         print(json.dumps(counted, indent=1))
     elif not counted:
@@ -215,37 +212,6 @@ def _find(runs: Path, group: str | None, state: str | None) -> "list[Run]":
             "again, which only scores them anew, or evaluate them",
             file=sys.stderr,
         )
-    return found
-
-
-def _apart(runs: Path, failed: "list[Run]") -> dict[str, str]:
-    """Say for each failed run in what it differs from the runs of its group that finished.
-
-    Values that no finished run has; where there are none, those that differ from the finished run that is nearest.
-    """
-    from keplearn.groups.difference import cell, varying
-
-    found = {}
-    for group in {run.group for run in failed}:
-        here = [run for run in failed if run.group == group]
-        finished = _find(runs, group, "finished")
-        entries = varying([run.config for run in (*here, *finished)])
-        texts = {key.partition(".")[2]: [cell(value) for value in values] for key, values in entries.items()}
-        for i, run in enumerate(here):
-            others = range(len(here), len(here) + len(finished))
-            own = {key: values[i] for key, values in texts.items()}
-            alone = [key for key in own if all(texts[key][j] != own[key] for j in others)]
-            if not finished:
-                found[run.run_id] = "none finished"
-            elif alone:
-                found[run.run_id] = ", ".join(f"{key}={own[key]}" for key in alone)
-            else:
-                differing = [[key for key in own if texts[key][j] != own[key]] for j in others]
-                nearest = min(differing, key=len)
-                known = f"{finished[differing.index(nearest)].run_id} "
-                found[run.run_id] = known + ", ".join(
-                    f"{key}={own[key]} for {texts[key][others[differing.index(nearest)]]}" for key in nearest
-                )
     return found
 
 

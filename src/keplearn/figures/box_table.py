@@ -16,8 +16,9 @@ from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import samples_of
-from keplearn.figures.labels import level_texts, levels, unit_of
+from keplearn.figures.labels import unit_of
 from keplearn.groups.table import parameter_cells
+from keplearn.groups.values import level_texts, levels
 from keplearn.runs.store import Run
 
 

@@ -18,19 +18,16 @@ from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.labels import (
     default_title,
-    level_texts,
-    levels,
     limits,
     metric_label,
     number,
     parameter_label,
-    shorten,
     unit_of,
-    values_of,
     wants_log,
     wrap,
 )
 from keplearn.figures.lost import make_band
+from keplearn.groups.values import level_texts, levels, shorten, values_of
 
 _WORST = 5
 """So many outliers are named."""

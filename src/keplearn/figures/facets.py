@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.figures import style
-from keplearn.figures.labels import level_texts, levels, parameter_label, values_of, wrap
+from keplearn.figures.labels import parameter_label, wrap
+from keplearn.groups.values import level_texts, levels, values_of
 
 _LETTER = 0.62
 """Width of a letter, as a share of its font's size."""

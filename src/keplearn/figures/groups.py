@@ -26,18 +26,14 @@ from keplearn.figures.labels import (
     choose,
     colour_of,
     default_title,
-    level_text,
-    level_texts,
-    levels,
     limits,
     marker_of,
     metric_label,
     parameter_label,
-    require_columns,
-    values_of,
     wants_log,
 )
 from keplearn.figures.lost import lost_handle, make_band
+from keplearn.groups.values import level_text, level_texts, levels, require_columns, values_of
 
 # Of its share of the axis a group takes this much; the rest parts it from the next.
 _FILLED = 0.9

@@ -30,17 +30,13 @@ from keplearn.figures.facets import (
 from keplearn.figures.labels import (
     choose,
     default_title,
-    is_ordered,
-    level_texts,
-    levels,
     metric_label,
     number,
     parameter_label,
-    require_columns,
-    values_of,
     wants_log,
     wrap,
 )
+from keplearn.groups.values import is_ordered, level_texts, levels, require_columns, values_of
 
 REDUCTIONS = {"median": "median", "mean": "mean", "min": "least", "max": "greatest"}
 """How a cell's runs become one number, and what the colour bar then says."""

@@ -13,18 +13,10 @@ from matplotlib.patches import Patch
 
 from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, name_ticks
-from keplearn.figures.forest import Learnt, dependence, importances, learn
-from keplearn.figures.labels import (
-    default_title,
-    is_ordered,
-    level_texts,
-    limits,
-    metric_label,
-    parameter_label,
-    wants_log,
-    wrap,
-)
+from keplearn.figures.labels import default_title, limits, metric_label, parameter_label, wants_log, wrap
 from keplearn.figures.lost import make_band
+from keplearn.groups.importance import Learnt, dependence, importances, learn
+from keplearn.groups.values import is_ordered, level_texts
 
 
 @style.styled

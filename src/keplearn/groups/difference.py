@@ -1,10 +1,10 @@
-"""What is common to a set of runs, what varies, and what differs between two sets."""
+"""What is common to a set of runs, what varies, what differs between two sets, and what sets failed runs apart."""
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keplearn.config.expand import load_config
 from keplearn.config.schema import PHASED, TABLES, RunConfig, listed
@@ -99,6 +99,57 @@ def differences(first: Sequence[RunConfig], second: Sequence[RunConfig]) -> list
         in_a, in_b = distinct(r[key] for r in a), distinct(r[key] for r in b)
         if {json.dumps(v) for v in in_a} != {json.dumps(v) for v in in_b}:
             found.append(Difference(key, in_a, in_b))
+    return found
+
+
+def count_by_value(runs: Sequence[RunConfig], states: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a row a value of each key that varies: ``key``, ``value`` and how many ``runs``, ``finished``, ``failed``.
+
+    Parameters
+    ----------
+    runs
+        The configs of a group's runs.
+    states
+        The state of each.
+    """
+    counted = []
+    for key, values in (varying(runs) if runs else {}).items():
+        texts = [cell(value) for value in values]
+        for text in dict.fromkeys(texts):
+            here = [state for state, other in zip(states, texts, strict=True) if other == text]
+            counts = {state: here.count(state) for state in ("finished", "failed")}
+            counted.append({"key": key, "value": text, "runs": len(here)} | counts)
+    return counted
+
+
+def apart(failed: Mapping[str, RunConfig], finished: Mapping[str, RunConfig]) -> dict[str, str]:
+    """Say for each failed run of a group in what it differs from those that finished.
+
+    Values that no finished run has; where there are none, those that differ from the finished run that is nearest.
+
+    Parameters
+    ----------
+    failed, finished
+        Configs by run id.
+    """
+    if not finished:
+        return dict.fromkeys(failed, "none finished")
+    entries = varying([*failed.values(), *finished.values()])
+    texts = {key.partition(".")[2]: [cell(value) for value in values] for key, values in entries.items()}
+    others = {
+        run_id: {key: t[k] for key, t in texts.items()} for k, run_id in enumerate(finished, len(failed))
+    }
+    found = {}
+    for i, run_id in enumerate(failed):
+        own = {key: values[i] for key, values in texts.items()}
+        alone = [key for key in own if all(other[key] != own[key] for other in others.values())]
+        if alone:
+            found[run_id] = ", ".join(f"{key}={own[key]}" for key in alone)
+            continue
+        differing = {name: [k for k in own if other[k] != own[k]] for name, other in others.items()}
+        nearest = min(differing, key=lambda name: len(differing[name]))
+        told = (f"{key}={own[key]} for {others[nearest][key]}" for key in differing[nearest])
+        found[run_id] = f"{nearest} " + ", ".join(told)
     return found
 
 

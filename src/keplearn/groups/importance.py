@@ -1,4 +1,4 @@
-"""How much each parameter of a group drives a metric, in numbers: rank correlation and a random forest."""
+"""How much each parameter of a group drives a metric: rank correlation and a random forest."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,7 @@ from jaxtyping import Bool, Float64
 
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import drawn_values
-from keplearn.figures.labels import (
-    is_ordered,
-    levels,
-    require_columns,
-    values_of,
-)
+from keplearn.groups.values import is_ordered, levels, require_columns, values_of
 
 _TREES = 200
 _LEAF = 3
