@@ -31,7 +31,7 @@ from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 from keplearn.training.fit import Checkpoint
 
 TRAINED_ON = "complex_TBP_planar_1_train"

@@ -31,7 +31,7 @@ from keplearn.figures.phases import phases
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.bodies import Body
 from keplearn.report.orbits import choose_orbits
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 
 LUNAR = import_dataset(Path(__file__).parents[1] / "cases" / "lunar.csv", mu=4902.800118)
 MOON = Body("Moon", 1737.4)

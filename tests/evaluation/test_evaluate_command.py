@@ -17,7 +17,7 @@ from keplearn.evaluation import grid
 from keplearn.evaluation.power_law import law
 from keplearn.models.files import load_model
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 
 TRAINED_ON = "complex_TBP_planar_1_train"
 TESTED_ON = "simple_TBP_planar_2_test"

@@ -21,7 +21,8 @@ from keplearn.experiment.course import train_run
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import Run, RunWriter
+from keplearn.runs.store import Run
+from keplearn.runs.writer import RunWriter
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
@@ -226,7 +227,7 @@ def test_a_finished_run_whose_scores_are_of_other_code_is_only_scored_anew(tmp_p
         "complex_TBP_planar_1_train", group="study", width=4, depth=1, test=[DATASET.name], **layers
     )
     with monkeypatch.context() as before, RunWriter(tmp_path, config) as writer:
-        before.setattr("keplearn.runs.store.scorer", lambda *layers: "another")
+        before.setattr("keplearn.runs.writer.scorer", lambda *layers: "another")
         writer.start({}, resume=False)
         writer.model("model", ONE)
         writer.end("finished", scores={DATASET.name: {"mean": 0.001}})

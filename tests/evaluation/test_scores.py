@@ -15,7 +15,8 @@ from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import orbit_table, summary
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import Run, RunWriter
+from keplearn.runs.store import Run
+from keplearn.runs.writer import RunWriter
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)

@@ -9,7 +9,8 @@ import pytest
 from keplearn.config import run_config
 from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import Run, RunWriter, find_runs, open_run
+from keplearn.runs.store import Run, find_runs, open_run
+from keplearn.runs.writer import RunWriter
 from keplearn.training.fit import Checkpoint
 
 CONFIG = run_config("complex_TBP_planar_1_train", group="study", width=4, depth=1, steps_strategy=(20,))

@@ -12,7 +12,7 @@ from fuzz import GROUP, TESTED_ON, Place, keplearn
 
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation import store
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 
 _NOBODY = 65534
 

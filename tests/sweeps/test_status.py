@@ -6,7 +6,7 @@ from contextlib import suppress
 from keplearn.cli import main
 from keplearn.config import run_config
 from keplearn.groups.study import Study
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 
 TRAINED_ON, TESTED_ON = "complex_TBP_planar_1_train", "complex_TBP_planar_1_test"
 SCORES = [

@@ -30,7 +30,8 @@ from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation, keep_evaluations
 from keplearn.experiment.plan import Plan, prepare, training_data
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.runs.store import Run, RunWriter
+from keplearn.runs.store import Run
+from keplearn.runs.writer import RunWriter
 from keplearn.training.fit import Checkpoint, PhaseResult, Progress, fit
 from keplearn.training.stack import Training, fit_stack
 

@@ -1,4 +1,4 @@
-"""A run's directory: written whole or not at all, by one writer; read by everybody, one run or a group.
+"""A run's directory as it stands: read by everybody, one run or a group (`keplearn.runs.writer` writes it).
 
 ``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl``
 while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx``,
@@ -11,29 +11,16 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from keplearn.config import RunConfig
 from keplearn.config.fields import plain_name
 from keplearn.core import locks
-from keplearn.core.errors import Damaged, KeplearnError, NotWritten, nearest
-from keplearn.core.files import (
-    append_text,
-    not_written,
-    read_sealed,
-    remove_temporaries,
-    set_aside,
-    write_bytes,
-)
-from keplearn.core.fingerprint import scorer
-from keplearn.core.seal import close, close_json, close_line, close_parquet
+from keplearn.core.errors import Damaged, KeplearnError, nearest
+from keplearn.core.files import read_sealed
 from keplearn.runs.records import FORMAT, STATES, Record, current_scores, read_record, read_rows
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
@@ -41,10 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from keplearn.models.neural_ode import NeuralODE
-    from keplearn.training.fit import Checkpoint
 
-# What tells that a run was here once.
-_OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", "checkpoint.npz", "evaluations")
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
 
@@ -182,251 +166,6 @@ class Run:
             raise Damaged(f"{finished}: damaged: {error}") from error
 
 
-class RunWriter:
-    """The one writer of a run's directory, from its first line to its end; use it as a context manager."""
-
-    def __init__(self, runs: Path, config: RunConfig):
-        self.path = runs / directory_name(config.group, "group") / directory_name(config.run_id, "run id")
-        self.config = config
-        self.record: dict[str, Any] = {}
-
-    def __enter__(self) -> "RunWriter":
-        """Take the directory's lock.
-
-        Raises
-        ------
-        KeplearnError
-            If another process is writing it, or it cannot be written.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = locks.take(self.path / "lock")
-        except OSError as error:
-            raise not_written(self.path, error) from error
-        if lock is None:
-            raise KeplearnError(f"{self.path}: another process is training this run.")
-        self._lock = lock
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        """Let the directory go; the lock file stays, since removing it could let two writers in."""
-        os.close(self._lock)
-
-    def start(
-        self, facts: Mapping[str, Any], resume: bool, say: Callable[[str], object] = lambda text: None
-    ) -> "Checkpoint | None":
-        """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any.
-
-        Where something is damaged that it would go on from, or a record that it would write over, ``say`` is told,
-        all that was there goes to a directory ``damaged``, and it starts from nothing.
-        """
-        previous, checkpoint = self._found(resume, say)
-        phases = previous.get("phases", [])
-        self.record = self._head() | {
-            "format": previous.get("format", FORMAT),
-            "started": previous.get("started", _now()),
-            "resumed": previous.get("resumed", 0) + (checkpoint is not None),
-            "phases": [phase for phase in phases if checkpoint and phase["phase"] < checkpoint.phase],
-            **facts,
-        }
-        if checkpoint is None:
-            self._remove("checkpoint.npz")
-        # Before anything else goes: a finished run whose model is gone would be skipped for ever.
-        self.write()
-        if checkpoint is None:
-            self._clear()
-        remove_temporaries(self.path)  # of a process that was killed while it wrote
-        self._truncate_metrics(checkpoint)
-        return checkpoint
-
-    def _found(
-        self, resume: bool, say: Callable[[str], object]
-    ) -> "tuple[dict[str, Any], Checkpoint | None]":
-        """Return the record and the checkpoint to go on from; what is damaged is set aside first."""
-        try:
-            if not (self.path / "run.json").exists():
-                if left := [name for name in _OF_A_RUN if (self.path / name).exists()]:
-                    raise Damaged(f"{self.path}: it has {left[0]}, but no run.json.")
-                return {}, None
-            record = read_record(self.path).entries
-            must = record["format"] >= FORMAT
-            checkpoint = self._read_checkpoint(must) if resume else None
-            if checkpoint is not None:
-                self._check_rows(checkpoint, must)
-            return (record, checkpoint) if checkpoint else ({}, None)
-        except Damaged as error:
-            aside = self._set_aside()
-            text = f"{error} It is trained from the start; all that was there is in {aside}."
-            self.log(text)
-            say(f"warning: {text}")
-            return {}, None
-
-    def _set_aside(self) -> Path:
-        """Move all files of the run but its lock and log to a directory of their own."""
-        aside = next(p for k in count() if not (p := self.path / f"damaged{k or ''}").exists())
-        try:
-            aside.mkdir()
-            for entry in self.path.iterdir():
-                if not entry.name.startswith(("lock", "log.txt", "damaged")):
-                    entry.rename(aside / entry.name)
-        except OSError as error:
-            raise not_written(aside, error) from error
-        return aside
-
-    def _check_rows(self, checkpoint: "Checkpoint", must: bool) -> None:
-        """Refuse to go on where metrics of steps before the checkpoint are missing."""
-        file = self.path / "metrics.jsonl"
-        steps = self.config.parameters.steps_strategy
-        wanted = {(phase, k) for phase in range(checkpoint.phase) for k in range(1, steps[phase] + 1)}
-        wanted |= {(checkpoint.phase, k) for k in range(1, checkpoint.step + 1)}
-        missing = wanted - {(row.get("phase"), row.get("step")) for row in read_rows(file, must)}
-        if missing:
-            raise Damaged(f"{file}: damaged: {len(missing)} steps before the checkpoint are missing.")
-
-    def _remove(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
-
-    def _clear(self) -> None:
-        """Remove what an earlier training of this run left, its scores included; the log is kept."""
-        kept = self.path / "evaluations"
-        for file in (*self.path.glob("*"), *(() if kept.is_symlink() else kept.glob("*"))):
-            if (
-                file.is_file()
-                and file.name not in ("lock", "log.txt", "run.json")
-                and ".damaged" not in file.name
-            ):
-                file.unlink()
-
-    def _truncate_metrics(self, checkpoint: "Checkpoint | None") -> None:
-        """Drop the rows that were written after the checkpoint: they will come again."""
-        file, rows = self.path / "metrics.jsonl", []
-        if checkpoint is not None:
-            reached = (checkpoint.phase, checkpoint.step)
-            rows = [row for row in read_rows(file, must=False) if (row["phase"], row["step"]) <= reached]
-        write_bytes(file, "".join(map(close_line, rows)).encode(), within=self.path)
-
-    def write(self, **changes: Any) -> None:
-        """Change entries of ``run.json`` and write it with a fresh heartbeat.
-
-        Raises
-        ------
-        NotWritten
-            If it cannot be written, or the directory is no longer the one that was locked.
-        """
-        self._check_directory()
-        self.record |= changes
-        if "scores" in changes:
-            p = self.config.parameters
-            self.record["scorer"] = scorer(p.feature_layer, p.output_layer)
-        self.record |= {"heartbeat": _now(), "heartbeat_seconds": round(time.time(), 1)}
-        write_bytes(self.path / "run.json", close_json(_plain(self.record)), within=self.path)
-
-    def _check_directory(self) -> None:
-        """Refuse to write into a directory that was removed, or made anew by another training since."""
-        try:
-            same = (self.path / "lock").stat().st_ino == os.fstat(self._lock).st_ino
-        except FileNotFoundError:
-            same = False
-        if not same:
-            raise NotWritten(f"{self.path}: the directory was removed while its run was trained.")
-
-    def rows(self, rows: list[dict[str, Any]]) -> None:
-        """Append metrics, a line a step."""
-        self._check_directory()
-        append_text(self.path / "metrics.jsonl", "".join(map(close_line, rows)))
-
-    def log(self, text: str) -> None:
-        """Append a line to ``log.txt``."""
-        self._check_directory()
-        append_text(self.path / "log.txt", f"{_now()} {text}\n")
-
-    def model(self, name: str, model: "NeuralODE") -> None:
-        """Save a model as ``name``.eqx."""
-        from keplearn.models.files import save_model
-
-        self._check_directory()
-        save_model(model, self.path / f"{name}.eqx", within=self.path)
-
-    def checkpoint(self, checkpoint: "Checkpoint") -> None:
-        """Save a checkpoint in the place of the one before."""
-        self._check_directory()
-        where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
-        content = BytesIO()
-        np.savez(content, allow_pickle=False, **where, **checkpoint.arrays)
-        write_bytes(self.path / "checkpoint.npz", close(content.getvalue()), within=self.path)
-        self.write()
-
-    def _read_checkpoint(self, must: bool) -> "Checkpoint | None":
-        file = self.path / "checkpoint.npz"
-        if not file.exists():
-            return None
-        from keplearn.training.fit import Checkpoint
-
-        content = read_sealed(file, must).content
-        try:
-            with np.load(BytesIO(content), allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
-            return Checkpoint(int(arrays.pop("phase")), int(arrays.pop("step")), arrays)
-        except Exception as error:  # zip, npy and key errors alike mean a damaged file
-            raise Damaged(f"{file}: damaged: {error}.") from error
-
-    def take_up(self) -> None:
-        """Go on with the record that is there, to change it: `start` begins a new one."""
-        self.record = read_record(self.path).entries
-
-    def end(self, state: str, **changes: Any) -> None:
-        """Write the run's last state; a finished one's metrics become a table, its checkpoint goes.
-
-        Raises
-        ------
-        NotWritten
-            If something cannot be written; a run is not finished without its model.
-        """
-        if state == "finished":
-            import pandas as pd
-
-            self._check_directory()
-            if not (self.path / "model.eqx").is_file():
-                raise NotWritten(f"{self.path / 'model.eqx'}: it was removed while its run was trained.")
-            table = BytesIO()
-            pd.DataFrame(read_rows(self.path / "metrics.jsonl", must=False)).to_parquet(table)
-            write_bytes(self.path / "metrics.parquet", close_parquet(table.getvalue()), within=self.path)
-        self.write(state=state, finished=_now(), **changes)
-        # A failed run has nothing to go on from: what made it fail lies in its state.
-        done = {"finished": ("metrics.jsonl", "checkpoint.npz"), "failed": ("checkpoint.npz",)}
-        for name in done.get(state, ()):
-            (self.path / name).unlink(missing_ok=True)
-
-    def fail(self, kind: str, reason: str, said: str, **facts: Any) -> None:
-        """Record the failure of a run whose process is dead, and the last it said; its checkpoint stays."""
-        try:
-            before = read_record(self.path).entries
-        except Damaged:
-            before = {}
-            set_aside(self.path / "run.json")
-        except KeplearnError:
-            before = {}
-        remove_temporaries(self.path)
-        self.record = self._head() | {"started": _now()} | before
-        self.log("\n".join(filter(None, (f"failed: {reason}", said))))
-        self.write(state="failed", kind=kind, reason=reason, finished=_now(), **facts)
-
-    def _head(self) -> dict[str, Any]:
-        """What a record says of the run and of its writer."""
-        return {
-            "format": FORMAT,
-            "run_id": self.config.run_id,
-            "group": self.config.group,
-            "state": "running",
-            "kind": None,
-            "reason": None,
-            "config": self.config.to_dict(),
-            "phases": [],
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-        }
-
-
 def find_runs(
     runs: str | Path,
     group: str | None = None,
@@ -543,16 +282,3 @@ def _directories(path: Path) -> list[Path]:
         return []
     except OSError as error:
         raise KeplearnError(f"{path}: cannot be read: {error.strerror}.") from error
-
-
-def _plain(value: Any) -> Any:
-    """Return a record as JSON can hold it: numbers that are not finite become null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -23,7 +23,7 @@ from keplearn.core.machine import core_count
 from keplearn.core.signals import busy, held
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
 from keplearn.sweeps.ray_home import SESSION, TOKEN, make_home, remove_home
 

@@ -24,7 +24,7 @@ from keplearn.core.files import remove_temporaries
 from keplearn.core.machine import resident_memory
 from keplearn.core.signals import busy, held
 from keplearn.groups.study import Study
-from keplearn.runs.store import RunWriter
+from keplearn.runs.writer import RunWriter
 
 # Kinds of failure that are not the config's doing: the same run may well succeed the next time.
 ACCIDENTS = ("killed", "segmentation_fault", "exited")
