@@ -95,10 +95,6 @@ def evaluate(
     _print(scores, format)
 
 
-_BLOCK = 8
-"""Runs between two steps of the progress bar."""
-
-
 def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "json"]) -> None:
     from keplearn.cli.output import print_table
     from keplearn.evaluation import table as tables
@@ -149,37 +145,25 @@ def _score(
     skip: bool,
 ) -> "Iterator[tuple[dict[str, str], str, dict[str, Any]]]":
     """Score each run on each dataset; with ``skip``, name and pass over a run without the model."""
-    from rich.console import Console
-    from rich.progress import track
-
+    from keplearn.cli.progress import track_blocks
     from keplearn.data.dataset import load_dataset
-    from keplearn.evaluation.propagation import models_at_once
-    from keplearn.evaluation.scores import keep_scores
     from keplearn.evaluation.table import dataset_labels
+    from keplearn.groups.scoring import score_runs
 
     wanted = {run.path: on or run.config.test for run, _ in runs}
     every = dict.fromkeys(name for names in wanted.values() for name in names)
     data = {name: load_dataset(name) for name in every}
     labels = dataset_labels(data)
-    size = max(models_at_once(), _BLOCK)
-    blocks = [runs[k : k + size] for k in range(0, len(runs), size)]
-    options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
-    told: set[str] = set()
-
-    def skipped(run: "Run", error: KeplearnError) -> None:
-        if not skip:
-            raise error
-        if str(error) not in told:
-            print(f"skipped: {error}", file=sys.stderr)
-        told.add(str(error))
-
-    for block in track(blocks, "scoring", disable=not sys.stderr.isatty(), **options):
-        found = {}
-        for name in dict.fromkeys(name for run, _ in block for name in wanted[run.path]):
-            having = [run for run, _ in block if name in wanted[run.path]]
-            kept = keep_scores(having, data[name], which=which, segments=segments, skipped=skipped)
-            found |= {(run.path, name): x for run, x in zip(having, kept, strict=True) if x is not None}
-        for run, about in block:
-            for name in wanted[run.path]:
-                if (run.path, name) in found:
-                    yield about, labels[name], found[run.path, name].summary
+    scored = score_runs(
+        [run for run, _ in runs],
+        data,
+        lambda run: wanted[run.path],
+        which=which,
+        segments=segments,
+        skipped=(lambda run, error: print(f"skipped: {error}", file=sys.stderr)) if skip else None,
+        track=track_blocks("scoring"),
+    )
+    for (run, about), (_, found) in zip(runs, scored, strict=True):
+        for name in wanted[run.path]:
+            if name in found:
+                yield about, labels[name], found[name].summary

@@ -300,8 +300,8 @@ def errors(
         best, final, or phase:P.
     """
     from keplearn.data.dataset import load_dataset
-    from keplearn.evaluation.store import keep_evaluation
     from keplearn.figures.errors import orbit_errors as draw
+    from keplearn.groups.scoring import evaluate_runs
 
     found = [_run(name, saving) for name in names]
     name = on or next(iter(found[0].config.test), "")
@@ -309,10 +309,8 @@ def errors(
         raise KeplearnError(f"run {found[0].run_id} has no test dataset: name one with --on.")
     dataset = load_dataset(name)
     evaluations = {
-        f"{run.run_id[:8]}: {run.config.parameters.feature_layer} + {run.config.parameters.output_layer}": (
-            keep_evaluation(run.path, run.model(model), dataset, which=model)
-        )
-        for run in found
+        f"{run.run_id[:8]}: {run.config.parameters.feature_layer} + {run.config.parameters.output_layer}": one
+        for run, one in evaluate_runs(found, dataset, which=model)
     }
     figure = draw(evaluations, quantity=quantity, title=saving.title or f"tested on {_short(name)}")
     _save(figure, saving, "errors", *(run.run_id for run in found))

@@ -2,16 +2,26 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 
 from keplearn.core.errors import printable
 
 # Seconds between lines where output is not a terminal.
 LINE_EVERY = 10.0
+
+
+def track_blocks(title: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """Return what goes through blocks of runs and shows a bar on a terminal, and nothing elsewhere."""
+
+    def through(blocks: Sequence[Any]) -> Iterable[Any]:
+        console = Console(stderr=True)
+        return track(blocks, title, console=console, transient=True, disable=not sys.stderr.isatty())
+
+    return through
 
 
 class StepsProgress:

@@ -1,9 +1,8 @@
 """``keplearn report``: one interactive page of a group."""
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -40,18 +39,11 @@ def report(
     check_group(runs, group)  # a misspelled group is told before JAX starts
     choose_device(device)
 
-    from rich.console import Console
-    from rich.progress import track
-
+    from keplearn.cli.progress import track_blocks
     from keplearn.report import write_report
-
-    def shown(blocks: Sequence[Any]) -> Iterator[Any]:
-        console = Console(stderr=True)
-        options: dict[str, Any] = {"console": console, "transient": True, "disable": not sys.stderr.isatty()}
-        yield from track(blocks, "reading runs", **options)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    path = write_report(runs, group, out, on=on or (), track=shown, say=say)
+    path = write_report(runs, group, out, on=on or (), track=track_blocks("reading runs"), say=say)
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

@@ -10,12 +10,12 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.names import parse_name
 from keplearn.data.satellites import satellites_dataset
 from keplearn.evaluation.ranking import lost_text
-from keplearn.evaluation.store import keep_evaluation
-from keplearn.evaluation.table import score_table, summary
+from keplearn.evaluation.table import score_table
 from keplearn.figures.errors import acceleration, orbit_errors
 from keplearn.figures.orbits import orbit
 from keplearn.figures.style import save_figure
 from keplearn.figures.training import loss
+from keplearn.groups.scoring import evaluate_runs, score_runs
 from keplearn.runs.store import Run
 
 if TYPE_CHECKING:
@@ -55,16 +55,16 @@ def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame
     satellites, left_out = satellites_dataset()
     dropped = sum(len(names) for names in left_out.values())
     say(f"real satellites: {len(satellites)} orbits from two-line elements ({dropped} entries left out)")
+    every = dict.fromkeys(name for run in runs for name in run.config.test)
+    datasets = {name: load_dataset(name) for name in every} | {satellites.name: satellites}
     rows = []
-    for run in runs:
-        model = run.model()
+    for run, scores in score_runs(runs, datasets, lambda run: (*run.config.test, satellites.name)):
         about = {
             "run_id": run.run_id,
             "recipe": recipe(run),
             "trained_on": training_set(run.config.dataset_name),
         }
-        for dataset in (*map(load_dataset, run.config.test), satellites):
-            rows.append((about, dataset.name, summary(keep_evaluation(run.path, model, dataset))))
+        rows += [(about, datasets[name].name, found.summary) for name, found in scores.items()]
     return score_table(rows)
 
 
@@ -110,11 +110,10 @@ def draw_demo(runs: Sequence[Run]) -> list[Path]:
     dataset = load_dataset(DRAWN)
     trained_on = {run.config.dataset_name: None for run in runs}
     shown = TYPICAL if TYPICAL in trained_on else next(iter(trained_on))
-    for run in runs:
-        if run.config.dataset_name != shown:
-            continue
+    drawn = [run for run in runs if run.config.dataset_name == shown]
+    for run, evaluation in evaluate_runs(drawn, dataset):
         label = recipe(run)
-        evaluation = evaluations[label] = keep_evaluation(run.path, run.model(), dataset)
+        evaluations[label] = evaluation
         figures = {
             "loss": loss(run.metrics(), title=label, phases=run.config.parameters.optimizer),
             "orbit": orbit(evaluation, title=label),

@@ -108,7 +108,7 @@ def keep_scores(
         try:
             found[i] = _kept(run, dataset, which, segments)
             if found[i] is None:
-                models[i] = _model(run, dataset, which)
+                models[i] = model_for(run, dataset, which)
         except KeplearnError as error:
             if skipped is None:
                 raise
@@ -118,6 +118,20 @@ def keep_scores(
     if models:
         evaluate()
     return found
+
+
+def model_for(run: Run, dataset: OrbitDataset, which: str = "best") -> NeuralODE:
+    """Load a run's model that may be scored on a dataset.
+
+    Raises
+    ------
+    KeplearnError
+        If the run has no such model, it is damaged, or it was trained on orbits of another mu.
+    """
+    model = run.model(which)
+    if model.units and (problem := mu_problem(model.units, dataset.mu, dataset.name)):
+        raise KeplearnError(f"run {run.path.name}: {problem}")
+    return model
 
 
 def scores_of(
@@ -141,14 +155,6 @@ def scores_of(
     file = _file(run, dataset, which, segments)
     keep_if_allowed(run.path, lambda: write_bytes(file, seal.close_json(record), within=run.path))
     return scores
-
-
-def _model(run: Run, dataset: OrbitDataset, which: str) -> NeuralODE:
-    """Load a model that may be scored on a dataset."""
-    model = run.model(which)
-    if model.units and (problem := mu_problem(model.units, dataset.mu, dataset.name)):
-        raise KeplearnError(f"run {run.path.name}: {problem}")
-    return model
 
 
 def _file(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> Path:

@@ -13,10 +13,9 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.keys import COUNTS, KEYS, MEANS
 from keplearn.evaluation.ranking import lost_key
-from keplearn.evaluation.scores import keep_scores
-from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import samples_of
 from keplearn.figures.labels import unit_of
+from keplearn.groups.scoring import Skipped, evaluate_runs, score_runs
 from keplearn.groups.table import parameter_cells
 from keplearn.groups.values import level_texts, levels
 from keplearn.runs.store import Run
@@ -118,12 +117,7 @@ def _by_sample(
     runs: Sequence[Run], dataset: OrbitDataset, metric: str, say: Callable[[str], object]
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every sample that is not padding, infinite where lost, and the name of its orbit."""
-    for run in runs:
-        try:
-            evaluation = keep_evaluation(run.path, run.model(), dataset)
-        except KeplearnError as error:
-            say(f"skipped: {error}")
-            continue
+    for run, evaluation in evaluate_runs(runs, dataset, skipped=_say_skipped(say)):
         values = samples_of(evaluation)[MEANS[metric]] * (100.0 if metric == "radial%" else 1.0)
         real = ~np.isnan(values)
         yield run.path, (np.repeat(np.array(dataset.orbit_names), real.sum(axis=1)).tolist(), values[real])
@@ -134,9 +128,14 @@ def _by_orbit(
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every orbit's name and value, infinite where it lost samples."""
     lost = lost_key(metric)
-    found = keep_scores(runs, dataset, skipped=lambda run, error: say(f"skipped: {error}"))
-    for run, scores in zip(runs, found, strict=True):
-        if scores is not None:
+    for run, found in score_runs(
+        runs, {dataset.name: dataset}, lambda run: [dataset.name], skipped=_say_skipped(say)
+    ):
+        for scores in found.values():
             values = scores.orbits[metric]
             values = np.where(scores.orbits[lost] > 0, np.inf, values) if lost else values
             yield run.path, (list(dataset.orbit_names), values)
+
+
+def _say_skipped(say: Callable[[str], object]) -> Skipped:
+    return lambda run, error: say(f"skipped: {error}")

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,15 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.evaluation.scores import Scores, keep_scores
 from keplearn.figures import style
+from keplearn.groups.scoring import Track, score_runs
 from keplearn.report.content import Content, ContentBuilder
-from keplearn.report.orbits import TestData, choose_orbits
+from keplearn.report.orbits import choose_orbits
 from keplearn.runs.store import Run, find_runs
 
 _HERE = Path(__file__).parent
 SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "page")
 """The program's files in ``script/``, in the order in which they are put together."""
-
-_BLOCK = 8
-"""Runs between two steps of the progress bar."""
-
-Track = Callable[[Sequence[Any]], Iterator[Any]]
-"""Goes through blocks of runs and shows how far it is."""
 
 
 def write_report(
@@ -76,16 +70,20 @@ def write_report(
 
 
 def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callable[[str], object]) -> Content:
-    from keplearn.evaluation.propagation import models_at_once
-
     scored = dict.fromkeys(name for run in found for name in run.scored_on)
     datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
     builder = ContentBuilder(found, datasets, say)
-    size = max(models_at_once(), _BLOCK)
-    for block in track([found[k : k + size] for k in range(0, len(found), size)]):
-        scores = _scores(block, datasets, bool(on), say)
-        for run in block:
-            builder.add(run, scores[run.path])
+
+    def skipped(run: Run, error: KeplearnError) -> None:
+        if run.state == "finished":
+            say(f"not evaluated: {error}")
+
+    there = {data.name: data.dataset for data in datasets if data.dataset is not None}
+    # On every dataset that was asked for, or else on those alone that a run was scored on.
+    for run, scores in score_runs(
+        found, there, lambda run: there if on else run.scored_on, skipped=skipped, track=track
+    ):
+        builder.add(run, scores)
     return builder.content()
 
 
@@ -103,28 +101,6 @@ def _load(
             loaded[name] = None
             say(f"no orbits of {name}: {error}")
     return loaded
-
-
-def _scores(
-    block: Sequence[Run], datasets: Sequence[TestData], every: bool, say: Callable[[str], object]
-) -> dict[Path, dict[str, Scores]]:
-    """Score the models of runs, on ``every`` dataset or on those alone that a run was scored on."""
-    kept: dict[Path, dict[str, Scores]] = {run.path: {} for run in block}
-    told: set[str] = set()
-
-    def skipped(run: Run, error: KeplearnError) -> None:
-        if run.state == "finished" and str(error) not in told:
-            say(f"not evaluated: {error}")
-        told.add(str(error))
-
-    for data in datasets:
-        if data.dataset is None:
-            continue
-        having = [run for run in block if every or data.name in run.scored_on]
-        for run, scores in zip(having, keep_scores(having, data.dataset, skipped=skipped), strict=True):
-            if scores is not None:
-                kept[run.path][data.name] = scores
-    return kept
 
 
 def render(content: Content) -> str:
