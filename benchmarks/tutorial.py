@@ -86,7 +86,7 @@ def evaluate(model: NeuralODE, units: Units, names: Sequence[str]) -> list[float
         times = units.to_canonical_times(dataset.times)
         arrays = (jnp.asarray(x, model.parameters.weights[0].dtype) for x in (times, states[:, 0]))
         predicted = jax.jit(jax.vmap(lambda t, y: solve(model, t, y, throw=False)))(*arrays)
-        field = jax.jit(jax.vmap(jax.vmap(model.acceleration)))
+        field = jax.jit(jax.vmap(jax.vmap(lambda r, v: model.acceleration(0.0, r, v))))
         found = np.asarray(field(predicted[..., :3], predicted[..., 3:]))
         true = units.to_canonical_accelerations(dataset.accelerations)
         error = np.linalg.norm(found - true, axis=-1) / np.linalg.norm(true, axis=-1)

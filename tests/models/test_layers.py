@@ -48,7 +48,7 @@ def program(features: str, head: str, dtype: str):
 
     def acceleration(parameters, y):
         fresh = NeuralODE(unravel(parameters), made.max_acceleration, made.architecture)
-        return fresh.acceleration(y[:3], y[3:])
+        return fresh.acceleration(0.0, y[:3], y[3:])
 
     def all_of_it(parameters, states):
         weights = jnp.array([1.0, -0.7, 0.4], dtype)
@@ -360,7 +360,7 @@ def test_a_planar_model_keeps_z_exactly_zero(head):
     if OUTPUT_LAYERS[head].whole_state:
         states = fixed_solve(made, y, times, Grid(7, 3))[1:]
     else:
-        batched = jax.vmap(made.acceleration, in_axes=-1, out_axes=-1)
+        batched = jax.vmap(made.acceleration, in_axes=(None, -1, -1), out_axes=-1)
         states = grid_solve(
             batched, y[:3, None], y[3:, None], times[:, None], Grid(7, 3), made.architecture.uses_velocity
         ).states[..., 0]
@@ -386,8 +386,10 @@ def test_a_batch_over_the_last_axis_equals_one_by_one():
     for head in ("mlp_4D_signed", "mlp_rtn", "potential", "mlp_simple"):
         made = model("sph_4D_rinv", head)
         r, v = jnp.asarray(states[:, :3].T), jnp.asarray(states[:, 3:].T)
-        batched = jax.jit(lambda r, v, f=made.acceleration: jax.vmap(f, in_axes=-1, out_axes=-1)(r, v))(r, v)
-        one = jax.jit(lambda r, v, f=made.acceleration: f(r, v))
+        batched = jax.jit(
+            lambda r, v, f=made.acceleration: jax.vmap(f, in_axes=(None, -1, -1), out_axes=-1)(0.0, r, v)
+        )(r, v)
+        one = jax.jit(lambda r, v, f=made.acceleration: f(0.0, r, v))
         single = np.stack([one(r[:, k], v[:, k]) for k in range(5)], axis=-1)
         np.testing.assert_allclose(batched, single, rtol=1e-13, atol=1e-15)
 

@@ -7,7 +7,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS, MU_EARTH
 from keplearn.orbits.differences import acceleration_by_differences, derivative
 from keplearn.orbits.elements import kepler_states, one_revolution
-from keplearn.orbits.systems import TwoBody
+from keplearn.systems.two_body import TwoBody
 
 ORBIT = np.array([[10000.0, 0.1, 0.5, 1.0, 2.0, 3.0]])
 
@@ -17,7 +17,7 @@ def errors_percent(elements, mean_anomalies):
     times = mean_anomalies * np.sqrt(elements[:, :1] ** 3 / MU_EARTH)
     states = kepler_states(elements, mean_anomalies, MU_EARTH)
     found = acceleration_by_differences(times, states)
-    truth = TwoBody(MU_EARTH).acceleration(states[..., :3])
+    truth = TwoBody(MU_EARTH).accelerations(times, states)
     return 100 * np.linalg.norm(found - truth, axis=-1)[0] / np.linalg.norm(truth, axis=-1)[0]
 
 

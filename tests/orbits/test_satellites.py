@@ -9,8 +9,8 @@ from keplearn.core.errors import KeplearnError
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 from keplearn.orbits.satellites import propagate_satellites, regime
-from keplearn.orbits.systems import TwoBody
 from keplearn.orbits.tle import checksum
+from keplearn.systems.two_body import TwoBody
 
 MOLNIYA = (
     "MOLNIYA 2-14",
@@ -37,7 +37,7 @@ def tle(tmp_path):
 def distances(satellites, *words):
     """Mean % acceleration from the two-body law of the satellites whose names contain one of the words."""
     system = TwoBody(MU_EARTH)
-    samples = np.asarray(system.distance_percent(satellites.states[..., :3], satellites.accelerations))
+    samples = system.distance_percent(satellites.times, satellites.states, satellites.accelerations)
     distance = samples.mean(axis=1)
     return [distance[k] for k, name in enumerate(satellites.names) if any(word in name for word in words)]
 

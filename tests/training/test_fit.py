@@ -20,6 +20,7 @@ from keplearn.data.segments import Segments, Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.systems.two_body import TwoBody
 from keplearn.training import fit as loop
 from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, random_rotations
@@ -39,8 +40,8 @@ from keplearn.training.objective import (
 SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
 LENGTH = 4
 ADAM = Phase((0.0, 1.0), 0.01, 24, LENGTH)
-# known_law=False: a poisoned segment has no grid error to measure. The stride is then to be given.
-SETTINGS = FitSettings(batch_size=16, validate_every=10, dtype="float64", known_law=False, stride=3)
+# law=None: a poisoned segment has no grid error to measure. The stride is then to be given.
+SETTINGS = FitSettings(batch_size=16, validate_every=10, dtype="float64", law=None, stride=3)
 
 
 @dataclass
@@ -401,7 +402,9 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
     data = batch(split.train)
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
     turned = rotate(data, turn)
-    straight, rotated = (grid_error(problem(grid=Grid(LENGTH, 1)), b).percentile for b in (data, turned))
+    straight, rotated = (
+        grid_error(problem(grid=Grid(LENGTH, 1)), TwoBody(1.0), b).percentile for b in (data, turned)
+    )
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     assert np.abs(turned.states - data.states).max() > 0.1
     np.testing.assert_allclose(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.systems.two_body import TwoBody
 from keplearn.training.losses import ADDITIVE_TERMS, LOSSES, Solved, total_loss
 
 WEIGHTS = {
@@ -36,7 +37,9 @@ def solved() -> Solved:
     with jax.enable_x64(True):
         model = new_model(Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6), 2, "float64")
         start = jnp.asarray(truth[0] * 1.1)
-        return Solved(jnp.asarray(predicted), jnp.asarray(truth), start, jnp.asarray(KEEP), model)
+        return Solved(
+            jnp.asarray(predicted), jnp.asarray(truth), start, jnp.asarray(KEEP), model, TwoBody(1.0)
+        )
 
 
 def kept(x) -> np.ndarray:
@@ -67,7 +70,7 @@ def per_sample(function, states) -> np.ndarray:
 
 def attraction(s: Solved) -> float:
     p = kept(s.predicted)
-    a = per_sample(lambda y: s.model.acceleration(y[:3], y[3:]), p)
+    a = per_sample(lambda y: s.model.acceleration(0.0, y[:3], y[3:]), p)
     r = np.moveaxis(p[:, :3], 1, -1)
     cosine = np.sum(a * r, axis=-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(r, axis=-1)
     return 0.3 * 100 * np.mean(np.maximum(cosine, 0))

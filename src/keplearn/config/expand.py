@@ -168,7 +168,9 @@ def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
         )
     if given.get("num_trajs", -1) > facts.orbits:
         raise Conflict("num_trajs", f"{given['num_trajs']} is more than the {facts.orbits} orbits of {name}")
-    if given.get("augment") == "rotation" and (problem := rotation_problem(str(name), facts.known_law)):
+    if given.get("augment") == "rotation" and (
+        problem := rotation_problem(str(name), facts.law, facts.planar)
+    ):
         raise Conflict("augment", problem)
     for test in given.get("test") or ():
         if not same_law(mu := dataset_facts(test).mu, facts.mu):

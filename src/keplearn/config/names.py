@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from keplearn.core.files import write_text
 from keplearn.core.machine import cache_directory
+from keplearn.systems import SYSTEMS, System
+from keplearn.systems.system import can_turn
 
 
 @cache
@@ -76,7 +78,8 @@ def uses_velocity(feature_layer: str) -> bool:
 class DatasetFacts(NamedTuple):
     """What a config must know of a dataset: its problem (``TBP``, ...), whether planar, how many orbits.
 
-    ``mu`` in km³/s²; ``known_law``: its accelerations are those of its problem's law, not differences.
+    ``mu`` in km³/s²; ``known_law``: its accelerations are those of its problem's law, not differences;
+    ``law``: that system's class then.
 
     ``samples`` are those of the orbit that has most.
     """
@@ -87,6 +90,11 @@ class DatasetFacts(NamedTuple):
     mu: float
     known_law: bool
     samples: int
+
+    @property
+    def law(self) -> type[System] | None:
+        """The class of the system that its orbits obey exactly, if it is known."""
+        return SYSTEMS[self.problem] if self.known_law else None
 
 
 def dataset_facts(dataset_name: str) -> DatasetFacts:
@@ -133,10 +141,12 @@ def _file_facts(path: str, stamp: tuple[int, int] | None) -> DatasetFacts:
     )
 
 
-def rotation_problem(dataset_name: str, known_law: bool) -> str:
-    """Why orbits of a dataset may not be turned at random in training, or ""."""
-    if known_law:
+def rotation_problem(dataset_name: str, law: Any, planar: bool) -> str:
+    """Why orbits of a dataset may not be turned at random in training, or ""; ``law`` is its system, if known."""
+    if can_turn(law, planar):
         return ""
+    if law is not None:
+        return f"rotation, but turned orbits of {dataset_name} do not obey their law: set it to none"
     return (
         f"rotation, but the law of {dataset_name} is not known (its accelerations are differences): turned orbits "
         "obey it only if it is the same in all directions, which the pull of an oblate body is not: set it to none"

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1]
 EVALUATING = (
     "integrate/diffrax_steps.py",
     "data/units.py",
-    "orbits/systems.py",
+    *(f"systems/{name}.py" for name in ("system", "field", "two_body")),
     *(f"models/{name}.py" for name in ("geometry", "activations", "features", "outputs", "neural_ode")),
     *(f"evaluation/{name}.py" for name in ("planes", "subject", "propagation", "metrics", "rollout")),
     *(f"evaluation/{name}.py" for name in ("keys", "ranking")),

@@ -17,8 +17,9 @@ OrbitStates = Float64[np.ndarray, "orbit sample 6"]
 OrbitVectors = Float64[np.ndarray, "orbit sample 3"]
 OrbitElements = Float64[np.ndarray, "orbit 6"]
 
-# NumPy or JAX: for formulas that work on both (the dynamical systems).
-AnyStates = Float[Any, "*batch 6"]
-AnyVectors = Float[Any, "*batch 3"]
-# The numbers of a single NumPy state are float64 scalars, which are floats and no arrays.
+# NumPy or JAX, the component along the first axis: for formulas that work on both (the dynamical systems). The
+# numbers of a single NumPy state are float64 scalars, which are floats and no arrays.
+AnyVectors = Float[Any, "3 *batch"]
 AnyScalars = float | Float[Any, "*batch"]
+AnyTimes = float | Float[Any, "*#batch"]
+AnyNumber = float | Float[Any, ""]

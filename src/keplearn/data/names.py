@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from keplearn.core.errors import KeplearnError
 from keplearn.orbits.families import FAMILIES, MODIFIERS
-from keplearn.orbits.systems import SYSTEMS
+from keplearn.systems import SYSTEMS
 
 MAX_ORBITS = 100_000
 SPLITS = ("train", "val", "test")

@@ -18,6 +18,8 @@ from keplearn.core.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVe
 from keplearn.data.names import is_name, parse_name
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
+from keplearn.systems import SYSTEMS, System
+from keplearn.systems.two_body import TwoBody
 
 if TYPE_CHECKING:
     import xarray
@@ -100,6 +102,17 @@ class OrbitDataset:
     def n_samples(self) -> Int[np.ndarray, " orbit"]:
         """Samples of each orbit, padding not counted."""
         return np.isfinite(self.times).sum(axis=1)
+
+    @property
+    def system(self) -> System | None:
+        """The law that its orbits obey exactly, in km and s; None where none is known."""
+        known = self.acceleration_source == "law" and self.problem in SYSTEMS
+        return SYSTEMS[self.problem](self.mu) if known else None
+
+    @property
+    def reference(self) -> System:
+        """The law that models of its orbits are compared with: its own, or where none is known two bodies of its mu."""
+        return self.system or TwoBody(self.mu)
 
     def first(self, n: int) -> "OrbitDataset":
         """The first n orbits; a grammar name follows (``…_100_train`` becomes ``…_10_train``)."""

@@ -11,13 +11,11 @@ from keplearn.data.units import units_for
 from keplearn.orbits.bodies import KNOWN, same_mu
 from keplearn.orbits.elements import ELEMENT_NAMES
 from keplearn.orbits.satellites import REGIMES, regime
-from keplearn.orbits.systems import TwoBody
 
 
 def two_body_distance(dataset: OrbitDataset) -> ScalarArray:
     """Each orbit's distance from the two-body law, %: its mean of 100 |**a** − **a**_law| / |**a**|."""
-    system = TwoBody(dataset.mu)
-    distance = np.asarray(system.distance_percent(dataset.states[..., :3], dataset.accelerations))
+    distance = dataset.reference.distance_percent(dataset.times, dataset.states, dataset.accelerations)
     return np.nanmean(distance, axis=1)
 
 

@@ -8,7 +8,7 @@ from keplearn.core.shapes import OrbitElements
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import SAMPLES, one_revolution
-from keplearn.orbits.systems import TwoBody
+from keplearn.systems.two_body import TwoBody
 
 
 def two_body_dataset(
@@ -51,7 +51,6 @@ def two_body_dataset(
     KeplearnError
         If ``mu`` is not positive or the arrays break the contract of datasets.
     """
-    system = TwoBody(mu)
     times, states = one_revolution(elements, mu, samples)
     if planar:
         across = states[..., [2, 5]]
@@ -66,7 +65,7 @@ def two_body_dataset(
         times=times,
         states=states,
         elements=elements,
-        accelerations=np.asarray(system.acceleration(states[..., :3])),
+        accelerations=TwoBody(mu).accelerations(times, states),
         acceleration_source="law",
         orbit_names=tuple(orbit_names),
         provenance={

@@ -10,7 +10,7 @@ import numpy as np
 
 from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
 from keplearn.orbits.differences import derivative
-from keplearn.orbits.systems import TwoBody
+from keplearn.systems.two_body import TwoBody
 
 REFUSED = 0.05
 """A relative difference of velocities and derivatives beyond which they are not the same thing."""
@@ -111,11 +111,12 @@ def fixed_frame(states: StateArray, accelerations: VectorArray, mu: float) -> st
     """
     law = TwoBody(mu)
     position, velocity = states[..., :3], states[..., 3:]
+    times = np.zeros(states.shape[:-1])
 
     def distance(rate: float) -> float:
         omega = np.array([0.0, 0.0, rate])
         inertial = accelerations + 2 * np.cross(omega, velocity) + np.cross(omega, np.cross(omega, position))
-        return float(np.nanmean(np.asarray(law.distance_percent(position, inertial))))
+        return float(np.nanmean(law.distance_percent(times, states, inertial)))
 
     found = {body: distance(rate) for body, rate in RATES.items()}
     body, own = min(found, key=lambda b: found[b]), distance(0.0)

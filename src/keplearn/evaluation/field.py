@@ -18,7 +18,7 @@ from keplearn.data.units import check_mu
 from keplearn.evaluation.metrics import percent_error
 from keplearn.evaluation.subject import Subject
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.orbits.systems import TwoBody
+from keplearn.systems.field import Field
 
 if TYPE_CHECKING:
     import xarray
@@ -65,8 +65,8 @@ def accelerations(model: NeuralODE, states: StateArray) -> VectorArray:
 
 
 def _accelerate(structure: Any, leaves: list[Array], y: Float[Array, "state 6"]) -> Float[Array, "state 3"]:
-    dynamics: NeuralODE = jax.tree.unflatten(structure, leaves)
-    return jax.vmap(lambda x: dynamics.acceleration(x[:3], x[3:]))(y)
+    dynamics: Field = jax.tree.unflatten(structure, leaves)
+    return jax.vmap(lambda x: dynamics.acceleration(0.0, x[:3], x[3:]))(y)
 
 
 def training_radii(training: OrbitDataset) -> tuple[float, float]:
@@ -116,8 +116,9 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
     ahead = np.cross([0.0, 0.0, 1.0], position[outside])
     velocity = np.sqrt(training.mu / radius[outside] ** 3)[:, None] * ahead
     learned, true = np.full((n, n, 3), np.nan), np.full((n, n, 3), np.nan)
-    learned[outside] = accelerations(model, np.concatenate([position[outside], velocity], axis=-1))
-    true[outside] = np.asarray(TwoBody(training.mu).acceleration(position[outside]))
+    states = np.concatenate([position[outside], velocity], axis=-1)
+    learned[outside] = accelerations(model, states)
+    true[outside] = training.reference.accelerations(np.zeros(len(states)), states)
     values = {"residual": (percent_error(learned, true), "%")}
     for key, vectors in (("learned", learned), ("true", true)):
         values |= {f"{key}_{axis}": (vectors[..., k], "km/s^2") for k, axis in enumerate("xy")}

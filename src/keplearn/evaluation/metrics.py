@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
-from keplearn.orbits.systems import TwoBody
+from keplearn.systems import System
 
 
 def percent_error(predicted: VectorArray, true: VectorArray) -> ScalarArray:
@@ -38,14 +38,13 @@ def outward(acceleration: VectorArray, position: VectorArray) -> ScalarArray:
     return np.where(known, (along > 0.0).astype(float), np.nan)
 
 
-def energy_drift(states: StateArray, starts: StateArray, mu: float) -> ScalarArray:
-    """|E/E₀ − 1| with E = ½v² − μ/r: how far the energy is from that of the propagation's first state.
+def energy_drift(states: StateArray, starts: StateArray, system: System) -> ScalarArray:
+    """|E/E₀ − 1| with the system's energy: how far the energy is from that of the propagation's first state.
 
-    ``states`` and ``starts`` in km and km/s, ``mu`` in km³/s². NaN where E₀ = 0.
+    ``states`` and ``starts`` in km and km/s. NaN where E₀ = 0.
     """
-    system = TwoBody(mu)
     with np.errstate(all="ignore"):
-        return _relative_drift(np.asarray(system.energy(states)), np.asarray(system.energy(starts)))
+        return _relative_drift(system.values("energy", states), system.values("energy", starts))
 
 
 def momentum_drift(states: StateArray, starts: StateArray) -> ScalarArray:

@@ -113,7 +113,7 @@ def slope(
         "acceleration": (median, "km/s^2"),
         "acceleration_low": (sizes.min(axis=1), "km/s^2"),
         "acceleration_high": (sizes.max(axis=1), "km/s^2"),
-        "true_acceleration": (training.mu / radii**2, "km/s^2"),
+        "true_acceleration": (_true_sizes(training, radii), "km/s^2"),
         "local_slope": (local, "1"),
         "local_slope_low": (each.min(axis=1), "1"),
         "local_slope_high": (each.max(axis=1), "1"),
@@ -253,6 +253,13 @@ def law(model: NeuralODE, training: OrbitDataset) -> Law:
         direction_deg=finite_mean(angle_deg(found, -states[:, :3])),
         lost=int((~(np.isfinite(sizes) & (sizes > 0.0))).sum()),
     )
+
+
+def _true_sizes(training: OrbitDataset, radii: ScalarArray) -> ScalarArray:
+    """The size of the law's acceleration along +x, at rest."""
+    states = np.zeros((len(radii), 6))
+    states[:, 0] = radii
+    return np.linalg.norm(training.reference.accelerations(np.zeros(len(radii)), states), axis=-1)
 
 
 def _in_their_planes(model: NeuralODE, training: OrbitDataset) -> VectorArray:

@@ -20,9 +20,10 @@ from jaxtyping import Array, Bool, Float, Float64, Int
 from keplearn.core.jax_shapes import State
 from keplearn.core.programs import compiled, power_above
 from keplearn.core.shapes import OrbitStates, OrbitTimes
-from keplearn.evaluation.subject import Dynamics, Subject
+from keplearn.evaluation.subject import Subject
 from keplearn.integrate import adaptive_solve
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.systems import field as fields
 
 RTOL, ATOL = 1e-9, 1e-11
 # A whole orbit takes 30-80 steps of Dopri8 or 150-300 of Tsit5, 2000 where the activation has kinks.
@@ -192,7 +193,7 @@ def _solve(
     t: Float[Array, "batch sample"],
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return predicted states, accelerations there and at the true states, m, and the solver's success."""
-    dynamics: Dynamics = jax.tree.unflatten(field.structure, leaves)
+    dynamics: fields.Field = jax.tree.unflatten(field.structure, leaves)
 
     def solve(start: State, times: Float[Array, "sample"]):
         return adaptive_solve(
@@ -201,12 +202,12 @@ def _solve(
 
     predicted, success = jax.vmap(solve)(y[:, 0], t)
     predicted = jnp.where(jnp.isfinite(predicted).all(-1, keepdims=True), predicted, jnp.nan)
-    accelerate = jax.vmap(jax.vmap(lambda x: dynamics.acceleration(x[:3], x[3:])))
+    accelerate = jax.vmap(jax.vmap(lambda s, x: dynamics.acceleration(s, x[:3], x[3:])))
     magnitude = predicted[..., 0]
     if field.has_magnitude and isinstance(dynamics, NeuralODE):
         network = dynamics.network
         magnitude = jax.vmap(jax.vmap(lambda x: network(x[:3], x[3:])[0]))(predicted)
-    return predicted, accelerate(predicted), accelerate(y), magnitude, success
+    return predicted, accelerate(t, predicted), accelerate(t, y), magnitude, success
 
 
 def _solve_together(field: Field, *arguments: Any) -> tuple[Array, Array, Array, Array, Array]:

@@ -95,7 +95,7 @@ def evaluate_law(
     dataset: OrbitDataset, *, planar: bool = False, segments: int | None = None
 ) -> "xarray.Dataset":
     """Score the two-body law itself by the same code, and as a planar model is if ``planar``."""
-    subject = Subject.law(dataset.mu, units_for(dataset), planar)
+    subject = Subject.law(dataset.reference, units_for(dataset), planar)
     (values,) = _score([subject], dataset, segments)
     return to_xarray(subject, dataset, segments, values, {"output_layer": "two-body law"})
 
@@ -109,7 +109,7 @@ def floor(
     """
     key = (dataset.content_hash, planar, segments)
     if key not in _floors:
-        (values,) = _score([Subject.law(dataset.mu, units_for(dataset), planar)], dataset, segments)
+        (values,) = _score([Subject.law(dataset.reference, units_for(dataset), planar)], dataset, segments)
         _floors[key] = {name: values[name] for name in ("mean", "field")}
     return _floors[key]
 
@@ -169,7 +169,7 @@ def _errors(
         "collinear_deg": metrics.collinear_deg(acceleration, position),
         "outward": metrics.outward(acceleration, position),
         "position_error": metrics.percent_error(position, dataset.states[..., :3]),
-        "energy_drift": metrics.energy_drift(states, starts, dataset.mu),
+        "energy_drift": metrics.energy_drift(states, starts, dataset.reference),
         "momentum_drift": metrics.momentum_drift(states, starts),
     }
 

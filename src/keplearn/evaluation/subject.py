@@ -1,19 +1,17 @@
-"""What is scored, made ready for propagation in float64: a trained model, or the two-body law."""
+"""What is scored, made ready for propagation in float64: a trained model, or a system's own law."""
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.jax_shapes import State, Vector
 from keplearn.data.units import Units
 from keplearn.models.neural_ode import Architecture, NeuralODE
+from keplearn.systems import System
+from keplearn.systems.field import Field, SystemField
 
 # On smooth fields Dopri8 takes half of Tsit5's time and is ten times more accurate; on fields with kinks,
 # where steps are rejected whatever the order, it takes three times as long. An activation not listed gets
@@ -35,23 +33,6 @@ SMOOTH = frozenset(
 )
 
 
-class TwoBodyLaw(eqx.Module):
-    """The two-body law **a** = −μ **r**/r³ as a field, to be scored as if it had been learned."""
-
-    mu: Float[Array, ""]
-
-    def acceleration(self, r: Vector, v: Vector) -> Vector:
-        """Return −μ r/r³."""
-        return -self.mu * r / jnp.sum(r * r) ** 1.5
-
-    def __call__(self, t: Any, y: State, args: Any = None) -> State:
-        """Return dy/dt (6,)."""
-        return jnp.concatenate([y[3:], self.acceleration(y[:3], y[3:])])
-
-
-Dynamics = NeuralODE | TwoBodyLaw
-
-
 @dataclass(frozen=True)
 class Subject:
     """What is propagated, and what a propagation must know of it.
@@ -60,7 +41,7 @@ class Subject:
     network is m.
     """
 
-    dynamics: Dynamics
+    dynamics: Field
     units: Units
     planar: bool
     smooth: bool
@@ -80,10 +61,10 @@ class Subject:
         return cls(dynamics, model.units, shape.planar_constraint, is_smooth(shape), magnitude)
 
     @classmethod
-    def law(cls, mu: float, units: Units, planar: bool) -> "Subject":
-        """The two-body law with ``mu`` in km³/s²."""
+    def law(cls, system: System, units: Units, planar: bool) -> "Subject":
+        """A system's own law, to be scored as if it had been learned."""
         with jax.enable_x64(True):
-            dynamics = TwoBodyLaw(jnp.asarray(mu / units.mu, jnp.float64))
+            dynamics = SystemField.of(system.canonical(units.length_km, units.mu))
         return cls(dynamics, units, planar, smooth=True, has_magnitude=False)
 
 

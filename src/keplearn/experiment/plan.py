@@ -50,8 +50,9 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         raise KeplearnError(
             f"planar_constraint: true, but {config.dataset_name} is not planar: set it to false."
         )
-    known_law = dataset.acceleration_source == "law"
-    if p.augment == "rotation" and (problem := rotation_problem(dataset.name, known_law)):
+    if p.augment == "rotation" and (
+        problem := rotation_problem(dataset.name, dataset.system, dataset.planar)
+    ):
         raise KeplearnError(f"augment: {problem}.")
     origin = open_run(runs, config.from_run).model() if config.from_run else None
     units = (
@@ -66,11 +67,11 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
-    settings = _fit_settings(p, dataset)
+    settings = _fit_settings(p, dataset, units)
     return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
 
 
-def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
+def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSettings:
     """Return what holds for all phases of a run."""
     return FitSettings(
         loss=p.loss_fcn,
@@ -82,7 +83,8 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset) -> FitSettings:
         atol=p.atol,
         max_grad_norm=p.max_grad_norm,
         stride=p.stride,
-        known_law=dataset.acceleration_source == "law",
+        law=dataset.system and dataset.system.canonical(units.length_km, units.mu),
+        reference=dataset.reference.canonical(units.length_km, units.mu),
         planar=dataset.planar,
         augment=p.augment == "rotation",
         validate_every=p.validate_every,
@@ -100,7 +102,8 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
     for config in configs:
         p, needed = config.parameters, set[Hashable]()
         dataset = data(config.dataset_name, p.num_trajs)
-        settings, samples = _fit_settings(p, dataset), dataset.n_samples.tolist()
+        settings = _fit_settings(p, dataset, units_for(dataset, p.length_unit))
+        samples = dataset.n_samples.tolist()
         for phase in make_phases(p):
             cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
             count = count_training(samples, *cut)

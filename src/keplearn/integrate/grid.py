@@ -83,7 +83,7 @@ def grid_solve(
     Parameters
     ----------
     acceleration
-        Maps positions and velocities (3, segment) to accelerations (3, segment).
+        Maps times (segment,), positions and velocities (3, segment) to accelerations (3, segment).
     position, velocity
         The state at each segment's first sample, (3, segment).
     times
@@ -110,8 +110,8 @@ def grid_solve(
 
     def advance(carry, given):
         r, v = carry
-        h, dense = given
-        r1, v1, a0, a1, apart = step(method, acceleration, r, v, h)
+        t, h, dense = given
+        r1, v1, a0, a1, apart = step(method, acceleration, t, r, v, h)
         at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
         samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
         samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
@@ -119,7 +119,7 @@ def grid_solve(
 
     start = (position, velocity)
     if len(widths) == 1:
-        return GridSolution(*advance(start, (durations[0], weights[0]))[1])
-    _, (samples, apart) = jax.lax.scan(advance, start, (durations, weights))
+        return GridSolution(*advance(start, (times[0], durations[0], weights[0]))[1])
+    _, (samples, apart) = jax.lax.scan(advance, start, (times[ends[:-1]], durations, weights))
     samples = samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
     return GridSolution(samples, jnp.max(apart, axis=0))

@@ -12,7 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-Acceleration = Callable[[Float[Array, "3 segment"], Float[Array, "3 segment"]], Float[Array, "3 segment"]]
+Acceleration = Callable[
+    [Float[Array, "segment"], Float[Array, "3 segment"], Float[Array, "3 segment"]], Float[Array, "3 segment"]
+]
+"""Times (segment,), positions and velocities (3, segment) to accelerations (3, segment)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,21 +88,21 @@ NYSTROM5 = Nystrom(
 )
 
 
-def step(method: Nystrom, acceleration: Acceleration, r: Array, v: Array, h: Array):
-    """Advance r and v (3, segment) by one step of h (segment,).
+def step(method: Nystrom, acceleration: Acceleration, t: Array, r: Array, v: Array, h: Array):
+    """Advance r and v (3, segment) by one step from t to t + h (segment,).
 
     Returns the new r and v, the accelerations at both ends, and the step's disagreement (see `GridSolution`).
     """
     stages: list[Array] = []
     for i, node in enumerate(method.nodes):
         if i == 0:
-            a = acceleration(r, v)
+            a = acceleration(t, r, v)
         else:
             at = r + (h * float(node)) * v + (h * h) * _weighted(method.position_stages[i], stages)
             speed = (
                 v if method.velocity_stages is None else v + h * _weighted(method.velocity_stages[i], stages)
             )
-            a = acceleration(at, speed)
+            a = acceleration(t + float(node) * h, at, speed)
         # Without the barrier XLA recomputes whole accelerations in every consumer, above all backward.
         stages.append(jax.lax.optimization_barrier(a))
     r1 = r + h * v + (h * h) * _weighted(method.position_weights, stages)

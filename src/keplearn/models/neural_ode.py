@@ -90,8 +90,8 @@ class NeuralODE(eqx.Module):
             drift, acceleration = drift * plane, acceleration * plane
         return drift, acceleration
 
-    def acceleration(self, r: Vector, v: Vector) -> Vector:
-        """Return a_θ, (3,) or (3, batch) as given."""
+    def acceleration(self, t: Any, r: Vector, v: Vector) -> Vector:
+        """Return a_θ, (3,) or (3, batch) as given; it does not depend on the time."""
         return self.derivative(r, v)[1]
 
     def __call__(self, t: Any, y: State, args: Any = None) -> State:

@@ -21,10 +21,12 @@ from keplearn.core.programs import Compiled, compiled, power_above
 from keplearn.data.segments import Segments, Split
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, NeuralODE
+from keplearn.systems import System
+from keplearn.systems.two_body import TwoBody
 from keplearn.training.chunk import Carry, draw, rescue, rotate, start, take_steps
 from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
-from keplearn.training.losses import ADDITIVE_TERMS
+from keplearn.training.losses import ADDITIVE_TERMS, NEEDS_LAW
 from keplearn.training.objective import (
     UNRESOLVED,
     Batch,
@@ -49,13 +51,19 @@ LONG = 10_000
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
 
+_TWO_BODY = TwoBody(1.0)
+
 # The numbers of one step: phase, step, lr, lost, loss, its parts, grad_norm; where it validated, val_….
 Row = dict[str, int | float]
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What holds for all phases of a run (SPEC 3 and 5)."""
+    """What holds for all phases of a run.
+
+    ``law``: the system that the data obey exactly, canonical, or None; ``reference``: the one whose invariants terms
+    of the loss ask for.
+    """
 
     loss: str = "percent_error"
     loss_weights: Mapping[str, float] = field(default_factory=dict)
@@ -66,7 +74,8 @@ class FitSettings:
     atol: float = 1e-8
     max_grad_norm: float | None = 100.0
     stride: int | None = None
-    known_law: bool = True
+    law: System | None = _TWO_BODY
+    reference: System = _TWO_BODY
     planar: bool = True
     augment: bool = False
     validate_every: int = 50
@@ -213,15 +222,17 @@ def training_steps(
 
 def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
     """Return what of a phase is compiled in."""
-    stride = 1 if settings.stride is None and not settings.known_law else settings.stride
+    stride = 1 if settings.stride is None and settings.law is None else settings.stride
+    additive = tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0)
     return Problem(
         architecture=architecture,
         grid=Grid.default(phase.segment_length, stride),
         integrator=phase.integrator,
         loss=settings.loss,
-        additive=tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0),
+        additive=additive,
         optimizer=phase.optimizer,
         dtype=settings.dtype,
+        law=settings.reference if NEEDS_LAW & set(additive) else None,
     )
 
 
@@ -299,12 +310,12 @@ class _PhaseRunner:
 
     def _grid_error(self) -> GridError | None:
         """Measure the grid on the phase's truth, if its law is known."""
-        if self.phase.integrator != "grid" or not self.settings.known_law:
+        if self.phase.integrator != "grid" or self.settings.law is None:
             return None
         with jax.enable_x64(True):
             train = self.split.train
             arrays = (train.states, train.times, np.ones(len(train)))
-            return grid_error(self.problem, Batch(*(jnp.asarray(x) for x in arrays)))
+            return grid_error(self.problem, self.settings.law, Batch(*(jnp.asarray(x) for x in arrays)))
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
         """Make a model of a flat vector of parameters."""

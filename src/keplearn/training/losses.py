@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.systems import System
 
 Weights = Mapping[str, Scalar]
 Parts = dict[str, Scalar]
@@ -22,6 +23,7 @@ Parts = dict[str, Scalar]
 class Solved(NamedTuple):
     """What a loss sees: a batch of integrated segments.
 
+    ``law`` is the system in canonical units, where a term needs it (`NEEDS_LAW`).
     ``predicted`` and ``truth`` (sample, 6, segment) without the first sample, ``initial`` (6, segment) that
     sample, ``keep`` (segment,) 1, or 0 for a lost segment, ``model`` the network being trained.
     """
@@ -31,6 +33,7 @@ class Solved(NamedTuple):
     initial: Float[Array, "6 segment"]
     keep: Float[Array, "segment"]
     model: NeuralODE
+    law: System | None
 
 
 Loss = Callable[[Solved, Weights], Parts]
@@ -69,7 +72,7 @@ def percent_error_plus_nmse(solved: Solved, weights: Weights) -> Parts:
 def percent_error_with_attraction(solved: Solved, weights: Weights) -> Parts:
     """percent_error + w · 100 mean relu(a_θ·r̂/|a_θ|) at ŷ, w = ``attraction_weight``: no outward force."""
     r, v = solved.predicted[:, :3], solved.predicted[:, 3:]
-    a = _at_samples(solved.model.acceleration)(r, v)
+    a = _at_samples(lambda r, v: solved.model.acceleration(0.0, r, v))(r, v)
     outward = jnp.sum(a * r, axis=1) / jnp.maximum(_size(a) * _size(r), 1e-12)
     attraction = 100 * weights["attraction_weight"] * _mean(jax.nn.relu(outward), solved.keep)
     return percent_error(solved, weights) | {"attraction": attraction}
@@ -93,9 +96,9 @@ def l2(solved: Solved) -> Scalar:
 
 
 def energy_drift(solved: Solved) -> Scalar:
-    """Mean |E - E₀|/|E₀| with E = ½v² - 1/r along the predicted segment and E₀ at its first sample."""
-    start = _energy(solved.initial[None])
-    return _mean(jnp.abs((_energy(solved.predicted) - start) / start), solved.keep)
+    """Mean |E - E₀|/|E₀| of the system's energy along the predicted segment, E₀ at its first sample."""
+    start = _energy(solved, solved.initial[None])
+    return _mean(jnp.abs((_energy(solved, solved.predicted) - start) / start), solved.keep)
 
 
 def sign_flip(solved: Solved) -> Scalar:
@@ -114,6 +117,10 @@ def sign_flip(solved: Solved) -> Scalar:
 ADDITIVE_TERMS: dict[str, Callable[[Solved], Scalar]] = {
     f.__name__: f for f in (l1, l2, energy_drift, sign_flip)
 }
+
+
+# Those that ask what the law conserves.
+NEEDS_LAW = frozenset(("energy_drift",))
 
 
 def total_loss(
@@ -147,5 +154,7 @@ def _mean_square(x: Float[Array, "sample component segment"], keep: Float[Array,
     return _mean(jnp.mean(x * x, axis=1), keep)
 
 
-def _energy(y: Float[Array, "sample 6 segment"]) -> Float[Array, "sample segment"]:
-    return jnp.sum(y[:, 3:] ** 2, axis=1) / 2 - 1 / jnp.sqrt(jnp.sum(y[:, :3] ** 2, axis=1))
+def _energy(solved: Solved, y: Float[Array, "sample 6 segment"]) -> Float[Array, "sample segment"]:
+    assert solved.law is not None
+    (energy,) = (invariant.value for invariant in solved.law.invariants if invariant.name == "energy")
+    return energy(jnp.moveaxis(y[:, :3], 1, 0), jnp.moveaxis(y[:, 3:], 1, 0))

@@ -14,6 +14,7 @@ from keplearn.core.jax_shapes import Scalar
 from keplearn.core.programs import compiled, power_above
 from keplearn.integrate import Grid, GridSolution, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.systems import System
 from keplearn.training.losses import Parts, Solved, Weights, total_loss
 from keplearn.training.optimizers import OPTIMIZERS
 
@@ -25,7 +26,10 @@ UNRESOLVED = 10.0
 
 @dataclass(frozen=True)
 class Problem:
-    """All of a phase that is compiled in; phases with one problem and equal shapes share a program."""
+    """All of a phase that is compiled in; phases with one problem and equal shapes share a program.
+
+    ``law`` is the system in canonical units, where the loss asks for it.
+    """
 
     architecture: Architecture
     grid: Grid
@@ -34,6 +38,7 @@ class Problem:
     additive: tuple[str, ...]
     optimizer: str
     dtype: str
+    law: System | None = None
 
 
 class Batch(NamedTuple):
@@ -110,7 +115,7 @@ def objective(
     loss, parts = total_loss(
         problem.loss,
         problem.additive,
-        Solved(predicted, truth, batch.states[0], keep, model),
+        Solved(predicted, truth, batch.states[0], keep, model, problem.law),
         constants.weights,
     )
     return jnp.where(jnp.any(keep > 0), loss, jnp.nan), parts | {"lost": jnp.sum(batch.keep) - jnp.sum(keep)}
@@ -125,7 +130,8 @@ def validation(
     # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
     finite = jnp.isfinite(jnp.sum(predicted * predicted, axis=(0, 1)))
     truth = batch.states[1:]
-    solved = Solved(jnp.where(finite, predicted, truth), truth, batch.states[0], batch.keep * finite, model)
+    predicted, keep = jnp.where(finite, predicted, truth), batch.keep * finite
+    solved = Solved(predicted, truth, batch.states[0], keep, model, problem.law)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
     # The mean over no segment is no number, and 0 would look like a perfect fit.
     counted = batch.keep > 0
@@ -180,14 +186,14 @@ class GridError(NamedTuple):
     disagreement: float
 
 
-def grid_error(problem: Problem, batch: Batch) -> GridError:
-    """Measure a phase's grid, dense output included, on two-body segments.
+def grid_error(problem: Problem, law: System, batch: Batch) -> GridError:
+    """Measure a phase's grid, dense output included, on segments that obey a law (canonical).
 
-    The truth of the phase itself, in float64, integrated from each segment's first sample with the law a = -r/r³
-    (canonical), by the method that trains. Call it inside ``jax.enable_x64(True)``.
+    The truth of the phase itself, in float64, integrated from each segment's first sample with the law, by
+    the method that trains. Call it inside ``jax.enable_x64(True)``.
     """
     shape = problem.architecture
-    steps = LawSteps(problem.grid, shape.uses_velocity, shape.outputs.whole_state)
+    steps = LawSteps(law, problem.grid, shape.uses_velocity or law.uses_velocity, shape.outputs.whole_state)
     filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
     solved, disagreement = (
         np.asarray(x)[..., : batch.keep.shape[0]] for x in compiled(_law_solve, steps, filled).call(filled)
@@ -198,20 +204,18 @@ def grid_error(problem: Problem, batch: Batch) -> GridError:
 
 
 class LawSteps(NamedTuple):
-    """How the law is integrated to measure a grid: its steps, and the method that they are taken with."""
+    """How a law is integrated to measure a grid: its steps, and the method that they are taken with."""
 
+    law: System
     grid: Grid
     depends_on_velocity: bool
     first_order: bool
 
 
 def _law_solve(steps: LawSteps, batch: Batch) -> GridSolution:
-    def law(r: Array, v: Array) -> Array:
-        return -r / jnp.sum(r * r, axis=0) ** 1.5
-
-    initial = batch.states[0]
+    initial, law = batch.states[0], steps.law.acceleration
     if steps.first_order:
-        field = lambda t, y, args: jnp.concatenate([y[3:], law(y[:3], y[3:])])  # noqa: E731
+        field = lambda t, y, args: jnp.concatenate([y[3:], law(t, y[:3], y[3:])])  # noqa: E731
         one = lambda y, t: fixed_solve(field, y, t, steps.grid)  # noqa: E731
         states = jax.vmap(one, in_axes=-1, out_axes=-1)(initial, batch.times)[1:]
         return GridSolution(states, jnp.zeros_like(batch.keep))
