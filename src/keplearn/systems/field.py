@@ -1,6 +1,6 @@
 """A field: what models and systems have in common, so that one code propagates, scores and draws them."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from keplearn.core.jax_shapes import State, Vector
 from keplearn.systems.system import System
 
 
+@runtime_checkable
 class Field(Protocol):
     """A vector field in canonical units, and an Equinox module: its arrays are arguments of a compiled program."""
 

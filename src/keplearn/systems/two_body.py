@@ -1,7 +1,6 @@
 """The two-body problem: a point mass attracted by a fixed one."""
 
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
@@ -25,7 +24,7 @@ class TwoBody(System):
 
     def __post_init__(self) -> None:
         """Refuse a gravitational parameter that attracts nothing."""
-        if isinstance(self.mu, Real) and not self.mu > 0:
+        if isinstance(self.mu, float | int) and not self.mu > 0:
             raise KeplearnError(f"The gravitational parameter mu must be positive, not {self.mu}.")
 
     def acceleration(self, t: AnyTimes, r: AnyVectors, v: AnyVectors) -> AnyVectors:
