@@ -13,6 +13,7 @@ from keplearn.config.facts import Fact
 from keplearn.config.schema import FACTS
 from keplearn.core.seal import close_json, close_text
 from keplearn.data.dataset import load_dataset
+from keplearn.data.units import units_for
 from keplearn.experiment.course import train_run
 from keplearn.experiment.plan import _fit_settings, architecture_of, make_phases
 from keplearn.groups.standing import Standing
@@ -42,7 +43,8 @@ OTHER = {
 
 def problem(config: RunConfig):
     p = config.parameters
-    settings = _fit_settings(p, load_dataset(config.dataset_name))
+    dataset = load_dataset(config.dataset_name)
+    settings = _fit_settings(p, dataset, units_for(dataset, p.length_unit))
     return [problem_of(phase, architecture_of(p), settings) for phase in make_phases(p)]
 
 
