@@ -13,6 +13,8 @@ from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.families import draw_elements
+from keplearn.systems import SYSTEMS
+from keplearn.systems.two_body import TwoBody
 
 __all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
 
@@ -23,9 +25,13 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
     Raises
     ------
     KeplearnError
-        If it would not fit into memory.
+        If it would not fit into memory, or its orbits are not Kepler's.
     """
     check_size(name)
+    if SYSTEMS[name.problem] is not TwoBody:
+        raise KeplearnError(
+            f"{name}: orbits of {name.problem} cannot be made from a name: import them from a file."
+        )
     elements = draw_elements(
         name.family,
         name.problem,
