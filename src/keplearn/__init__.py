@@ -21,27 +21,40 @@ if TYPE_CHECKING:
     from keplearn import figures
     from keplearn.config import RunConfig, load_config, run_config
     from keplearn.core.errors import KeplearnError
+    from keplearn.core.plugins import load_plugin
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.table import orbit_table
     from keplearn.experiment.course import train_run
+    from keplearn.models.acceptance import check_layer
+    from keplearn.models.activations import activation
+    from keplearn.models.features import LayerSettings, feature_layer
     from keplearn.models.files import load_model, save_model
     from keplearn.models.neural_ode import NeuralODE
+    from keplearn.models.outputs import output_layer
     from keplearn.runs.store import Run, find_runs, open_run
+    from keplearn.training.losses import loss
 
 _HOMES = {
     "KeplearnError": "core.errors",
+    "LayerSettings": "models.features",
     "NeuralODE": "models.neural_ode",
     "OrbitDataset": "data.dataset",
     "Run": "runs.store",
     "RunConfig": "config",
+    "activation": "models.activations",
+    "check_layer": "models.acceptance",
     "evaluate": "evaluation.rollout",
+    "feature_layer": "models.features",
     "find_runs": "runs.store",
     "load_config": "config",
     "load_dataset": "data.dataset",
     "load_model": "models.files",
+    "load_plugin": "core.plugins",
+    "loss": "training.losses",
     "open_run": "runs.store",
     "orbit_table": "evaluation.table",
+    "output_layer": "models.outputs",
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
@@ -50,18 +63,25 @@ _HOMES = {
 
 __all__ = [
     "KeplearnError",
+    "LayerSettings",
     "NeuralODE",
     "OrbitDataset",
     "Run",
     "RunConfig",
+    "activation",
+    "check_layer",
     "evaluate",
+    "feature_layer",
     "figures",
     "find_runs",
     "load_config",
     "load_dataset",
     "load_model",
+    "load_plugin",
+    "loss",
     "open_run",
     "orbit_table",
+    "output_layer",
     "run_config",
     "save_dataset",
     "save_model",

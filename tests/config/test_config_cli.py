@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 from config_helpers import DATA
 
 from keplearn.cli.config import app
 from keplearn.config import RunConfig, run_config
+from keplearn.config.names import known_names
 from keplearn.config.schema import TABLES
 from keplearn.core.errors import KeplearnError
 
@@ -32,7 +35,7 @@ def study(tmp_path):
 
 
 def test_show_separates_what_is_given_what_is_default_and_what_varies(keplearn_config, study):
-    out = keplearn_config("show", study)
+    out = keplearn_config("show", study, "--programs")
     assert "2 runs" in out.splitlines()[0]
     given, defaults = out.index("In all runs"), out.index("Defaults filled in")
     assert given < out.index("parameters.width") < defaults < out.index("parameters.depth")
@@ -42,6 +45,19 @@ def test_show_separates_what_is_given_what_is_default_and_what_varies(keplearn_c
     assert [first.split()[1], second.split()[1]] == ["0", "1"]
     # A seed needs no program of its own, an optimiser does.
     assert programs == "2 training programs to compile, for 4 phases."
+
+
+def test_show_does_not_wait_for_jax(study):
+    """Where the names of layers are known on disk, which they are once any config was read."""
+    assert known_names()
+    text = (
+        "import sys; from keplearn.cli.app import app; "
+        f"app(['config', 'show', {str(study)!r}], result_action='return_value'); "
+        "print([name for name in ('jax', 'pandas', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[0].endswith("2 runs")
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_show_takes_overrides(keplearn_config, study):

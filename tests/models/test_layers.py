@@ -1,20 +1,19 @@
 """Every feature layer, output layer and activation passes the same tests by being listed in its table."""
 
 from collections.abc import Iterator
-from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from effort import OPTIONS
-from jax.flatten_util import ravel_pytree
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.models import acceptance
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
 from keplearn.models.features import FEATURE_LAYERS, LayerSettings, feature_names, spherical_harmonics
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.models.outputs import MAGNITUDES, OUTPUT_LAYERS, HeadValues
+from keplearn.models.trials import awkward_states, model, ordinary_states, program
 
 EPS = 1e-8
 
@@ -34,147 +33,25 @@ def pairs() -> list[tuple[str, str]]:
     return list(dict.fromkeys(features + heads + moving + still))
 
 
-@cache
-def model(features: str, head: str, dtype: str = "float64", planar: bool = False) -> NeuralODE:
-    architecture = Architecture(features, head, width=8, depth=1, activation="tanh", planar_constraint=planar)
-    return new_model(architecture, 1, dtype, max_acceleration=3.0)
-
-
-@cache
-def program(features: str, head: str, dtype: str):
-    """Acceleration, and the gradients of its sum by state and parameters, at many states: one program."""
-    made = model(features, head, dtype)
-    flat, unravel = ravel_pytree(made.parameters)
-
-    def acceleration(parameters, y):
-        fresh = NeuralODE(unravel(parameters), made.max_acceleration, made.architecture)
-        return fresh.acceleration(0.0, y[:3], y[3:])
-
-    def all_of_it(parameters, states):
-        weights = jnp.array([1.0, -0.7, 0.4], dtype)
-
-        def weighted(p, y):
-            a = acceleration(p, y)
-            return a @ weights, a
-
-        both = jax.vmap(jax.value_and_grad(weighted, argnums=(0, 1), has_aux=True), in_axes=(None, 0))
-        (_, value), gradients = both(parameters, states)
-        return value, gradients
-
-    compiled = jax.jit(all_of_it, compiler_options=OPTIONS)
-
-    def run(parameters, states):
-        """Fill up to one number of states: one program."""
-        count = len(states)
-        filled = jnp.concatenate([states, jnp.broadcast_to(states[:1], (30 - count, 6))])
-        return jax.tree.map(lambda x: np.asarray(x)[:count], compiled(parameters, filled))
-
-    return flat, run
-
-
-def ordinary_states(n: int = 12, seed: int = 0) -> np.ndarray:
-    draw = np.random.default_rng(seed)
-    r = draw.standard_normal((n, 3))
-    r *= (draw.uniform(0.3, 1.0, n) / np.linalg.norm(r, axis=1))[:, None]
-    return np.concatenate([r, draw.standard_normal((n, 3))], axis=1)
-
-
-def awkward_states() -> np.ndarray:
-    """Zero velocity, radial motion, motion along z, and the origin approached and reached."""
-    r, v = np.array([0.3, -0.5, 0.2]), np.array([0.4, 0.6, -0.9])
-    zero, z = np.zeros(3), np.array([0.0, 0.0, 1.0])
-    cases = [
-        (r, zero),
-        (r, 2 * r),
-        (r, -r),
-        (z, z),
-        (z, -0.5 * z),
-        (z, zero),
-        (zero, zero),
-        (zero, v),
-        (r, 1e-9 * v),
-    ]
-    cases += [(distance * r, v) for distance in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)]
-    cases += [(np.array([0.5, 0.0, 0.0]), np.array([0.0, 1.2, 0.0]))]
-    return np.array([np.concatenate(case) for case in cases])
-
-
 @pytest.mark.parametrize(("features", "head"), pairs())
 def test_values_and_gradients_are_finite_and_right(features, head):
-    for dtype in ("float64", "float32"):
-        flat, run = program(features, head, dtype)
-        states = np.concatenate([ordinary_states(), awkward_states()])
-        for parameters in (flat, 0 * flat):
-            value, gradients = run(parameters, jnp.asarray(states, dtype))
-            assert value.shape == (len(states), 3)
-            for name, array in {
-                "value": value,
-                "by parameters": gradients[0],
-                "by state": gradients[1],
-            }.items():
-                assert array.dtype == dtype
-                wrong = ~np.isfinite(np.asarray(array)).reshape(len(states), -1).all(axis=1)
-                assert not wrong.any(), f"{name} in {dtype} at {states[wrong]}"
-
-    flat, run = program(features, head, "float64")
-    states = ordinary_states()
-    weights = np.array([1.0, -0.7, 0.4])
-    _, (by_parameters, by_state) = run(flat, jnp.asarray(states))
-    h = 1e-6
-    for k in range(6):
-        shift = h * np.eye(6)[k]
-        difference = (
-            run(flat, jnp.asarray(states + shift))[0] - run(flat, jnp.asarray(states - shift))[0]
-        ) / (2 * h)
-        np.testing.assert_allclose(by_state[:, k], difference @ weights, rtol=1e-5, atol=1e-6)
-    along = np.random.default_rng(1).standard_normal(flat.shape)
-    moved = [run(flat + sign * h * along, jnp.asarray(states))[0] for sign in (1, -1)]
-    slope = (moved[0] - moved[1]) / (2 * h) @ weights
-    np.testing.assert_allclose(by_parameters @ along, slope, rtol=1e-5, atol=1e-6)
+    acceptance.check_values_and_gradients(features, head)
 
 
 @pytest.mark.parametrize(("features", "head"), pairs())
 def test_velocity_matters_where_it_is_declared_to(features, head):
-    flat, run = program(features, head, "float64")
-    states = ordinary_states()
-    other = np.concatenate([states[:, :3], ordinary_states(seed=5)[:, 3:]], axis=1)
-    one, two = (np.asarray(run(flat, jnp.asarray(y))[0]) for y in (states, other))
-    if model(features, head).architecture.uses_velocity:
-        assert np.abs(one - two).max() > 1e-6
-    else:
-        np.testing.assert_array_equal(one, two)
-
-
-def rotations(n: int) -> np.ndarray:
-    return np.array([np.linalg.qr(m)[0] for m in np.random.default_rng(2).standard_normal((n, 3, 3))])
-
-
-def turn(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Proper rotations, and the states turned by them."""
-    q = rotations(len(states))
-    q *= np.linalg.det(q)[:, None, None]
-    return q, np.concatenate([np.einsum("nij,nj->ni", q, x) for x in (states[:, :3], states[:, 3:])], axis=1)
+    acceptance.check_velocity(features, head)
 
 
 @pytest.mark.parametrize("name", FEATURE_LAYERS)
 def test_features_are_rotation_invariant_where_declared(name):
-    layer = FEATURE_LAYERS[name]
-    states = ordinary_states()
-    _, turned = turn(states)
-    function = jax.vmap(lambda y: layer.function(y[:3], y[3:], LayerSettings()))
-    difference = np.abs(function(jnp.asarray(states)) - function(jnp.asarray(turned))).max()
-    assert (difference < 1e-12) == layer.rotation_invariant
+    acceptance.check_invariance(name)
 
 
 @pytest.mark.parametrize("head", OUTPUT_LAYERS)
 def test_heads_are_rotation_equivariant_where_declared(head):
     """With invariant features, a(Qy) = Q a(y), and else not."""
-    flat, run = program("log_radius", head, "float64")
-    states = ordinary_states()
-    q, turned = turn(states)
-    expected = np.einsum("nij,nj->ni", q, run(flat, jnp.asarray(states))[0])
-    difference = np.abs(run(flat, jnp.asarray(turned))[0] - expected).max()
-    assert (difference < 1e-12) == OUTPUT_LAYERS[head].rotation_equivariant
+    acceptance.check_equivariance(head)
 
 
 def softplus(x):
@@ -323,14 +200,7 @@ def test_spherical_harmonics_are_those_of_the_tables_and_orthonormal():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_finite_with_right_gradients(name):
-    slope = jnp.asarray(PRELU_SLOPE)
-    x = jnp.asarray([-50.0, -4.1, -0.7, -1e-3, 1e-3, 0.4, 2.2, 7.3, 50.0])
-    value = lambda x: ACTIVATIONS[name](x, slope)  # noqa: E731
-    gradient = jax.vmap(jax.grad(value))(x)
-    assert np.isfinite(value(x)).all() and np.isfinite(jax.vmap(jax.grad(value))(0 * x)).all()
-    np.testing.assert_allclose(gradient, (value(x + 1e-6) - value(x - 1e-6)) / 2e-6, rtol=1e-6, atol=1e-7)
-    for dtype in (jnp.float32, jnp.float64):
-        assert ACTIVATIONS[name](x.astype(dtype), slope.astype(dtype)).dtype == dtype
+    acceptance.check_activation(name)
 
 
 def test_prelu_has_a_slope_that_is_trained_and_shifted_softplus_goes_through_the_origin():
@@ -412,31 +282,19 @@ def test_a_batch_is_its_states_one_by_one(feature_layer, output_layer):
     """Layers go along the first axis: what they make of (3, batch) is what ``vmap`` makes of each state."""
     if OUTPUT_LAYERS[output_layer].position_features_only:
         feature_layer = "fourier"
-    model = new_model(Architecture(feature_layer, output_layer, 5, 2, "prelu", "tanh", True), 1, "float64")
-    with jax.enable_x64(True):
-        r, v = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 7)))
-        for whole, single in zip(
-            model.derivative(r, v), jax.vmap(model.derivative, in_axes=-1, out_axes=-1)(r, v), strict=True
-        ):
-            np.testing.assert_allclose(whole, single, rtol=1e-12, atol=1e-14)
+    acceptance.check_batch(feature_layer, output_layer)
 
 
 @pytest.mark.parametrize("name", sorted(FEATURE_LAYERS))
 def test_features_of_a_batch_are_those_of_its_states(name):
-    with jax.enable_x64(True):
-        r, v = jnp.asarray(np.random.default_rng(1).standard_normal((2, 3, 7)))
-        function = FEATURE_LAYERS[name].function
-        single = jax.vmap(lambda r, v: function(r, v, LayerSettings()), in_axes=-1, out_axes=-1)(r, v)
-        np.testing.assert_allclose(function(r, v, LayerSettings()), single, rtol=1e-13)
+    acceptance.check_batch_of_features(name)
 
 
 @pytest.mark.parametrize("settings", [LayerSettings(), LayerSettings(harmonics_degree=3, fourier_count=5)])
 @pytest.mark.parametrize("name", sorted(FEATURE_LAYERS))
 def test_every_feature_has_a_name_of_its_own(name, settings):
-    names = feature_names(name, settings)
     assert FEATURE_LAYERS[name].names is not None
-    size = Architecture(name, "mlp_simple", settings=settings).layer_sizes[0]
-    assert len(set(names)) == len(names) == size
+    acceptance.check_names_of_features(name, settings)
 
 
 def test_names_of_features_stand_at_their_places():

@@ -14,6 +14,7 @@ from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
 from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
+from keplearn.core.plugins import allow_plugin
 from keplearn.groups.difference import cell, differences, flat, load_any, split_common
 
 app = App(name="config")
@@ -26,7 +27,11 @@ Overrides = Annotated[
 
 @app.command
 def show(
-    file: Path, *, overrides: Overrides = None, format: Literal["table", "json", "csv"] = "table"
+    file: Path,
+    *,
+    overrides: Overrides = None,
+    format: Literal["table", "json", "csv"] = "table",
+    programs: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Check a config file and show its runs: what is common, the defaults filled in, and what varies.
 
@@ -38,6 +43,8 @@ def show(
         table; json (one object per run, defaults filled in); or csv (likewise, one row per run).
     overrides
         key=value: replaces an entry of the file; may be repeated.
+    programs
+        Also count the training programs to compile, which takes some seconds.
     """
     with plain_warnings():
         document = read_file(file)
@@ -68,6 +75,8 @@ def show(
         for run, record in zip(runs, records, strict=True)
     ]
     print_table(["run id", *(key.partition(".")[2] for key in varying)], rows)
+    if not programs:
+        return
     from keplearn.experiment.plan import training_programs
 
     needed = training_programs(runs)
@@ -124,6 +133,19 @@ def defaults() -> None:
             default = derived or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
     print_table(["key", "default", "meaning"], rows)
+
+
+@app.command
+def allow(file: Path) -> None:
+    """Say that the code of a plugin may run as you, so that runs that need it can be opened.
+
+    Parameters
+    ----------
+    file
+        The plugin: a Python file, such as the copy that lies in a group's directory plugins. Read it first.
+    """
+    source = allow_plugin(file)
+    print(f"{file}: allowed (SHA-256 {source.hash}); other content under this name is not.")
 
 
 def _configs(name: str, runs: Path) -> list[RunConfig]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from keplearn.config.loading import Document, Location, read_text
 from keplearn.config.schema import TABLES
 from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.plugins import run_plugin
 
 MAX_REPORTED = 20
 
@@ -68,10 +69,12 @@ def read_entries(
     for name, content in tables.items():
         if name in TABLES:
             base.update(_table(name, content, (name,), problems))
+        elif name == "plugins":
+            _load_plugins(content, document, problems)
         elif name == "variants":
             variants = list(_variants(content, problems))
         else:
-            problems.add((name,), _unknown(name, [*TABLES, "variants"]))
+            problems.add((name,), _unknown(name, [*TABLES, "variants", "plugins"]))
     for number, text in enumerate(overrides):
         location: Location = ("--set", number)
         document.places[location] = f"--set {text}"
@@ -87,6 +90,27 @@ def read_entries(
                 variant.pop(key, None)
     problems.stop()
     return base, variants
+
+
+def _load_plugins(content: object, document: Document, problems: Problems) -> None:
+    """Load the files of the list ``plugins``, whose names are then valid in the config."""
+    files = content if isinstance(content, list) else [content]
+    if not all(isinstance(file, str) for file in files):
+        problems.add(("plugins",), "plugins must be a list of Python files, such as [my_layers.py]")
+        return
+    taken: dict[tuple[str, str], str] = {}
+    for number, file in enumerate(files):
+        where: Location = ("plugins", number)
+        try:
+            found = run_plugin(document.folder / str(file))
+        except KeplearnError as error:
+            problems.add(where, f"plugins: {error}")
+            continue
+        for kind, name in taken.keys() & found.keys():
+            problems.add(
+                where, f"plugins: {found[kind, name]}: {kind} {name!r} is taken by {taken[kind, name]}"
+            )
+        taken |= found
 
 
 def _table(name: str, content: object, location: Location, problems: Problems) -> dict[str, Entry]:

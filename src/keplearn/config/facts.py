@@ -6,9 +6,10 @@ Whoever needs to know more of a key than its value reads it from `keplearn.confi
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from keplearn.config.names import dataset_facts
+from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -92,9 +93,12 @@ def _orbits(run: "RunConfig") -> int:
     return dataset_facts(run.dataset_name).orbits if most == -1 else most
 
 
-def _if(key: str, value: Any) -> Effect:
-    """Return the effect of a key that matters where another has a value."""
-    return Effect(lambda run: getattr(run.parameters, key) == value, f"{key} is not {value}")
+def _if(key: str, value: str) -> Effect:
+    """Return the effect of a key that matters where another has a value; a user's own layer may read any."""
+    return Effect(
+        lambda run: (given := getattr(run.parameters, key)) == value or is_foreign(given),
+        f"{key} is not {value}",
+    )
 
 
 MIRRORED = Effect(lambda run: run.mode == "disabled", "nothing is sent to Weights & Biases")
@@ -102,7 +106,10 @@ ADAPTIVE = Effect(lambda run: "adaptive" in run.parameters.integrator, "integrat
 GRID = Effect(lambda run: "grid" in run.parameters.integrator, "integrator is not grid")
 NMSE = _if("loss_fcn", "percent_error_plus_nmse")
 ATTRACTION = _if("loss_fcn", "percent_error_with_attraction")
-HARMONICS = Effect(lambda run: "harmonics" in run.parameters.feature_layer, "feature_layer has no harmonics")
+HARMONICS = Effect(
+    lambda run: "harmonics" in (name := run.parameters.feature_layer) or is_foreign(name),
+    "feature_layer has no harmonics",
+)
 FOURIER = _if("feature_layer", "fourier")
 BATCHES = Effect(
     lambda run: set(run.parameters.optimizer) != {"bfgs"},

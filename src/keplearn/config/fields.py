@@ -1,11 +1,11 @@
 """The types of config values: numbers, names and strategies, each with its bounds and its error message."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from keplearn.config.names import known_names
+from keplearn.config.names import full_name, known_names
 from keplearn.core.errors import nearest
 
 
@@ -27,18 +27,25 @@ class UnknownName(ValueError):
         )
 
 
-def _name(check: Callable[[], Iterable[str]]) -> AfterValidator:
+def _one_of(*names: str) -> AfterValidator:
     def validate(word: str) -> str:
-        known = check()
-        if word not in known:
-            raise UnknownName(word, known)
+        if word not in names:
+            raise UnknownName(word, names)
         return word
 
     return AfterValidator(validate)
 
 
-def _one_of(*names: str) -> AfterValidator:
-    return _name(lambda: names)
+def _named(key: str) -> AfterValidator:
+    """Check a name that stands in one of keplearn's tables, and write it in full."""
+
+    def validate(word: str) -> str:
+        name = full_name(key, word)
+        if name is None:
+            raise UnknownName(word, known_names()[key])
+        return name
+
+    return AfterValidator(validate)
 
 
 def _integral(value: object) -> object:
@@ -142,12 +149,12 @@ Dataset = Annotated[str, AfterValidator(_one_name)]
 RunName = Annotated[str, AfterValidator(_run_name)]
 Problem = Annotated[str, AfterValidator(_problem)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
-FeatureLayer = Annotated[str, _name(lambda: known_names()["feature_layer"])]
-OutputLayer = Annotated[str, _name(lambda: known_names()["output_layer"])]
-Activation = Annotated[str, _name(lambda: known_names()["activation"])]
+FeatureLayer = Annotated[str, _named("feature_layer")]
+OutputLayer = Annotated[str, _named("output_layer")]
+Activation = Annotated[str, _named("activation")]
 OptionalActivation = Annotated[Activation | None, BeforeValidator(_none_word)]
-Loss = Annotated[str, _name(lambda: known_names()["loss_fcn"])]
-Optimizer = Annotated[str, _name(lambda: known_names()["optimizer"])]
+Loss = Annotated[str, _named("loss_fcn")]
+Optimizer = Annotated[str, _named("optimizer")]
 Schedule = Annotated[str, _one_of("constant", "cosine")]
 Integrator = Annotated[str, _one_of("grid", "adaptive")]
 SplitOrder = Annotated[str, _one_of("orbits", "segments")]

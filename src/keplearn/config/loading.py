@@ -29,10 +29,14 @@ class ConfigWarning(KeplearnWarning):
 
 @dataclass
 class Document:
-    """A config as plain values, and the place of each: ``study.yaml:12``, or none if from Python."""
+    """A config as plain values, and the place of each: ``study.yaml:12``, or none if from Python.
+
+    ``folder``: where files are that it names relative to itself.
+    """
 
     tables: object
     places: dict[Location, str] = field(default_factory=dict)
+    folder: Path = Path()
 
     def place(self, location: Location) -> str:
         """Return the place of a value, or of the nearest thing around it that has one."""
@@ -66,7 +70,9 @@ def read_file(path: str | Path) -> Document:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KeplearnError(f"{path} is not text in UTF-8: not a config file") from error
-    return read_text(text, str(path))
+    document = read_text(text, str(path))
+    document.folder = path.parent
+    return document
 
 
 def read_text(text: str, source: str, numbered: bool = True) -> Document:

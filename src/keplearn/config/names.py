@@ -2,20 +2,43 @@
 
 import hashlib
 import json
+import sys
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from keplearn.core.files import write_text
 from keplearn.core.machine import cache_directory
+from keplearn.core.plugins import load_installed
+from keplearn.core.tables import Table, is_foreign
 from keplearn.systems import SYSTEMS, System
 from keplearn.systems.system import can_turn
 
 
+class _Names(NamedTuple):
+    """Where the names are that a key may choose, and what a config must know of each."""
+
+    module: str
+    table: str
+    facts: tuple[str, ...] = ()
+
+
+_NAMES = {
+    "feature_layer": _Names("keplearn.models.features", "FEATURE_LAYERS", ("uses_velocity",)),
+    "output_layer": _Names(
+        "keplearn.models.outputs", "OUTPUT_LAYERS", ("signed_magnitude", "position_features_only")
+    ),
+    "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
+    "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
+    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS"),
+}
+
+
 @cache
-def _tables() -> dict[str, dict[str, dict[str, Any]]]:
-    """Names of layers, losses, optimisers by the key that chooses one, with what a config must know of each.
+def _own() -> dict[str, dict[str, dict[str, Any]]]:
+    """Keplearn's own names of layers, losses, optimisers by the key that chooses one, with their facts.
 
     The tables bring JAX with them, and a check of a config must not wait seconds for that: what is in them is
     kept on disk under a hash of their source.
@@ -28,51 +51,65 @@ def _tables() -> dict[str, dict[str, dict[str, Any]]]:
     if kept is not None:
         with suppress(OSError, ValueError):
             return json.loads(kept.read_text(encoding="utf-8"))
-    tables = _read_tables()
+    found = {}
+    for key, names in _NAMES.items():
+        table = getattr(import_module(names.module), names.table)
+        own = {name: entry for name, entry in table.items() if not is_foreign(name)}
+        found[key] = {name: {fact: getattr(x, fact) for fact in names.facts} for name, x in own.items()}
     if kept is not None:
         with suppress(Exception):  # a full or read-only disk costs only time
-            write_text(kept, json.dumps(tables))
-    return tables
+            write_text(kept, json.dumps(found))
+    return found
 
 
-def _read_tables() -> dict[str, dict[str, dict[str, Any]]]:
-    from keplearn.models.activations import ACTIVATIONS
-    from keplearn.models.features import FEATURE_LAYERS
-    from keplearn.models.outputs import OUTPUT_LAYERS
-    from keplearn.training.losses import LOSSES
-    from keplearn.training.optimizers import OPTIMIZERS
-
-    features = {name: {"uses_velocity": layer.uses_velocity} for name, layer in FEATURE_LAYERS.items()}
-    outputs = {
-        name: {
-            "signed_magnitude": head.signed_magnitude,
-            "position_features_only": head.position_features_only,
-        }
-        for name, head in OUTPUT_LAYERS.items()
-    }
-    others = {"activation": ACTIVATIONS, "loss_fcn": LOSSES, "optimizer": OPTIMIZERS}
-    plain = {key: {name: {} for name in table} for key, table in others.items()}
-    return {"feature_layer": features, "output_layer": outputs, **plain}
+def _others(key: str) -> Table[Any] | None:
+    """Return the table in which a user's own code may have entered names; where that ran, it is imported."""
+    table = getattr(sys.modules.get(_NAMES[key].module), _NAMES[key].table, None)
+    return table if isinstance(table, Table) else None
 
 
 def known_names() -> dict[str, tuple[str, ...]]:
     """Return the valid names of layers, activations, losses, optimisers, by the key that chooses one."""
-    return {key: tuple(table) for key, table in _tables().items()}
+    return {key: (*names, *getattr(_others(key), "latest", ())) for key, names in _own().items()}
+
+
+def full_name(key: str, name: str) -> str | None:
+    """Return a name as it stands in a run's config, that of a plugin with its digest; None if it does not exist.
+
+    A full name counts as known: whether its code is there is found when it is needed, since the records of runs
+    can be read without it.
+    """
+    if name in _own()[key] or is_foreign(name):
+        return name
+    for look in (lambda: None, load_installed):
+        look()
+        table = _others(key)
+        if table is not None and name in table.latest:
+            return table.latest[name]
+    return None
+
+
+def _fact(key: str, name: str, fact: str) -> bool:
+    """Return a fact of a name; False for one of a plugin that is not loaded."""
+    if name in _own()[key]:
+        return _own()[key][name][fact]
+    table = _others(key)
+    return table is not None and name in table and getattr(table[name], fact)
 
 
 def needs_position_features(output_layer: str) -> bool:
     """Say whether an output layer is a function of the position alone."""
-    return _tables()["output_layer"][output_layer]["position_features_only"]
+    return _fact("output_layer", output_layer, "position_features_only")
 
 
 def has_magnitude(output_layer: str) -> bool:
     """Say whether an output layer has an m, whose changes of sign can be penalised."""
-    return _tables()["output_layer"][output_layer]["signed_magnitude"]
+    return _fact("output_layer", output_layer, "signed_magnitude")
 
 
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
-    return _tables()["feature_layer"][feature_layer]["uses_velocity"]
+    return _fact("feature_layer", feature_layer, "uses_velocity")
 
 
 class DatasetFacts(NamedTuple):

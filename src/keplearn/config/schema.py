@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated
 
@@ -60,6 +60,16 @@ class RunConfig(BaseModel):
         }
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def values(self) -> Iterator[object]:
+        """Yield all single values of the config."""
+        waiting: list[object] = [value for _, value in (*self, *self.parameters)]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, tuple):
+                waiting += value
+            else:
+                yield value
 
     def to_dict(self) -> dict[str, dict[str, object]]:
         """Return the config as the tables of a config file of this one run, ready for JSON or YAML."""

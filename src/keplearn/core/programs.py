@@ -243,6 +243,8 @@ def _prune(home: Path) -> None:
     """Remove the programs that were not used for longest, down to `MAX_BYTES`."""
     files = []
     for file in home.iterdir():
+        if file.name.startswith("plugin-"):  # what the user has said of plugins (`keplearn.core.plugins`)
+            continue
         try:
             status = file.stat()
         except FileNotFoundError:

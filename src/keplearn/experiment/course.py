@@ -28,7 +28,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation, keep_evaluations
-from keplearn.experiment.plan import Plan, prepare, training_data
+from keplearn.experiment.plan import Plan, load_plugins, prepare, training_data
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
@@ -197,6 +197,7 @@ def _work(
     if not again and _is_finished(writer.path, config) and not unscored(Run(writer.path)):
         say(skipped)
         return Run(writer.path)
+    load_plugins(config, runs)  # before anything is changed
     programs = Counter(counts)
     with writer:
         # Another process may have finished it since; to start now would remove what it has written.

@@ -12,6 +12,8 @@ from keplearn.config import Parameters, RunConfig
 from keplearn.config.names import rotation_problem
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
+from keplearn.core.plugins import require
+from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import Split, count_training, split_segments
 from keplearn.data.summary import notes
@@ -69,6 +71,20 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
     settings = _fit_settings(p, dataset, units)
     return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
+
+
+def load_plugins(config: RunConfig, runs: Path) -> None:
+    """Load the plugins that a run needs, from its own group or from that of the run that it goes on from.
+
+    Raises
+    ------
+    KeplearnError
+        If they are not there, fail, or may not be loaded (`keplearn.core.plugins.require`).
+    """
+    groups = [runs / config.group]
+    if config.from_run and digests(config.values()):
+        groups.append(open_run(runs, config.from_run).path.parent)
+    require(config.values(), *groups)
 
 
 def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSettings:

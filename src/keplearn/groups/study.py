@@ -14,6 +14,7 @@ from keplearn.config import RunConfig
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.plugins import keep
 from keplearn.core.seal import close_text
 from keplearn.groups.difference import split_common
 from keplearn.runs.store import directory_name
@@ -79,6 +80,7 @@ class Study:
         record = {"format": FORMAT, "group": self.group, "common": common}
         head = json.dumps(record, indent=1)[:-2]
         lines = ",\n".join(json.dumps(entry) for entry in entries)
+        keep((value for config in self.configs.values() for value in config.values()), self.path)
         write_bytes(self.path / "sweep.json", close_text(f'{head},\n "runs": [\n{lines}\n]}}\n'))
 
     @cached_property

@@ -1,6 +1,6 @@
 """Activations by name: those of ``jax.nn``, and tanh, sin, shifted_softplus and prelu (with a trained slope).
 
-Adding one is adding an entry: a function of the pre-activations and of the trained slope, which most ignore.
+Adding one is adding an entry, or a decorated function of the pre-activations and the trained slope, which most ignore.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from keplearn.core.tables import Table
 
 Activation = Callable[[Float[Array, "*shape"], Float[Array, ""]], Float[Array, "*shape"]]
 
@@ -25,10 +27,17 @@ def _plain(function: Callable[[Array], Array]) -> Activation:
     return lambda x, slope: function(x)
 
 
-ACTIVATIONS: dict[str, Activation] = {name: _plain(getattr(jax.nn, name)) for name in _FROM_JAX} | {
+ACTIVATIONS: Table[Activation] = Table("activation")
+ACTIVATIONS |= {name: _plain(getattr(jax.nn, name)) for name in _FROM_JAX} | {
     "tanh": _plain(jnp.tanh),
     "sin": _plain(jnp.sin),
     # softplus through the origin, as SchNet has it (Schütt et al. 2017).
     "shifted_softplus": _plain(lambda x: jax.nn.softplus(x) - 0.6931471805599453),
     "prelu": lambda x, slope: jnp.where(x >= 0, x, slope * x),
 }
+
+
+def activation(function: Activation) -> Activation:
+    """Enter an activation into the table under its own name."""
+    ACTIVATIONS.enter(function, function)
+    return function

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from keplearn.core.jax_shapes import Features, Vector
+from keplearn.core.tables import Table
 from keplearn.models.geometry import cross, norm, unit
 
 
@@ -40,7 +41,7 @@ class FeatureLayer:
     names: Callable[[LayerSettings], list[str]] | None = None
 
 
-FEATURE_LAYERS: dict[str, FeatureLayer] = {}
+FEATURE_LAYERS: Table[FeatureLayer] = Table("feature layer")
 
 
 def feature_layer(
@@ -54,7 +55,7 @@ def feature_layer(
 
     def enter(function: Callable[[Vector, Vector, LayerSettings], Features]):
         layer = FeatureLayer(function, uses_velocity, rotation_invariant, listed)
-        FEATURE_LAYERS[function.__name__] = layer
+        FEATURE_LAYERS.enter(function, layer)
         return function
 
     return enter

@@ -11,7 +11,9 @@ import jax
 
 from keplearn.core.errors import Damaged
 from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.plugins import require
 from keplearn.core.seal import close
+from keplearn.core.tables import NotLoaded
 from keplearn.data.units import Units
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
@@ -42,18 +44,21 @@ def load_model(path: str | Path, must: bool = False) -> NeuralODE:
     Damaged
         If the file is foreign, or not as it was written.
     KeplearnError
-        If the file is missing, or cannot be read.
+        If the file is missing, or cannot be read, or needs a plugin that the user has not named.
     """
     file = BytesIO(read_sealed(path, must).content)
     try:
         header = json.loads(file.readline())
         if header.get("format") != _FORMAT:
             raise ValueError(f"its first line does not say {_FORMAT!r}")
+        require(header["architecture"].values(), Path(path).parents[1])
         architecture = _architecture(header["architecture"])
         units = Units(**header["units"]) if header["units"] else None
         blank = new_model(architecture, 0, header["dtype"], 1.0, units)
         with jax.enable_x64(True):
             return eqx.tree_deserialise_leaves(file, blank)
+    except NotLoaded:
+        raise
     except Exception as error:  # a damaged file can fail in any of the readers above
         raise Damaged(f"{path}: not a model of keplearn, or damaged: {error}") from error
 

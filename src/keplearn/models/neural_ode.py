@@ -30,6 +30,13 @@ class Architecture:
     planar_constraint: bool = False
     settings: LayerSettings = field(default_factory=LayerSettings)
 
+    def __post_init__(self) -> None:
+        """Call a user's own layers by their full names, which say what is in them."""
+        tables = {"feature_layer": FEATURE_LAYERS, "output_layer": OUTPUT_LAYERS}
+        for key, table in (tables | {"activation": ACTIVATIONS, "final_activation": ACTIVATIONS}).items():
+            if (name := getattr(self, key)) is not None:
+                object.__setattr__(self, key, table.full_name(name))
+
     @property
     def features(self) -> FeatureLayer:
         """The feature layer of this name."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar, Scalars, Vector
+from keplearn.core.tables import Table
 from keplearn.models.geometry import EPSILON, direction, rtn_frame
 
 Network = Callable[[Vector, Vector], Float[Array, "output *batch"]]
@@ -104,7 +105,8 @@ def product_head(magnitude: str, direction: str) -> Head:
     return head
 
 
-OUTPUT_LAYERS: dict[str, OutputLayer] = {
+OUTPUT_LAYERS: Table[OutputLayer] = Table("output layer")
+OUTPUT_LAYERS |= {
     name: OutputLayer(product_head(*maps), size=4, signed_magnitude=True, names="m, d_x, d_y, d_z")
     for name, maps in PRODUCTS.items()
 }
@@ -114,7 +116,7 @@ def output_layer(size: int, *, names: str = "", **facts: bool):
     """Enter a head into the table under its own name; ``names`` of the network's outputs."""
 
     def enter(function: Head) -> Head:
-        OUTPUT_LAYERS[function.__name__] = OutputLayer(function, size, names=names, **facts)
+        OUTPUT_LAYERS.enter(function, OutputLayer(function, size, names=names, **facts))
         return function
 
     return enter

@@ -27,6 +27,7 @@ from keplearn.core.files import (
     write_bytes,
 )
 from keplearn.core.fingerprint import scorer
+from keplearn.core.plugins import keep
 from keplearn.core.seal import close, close_json, close_line, close_parquet
 from keplearn.runs.records import FORMAT, read_record, read_rows
 from keplearn.runs.store import directory_name
@@ -78,6 +79,7 @@ class RunWriter:
         Where something is damaged that it would go on from, or a record that it would write over, ``say`` is told,
         all that was there goes to a directory ``damaged``, and it starts from nothing.
         """
+        keep(self.config.values(), self.path.parent)
         previous, checkpoint = self._found(resume, say)
         phases = previous.get("phases", [])
         self.record = self._head() | {

@@ -20,6 +20,7 @@ from typing import Any
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.machine import core_count
+from keplearn.core.plugins import ALLOWED
 from keplearn.core.signals import busy, held
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
@@ -74,7 +75,8 @@ def sweep_on_ray(
         task = ray.remote(num_cpus=1, max_retries=0)(_train_chunk)
 
         def submit(chunk: list[str]) -> Any:
-            return task.remote(str(study.runs), study.group, chunk, str(scratch), limits, list(worker))
+            named = os.environ.get(ALLOWED, "")
+            return task.remote(str(study.runs), study.group, chunk, str(scratch), limits, list(worker), named)
 
         outcome, tries, lost = Outcome(), Counter[str](), 0
         size = max(1, min(MOST_RUNS, -(-len(run_ids) // (TASKS_PER_WORKER * at_once))))
@@ -115,9 +117,10 @@ def sweep_on_ray(
 
 
 def _train_chunk(
-    runs: str, group: str, run_ids: list[str], scratch: str, limits: Limits, worker: list[str]
+    runs: str, group: str, run_ids: list[str], scratch: str, limits: Limits, worker: list[str], named: str
 ) -> Outcome:
-    """Train some runs on whatever machine this is."""
+    """Train some runs on whatever machine this is; ``named`` are the plugins that the user has named."""
+    os.environ[ALLOWED] = named
     with tempfile.TemporaryDirectory(dir=scratch, prefix="ray-") as own:
         command = [sys.executable, *worker[1:]]  # Python may lie elsewhere on this machine
         study = Study.read(Path(runs), group)

@@ -23,6 +23,7 @@ from keplearn.config.loading import read_file
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.files import write_text
 from keplearn.core.machine import cores
+from keplearn.core.plugins import ALLOWED
 from keplearn.core.signals import heeding
 from keplearn.groups.study import Study
 from keplearn.sweeps.pool import Limits, train_runs
@@ -236,6 +237,8 @@ def _script(study: Study, submission: Submission, machine: Machine, limits: Limi
         submission.path.name,
     ]
     command = shlex.join([*words, json.dumps(asdict(limits))])
+    if named := os.environ.get(ALLOWED):  # the plugins that may run; not every site hands the environment on
+        lines.append(f"export {ALLOWED}={shlex.quote(named)}")
     # exec: the notice that time is up goes to the script's own process.
     return "\n".join(["#!/bin/bash", *lines, machine.preamble.strip(), f"exec {command}", ""])
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar
+from keplearn.core.tables import Table
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.systems import System
 
@@ -37,12 +38,12 @@ class Solved(NamedTuple):
 
 
 Loss = Callable[[Solved, Weights], Parts]
-LOSSES: dict[str, Loss] = {}
+LOSSES: Table[Loss] = Table("loss")
 
 
 def loss(function: Loss) -> Loss:
     """Enter a loss into the table under its own name."""
-    LOSSES[function.__name__] = function
+    LOSSES.enter(function, function)
     return function
 
 
