@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keplearn.data.dataset import load_dataset
-from keplearn.report.content import Content, column
+from keplearn.report.content import Content, column, error_facts, metric_facts
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import choose_orbits
 from keplearn.report.page import render
@@ -68,13 +68,16 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
                                  "position%", "energy-drift", "momentum-drift", "skewness", "diverged")):  # fmt: skip
             values = rounded(size * (1 + 0.3 * k + 0.1 * j) * np.exp(0.2 * rng.normal(size=count)), 5)
             values = [None if gone else value for gone, value in zip(failed, values, strict=True)]
-            columns.append(column(f"{key}@{name}", f"{key} D{k + 1}", "metric", values, dataset=k, unit="%"))
+            columns.append(
+                column(f"{key}@{name}", f"{key} D{k + 1}", "metric", values, **metric_facts(key, k))
+            )
     seconds = [round(float(x), 2) for x in rng.gamma(4, 8, count)]
     columns.append(column("seconds", "seconds", "summary", seconds, unit="s"))
     head = {
         "group": f"synthetic-{count}", "made": "2026-01-01 00:00 UTC", "columns": columns,
         "common": {"parameters.depth": "2", "parameters.batch_size": "256"},
         "datasets": [test.head() for test in tests],
+        "error": error_facts(),
         "losses": [{"steps": STEPS, "ends": [2000, 4000], "validated": VALIDATED}],
     }  # fmt: skip
     truths = [

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from keplearn.data.units import units_for
-from keplearn.evaluation.ranking import best, drawn_value, lost_text, order, places, quantiles
+from keplearn.evaluation.ranking import best, drawn_value, lost_text, order, places
 from keplearn.evaluation.rollout import evaluate
+from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.evaluation.table import orbit_table, summary
 from tests.evaluation.known_fields import infinite_near_perigee, kepler_dataset, too_strong

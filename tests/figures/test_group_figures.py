@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.evaluation.ranking import drawn_values, quantiles
+from keplearn.evaluation.ranking import drawn_values
+from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.figures.box_table import _labels, box_table
 from keplearn.figures.boxes import box

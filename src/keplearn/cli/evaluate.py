@@ -51,7 +51,7 @@ def evaluate(
     format
         table, markdown, csv or json; csv and json hold all metrics.
     wide
-        Runs down, datasets across: mean and field.
+        Runs down, datasets across: mean and field, or all metrics with --all-metrics.
     columns
         Config keys shown with each run, e.g. output_layer,width.
     all_metrics
@@ -89,7 +89,7 @@ def evaluate(
     if scores.empty:
         raise KeplearnError(f"none of the {len(found)} runs could be scored.")
     if wide:
-        scores = tables.wide(scores, keys)
+        scores = tables.wide(scores, keys, all_metrics=all_metrics)
     elif format in ("table", "markdown") and not all_metrics:
         scores = tables.short(scores)
     _print(scores, format)

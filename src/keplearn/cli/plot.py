@@ -254,9 +254,7 @@ def slope(run: str, *, model: str = "best", saving: Saving = NO_SAVING) -> None:
 
 
 @app.command
-def grid(
-    run: str, *, quantity: Literal["mean", "field"] = "mean", model: str = "best", saving: Saving = NO_SAVING
-) -> None:
+def grid(run: str, *, quantity: str = "mean", model: str = "best", saving: Saving = NO_SAVING) -> None:
     """The error over semi-major axis and eccentricity, with the training orbits on top.
 
     Parameters
@@ -269,8 +267,10 @@ def grid(
         best, final, or phase:P.
     """
     from keplearn.evaluation.grid import ae_grid
+    from keplearn.evaluation.metrics import find_metric, keys
     from keplearn.figures.ae_grid import grid as draw
 
+    find_metric(quantity, keys("wide"), "--quantity")
     found = _run(run, saving)
     figure = draw(ae_grid(found.model(model), _training(found)), saving.title or _trained(found), quantity)
     _save(figure, saving, "grid", found.run_id)
@@ -282,7 +282,7 @@ def errors(
     /,
     *,
     on: str | None = None,
-    quantity: Literal["mean", "field", "position_error"] = "mean",
+    quantity: str = "mean",
     model: str = "best",
     saving: Saving = NO_SAVING,
 ) -> None:
@@ -295,14 +295,17 @@ def errors(
     on
         A test dataset; by default the first run's first.
     quantity
-        mean (along the propagated path), field (at the true states), or position_error.
+        A metric that is computed by sample: mean (along the propagated path), field (at the true states),
+        position%, theta-deg, …
     model
         best, final, or phase:P.
     """
     from keplearn.data.dataset import load_dataset
+    from keplearn.evaluation.metrics import find_metric, sampled
     from keplearn.figures.errors import orbit_errors as draw
     from keplearn.groups.scoring import evaluate_runs
 
+    find_metric(quantity, sampled(), "--quantity")
     found = [_run(name, saving) for name in names]
     name = on or next(iter(found[0].config.test), "")
     if not name:

@@ -178,6 +178,7 @@ def _line(run: "Run") -> dict[str, Any]:
 def _print_scores(trained: "list[Run]") -> None:
     """Print a table of the runs: what varies among them, and `mean` and `field` on each test dataset."""
     from keplearn.cli.output import number, print_table
+    from keplearn.evaluation.metrics import METRICS, keys
     from keplearn.groups.difference import cell, flat, split_common
 
     entries = [flat(run.config) for run in trained]
@@ -188,13 +189,13 @@ def _print_scores(trained: "list[Run]") -> None:
         *(key.partition(".")[2] for key in varying),
         "state",
         "steps/s",
-        *(f"{key} % {name}" for name in datasets for key in ("mean", "field")),
+        *(f"{key} {METRICS[key].unit} {name}" for name in datasets for key in keys("wide")),
     ]
     rows = []
     for run, entry in zip(trained, entries, strict=True):
         scores, summary = run.record.get("scores", {}), run.record.get("summary") or {}
         varied = [cell(entry[key]) for key in varying]
-        cells = [number(scores.get(name, {}).get(key)) for name in datasets for key in ("mean", "field")]
+        cells = [number(scores.get(name, {}).get(key)) for name in datasets for key in keys("wide")]
         rate = number(summary.get("steps_per_second"))
         rows.append([f"{run.group}/{run.run_id}", *varied, run.state, rate, *cells])
     print_table(titles, rows)

@@ -15,8 +15,8 @@ from keplearn.core.programs import compiled
 from keplearn.core.shapes import StateArray, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
-from keplearn.evaluation.metrics import percent_error
 from keplearn.evaluation.subject import Subject
+from keplearn.evaluation.vectors import percent_error
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.systems.field import Field
 

@@ -10,9 +10,10 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.two_body import two_body_dataset
-from keplearn.evaluation.ranking import lost_samples, median
+from keplearn.evaluation.metrics import METRICS, keys
+from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.rollout import evaluate
-from keplearn.evaluation.statistics import finite_mean
+from keplearn.evaluation.statistics import finite_mean, median
 from keplearn.evaluation.table import true_samples
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.elements import SAMPLES
@@ -130,16 +131,18 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
 
     if evaluation.attrs.get("dataset_hash") != cells.orbits.content_hash:
         raise KeplearnError("This evaluation is not of the grid's orbits.")
-    errors = {key: np.full(cells.masked.shape, np.nan) for key in ("mean", "field")}
+    errors = {key: np.full(cells.masked.shape, np.nan) for key in keys("wide")}
     lost = {key: np.zeros(cells.masked.shape, int) for key in errors}
     for key, values in errors.items():
-        values[~cells.masked] = [finite_mean(row) for row in evaluation[key].to_numpy()]
-        lost[key][~cells.masked] = lost_samples(evaluation[key].to_numpy(), true_samples(evaluation))
+        values[~cells.masked] = [finite_mean(row) for row in evaluation[METRICS[key].of].to_numpy()]
+        lost[key][~cells.masked] = lost_samples(
+            evaluation[METRICS[key].of].to_numpy(), true_samples(evaluation)
+        )
     diverged = np.zeros(cells.masked.shape, bool)
     diverged[~cells.masked] = evaluation["diverged"].to_numpy() > 0
     return xarray.Dataset(
         {
-            **{key: (("e", "a"), values, {"units": "%"}) for key, values in errors.items()},
+            **{key: (("e", "a"), values, {"units": METRICS[key].unit}) for key, values in errors.items()},
             **{f"lost_{key}": (("e", "a"), counts) for key, counts in lost.items()},
             "diverged": (("e", "a"), diverged),
             "masked": (("e", "a"), cells.masked),
@@ -193,7 +196,7 @@ def summary(found: "xarray.Dataset") -> dict[str, float | int]:
     ``masked``, ``lost`` and ``lost field`` (cells that lost a sample) are counts of ``cells``.
     """
     result: dict[str, float | int] = {}
-    for key in ("mean", "field"):
+    for key in keys("wide"):
         values = found[key].to_numpy()
         result[key] = finite_mean(values)
         result[f"{key} median"] = median(np.where(found[f"lost_{key}"].to_numpy() > 0, np.inf, values))

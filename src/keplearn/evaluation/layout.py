@@ -7,35 +7,34 @@ import numpy as np
 
 from keplearn.data.orbit_dataset import COMPONENTS, VARIABLES, OrbitDataset
 from keplearn.evaluation import propagation
+from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.subject import Subject
 
 if TYPE_CHECKING:
     import xarray
 
 _VECTORS = ("orbit", "sample", "component")
-LAYOUT: dict[str, tuple[tuple[str, ...], str, str]] = {
+_PREDICTED = {
     "predicted_position": (_VECTORS, "km", "position propagated by the model"),
     "predicted_velocity": (_VECTORS, "km/s", "velocity propagated by the model"),
     "predicted_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the predicted state"),
     "field_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the true state"),
-    "mean": (_VECTORS[:2], "%", "error of the predicted acceleration, same time"),
-    "field": (_VECTORS[:2], "%", "error of the field's acceleration, same state"),
-    "theta_deg": (_VECTORS[:2], "degree", "angle between predicted and true acceleration"),
-    "collinear_deg": (
-        _VECTORS[:2],
-        "degree",
-        "angle between predicted acceleration and the direction to the centre",
-    ),
-    "outward": (_VECTORS[:2], "1", "1 where the predicted acceleration points away from the centre"),
-    "position_error": (_VECTORS[:2], "%", "error of the predicted position"),
-    "energy_drift": (_VECTORS[:2], "1", "relative change of v^2/2 - mu/r since the propagation's start"),
-    "momentum_drift": (_VECTORS[:2], "1", "relative change of |r x v| since the propagation's start"),
+}
+_FACTS = {
     "magnitude": (_VECTORS[:2], "1", "network output m at the predicted state"),
     "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
-    "floor_mean": (("orbit",), "%", "mean of the two-body law itself on this orbit"),
-    "floor_field": (("orbit",), "%", "field of the two-body law itself on this orbit"),
 }
-"""What an evaluation holds beside the true orbits: dimensions, units, meaning."""
+
+
+def layout() -> dict[str, tuple[tuple[str, ...], str, str]]:
+    """Return what an evaluation holds beside the true orbits: dimensions, units, meaning."""
+    sampled = {m.of: (_VECTORS[:2], m.samples_unit, m.name) for m in METRICS.values() if m.sampled}
+    floors = {
+        m.floor_key: (("orbit",), m.samples_unit, f"{m.key} of the two-body law itself on this orbit")
+        for m in METRICS.values()
+        if m.floor
+    }
+    return {**_PREDICTED, **sampled, **_FACTS, **floors}
 
 
 def to_xarray(
@@ -75,12 +74,12 @@ def solver_of(smooth: bool) -> str:
 def assemble(
     dataset: OrbitDataset, values: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> "xarray.Dataset":
-    """Put values by the names in `LAYOUT` beside the true orbits."""
+    """Put values by the names in `layout` beside the true orbits."""
     import xarray
 
     truth = dataset.to_xarray()
     variables = {key: truth[key] for key in VARIABLES}
-    for key, (dims, units, meaning) in LAYOUT.items():
+    for key, (dims, units, meaning) in layout().items():
         if key in values:
             variables[key] = xarray.DataArray(
                 values[key], dims=dims, attrs={"units": units, "long_name": meaning}

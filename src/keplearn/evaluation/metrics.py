@@ -1,79 +1,222 @@
-"""Errors of a model sample by sample: pure functions of NumPy arrays in float64, last axis = component.
+"""The metrics, in the order in which they are shown: each is one record and one function.
 
-Vectors are (…, 3), results (…,). NaN in gives NaN out, and no function warns: a diverged orbit is an ordinary
-case. Means and distributions of these errors are in `keplearn.evaluation.statistics`.
+A `metric` is computed of a propagation sample by sample, a `statistic` of samples that are there already. Predicted
+quantities have a hat: ŷ is the state that the model predicts at the time of the true state y.
 """
 
 import numpy as np
-from jaxtyping import Float64
 
-from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
-from keplearn.systems import System
+from keplearn.core.shapes import ScalarArray
+from keplearn.evaluation.registry import (
+    METRICS,
+    TRAINING,
+    Measure,
+    Metric,
+    find_metric,
+    floors,
+    holds_all,
+    keys,
+    measure_of,
+    metric,
+    sampled,
+    statistic,
+)
+from keplearn.evaluation.samples import Samples
+from keplearn.evaluation.statistics import Distribution, finite_mean, half_sample_mode
+from keplearn.evaluation.vectors import angle_deg, percent_error, sign_changes
+from keplearn.evaluation.vectors import outward as points_outward
 
-
-def percent_error(predicted: VectorArray, true: VectorArray) -> ScalarArray:
-    """100 |**p** − **t**| / |**t**|, in %."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return 100.0 * np.linalg.norm(predicted - true, axis=-1) / np.linalg.norm(true, axis=-1)
-
-
-def angle_deg(a: VectorArray, b: VectorArray) -> ScalarArray:
-    """Angle between two vectors in degrees: atan2(|**a** × **b**|, **a**·**b**), accurate at 0° and 180° too.
-
-    NaN where either vector vanishes.
-    """
-    a, b = _unit(a), _unit(b)
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(-1)))
-
-
-def collinear_deg(acceleration: VectorArray, position: VectorArray) -> ScalarArray:
-    """Angle between **a** and −ρ̂, the direction towards the centre of attraction, in degrees."""
-    return angle_deg(acceleration, -position)
-
-
-def outward(acceleration: VectorArray, position: VectorArray) -> ScalarArray:
-    """1 where **a**·ρ̂ > 0, a force away from the centre, else 0; NaN where either is not finite."""
-    along = (_unit(acceleration) * _unit(position)).sum(-1)
-    known = np.isfinite(acceleration).all(-1) & np.isfinite(position).all(-1)
-    return np.where(known, (along > 0.0).astype(float), np.nan)
-
-
-def energy_drift(states: StateArray, starts: StateArray, system: System) -> ScalarArray:
-    """|E/E₀ − 1| with the system's energy: how far the energy is from that of the propagation's first state.
-
-    ``states`` and ``starts`` in km and km/s. NaN where E₀ = 0.
-    """
-    with np.errstate(all="ignore"):
-        return _relative_drift(system.values("energy", states), system.values("energy", starts))
+__all__ = [
+    "METRICS",
+    "TRAINING",
+    "Measure",
+    "Metric",
+    "find_metric",
+    "floors",
+    "holds_all",
+    "keys",
+    "measure_of",
+    "metric",
+    "sampled",
+    "statistic",
+]
 
 
-def momentum_drift(states: StateArray, starts: StateArray) -> ScalarArray:
-    """|h/h₀ − 1| with h = |**r** × **v**|, likewise; NaN where h₀ = 0."""
-
-    def momentum(y: StateArray) -> ScalarArray:
-        return np.linalg.norm(np.cross(y[..., :3], y[..., 3:]), axis=-1)
-
-    with np.errstate(all="ignore"):
-        return _relative_drift(momentum(states), momentum(starts))
-
-
-def sign_changes(magnitudes: Float64[np.ndarray, "*orbit sample"]) -> Float64[np.ndarray, "*orbit"]:
-    """Sign changes of m along each orbit. Zeros and NaN are passed over; NaN where no sample is finite."""
-    signs = np.nan_to_num(np.sign(magnitudes))
-    # The sign of the last sample before each that has one.
-    last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[-1]), 0), axis=-1)
-    held = np.take_along_axis(signs, last, axis=-1)
-    changes = (held[..., 1:] * held[..., :-1] < 0).sum(axis=-1)
-    return np.where(np.isfinite(magnitudes).any(axis=-1), changes, np.nan)
+@metric(
+    "mean", "acceleration error along the propagated path", short="acceleration error", unit="%",
+    shown="wide", floor=True,
+)  # fmt: skip
+def mean(x: Samples) -> ScalarArray:
+    """Error of the predicted acceleration against the true one at the same time, % of the true one: a(ŷ) and a(y)."""
+    return percent_error(x.acceleration, x.true_acceleration)
 
 
-def _relative_drift(values: ScalarArray, starts: ScalarArray) -> ScalarArray:
-    """|x − x₀| / |x₀|; NaN where x₀ = 0."""
-    return np.abs(values - starts) / np.where(starts == 0.0, np.nan, np.abs(starts))
+@metric(
+    "field", "acceleration error at the true states", short="field error", unit="%", lost="lost-field",
+    shown="wide", floor=True,
+)  # fmt: skip
+def field(x: Samples) -> ScalarArray:
+    """Error of the model's acceleration at the true states, % of the true one: free of the path's own error."""
+    return percent_error(x.field, x.true_acceleration)
 
 
-def _unit(x: VectorArray) -> VectorArray:
-    """x/|x|, NaN where x vanishes or is not finite; scaled first, so that nothing overflows."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        x = x / np.abs(x).max(axis=-1, keepdims=True)
-        return x / np.linalg.norm(x, axis=-1, keepdims=True)
+@metric(
+    "theta-deg",
+    "angle between predicted and true acceleration",
+    short="angle to the true acceleration",
+    unit="°",
+    shown="short",
+)
+def theta_deg(x: Samples) -> ScalarArray:
+    """Angle between predicted and true acceleration at the same time."""
+    return angle_deg(x.acceleration, x.true_acceleration)
+
+
+@metric(
+    "radial%", "samples whose force points outwards", short="outward force", unit="%", share=True,
+    needs=["centre"], shown="short", log=False,
+)  # fmt: skip
+def outward(x: Samples) -> ScalarArray:
+    """Share of samples whose predicted acceleration points away from the centre."""
+    return points_outward(x.acceleration, x.position)
+
+
+@metric(
+    "collinear-deg", "angle between predicted acceleration and direction to the centre",
+    short="angle to the centre", unit="°", needs=["centre"],
+)  # fmt: skip
+def collinear_deg(x: Samples) -> ScalarArray:
+    """Angle between the predicted acceleration and the direction to the centre."""
+    return angle_deg(x.acceleration, -x.position)
+
+
+@statistic(
+    "flips", "changes of sign of the magnitude per orbit", short="changes of sign", of="magnitude",
+    smaller_is_better=True,
+)  # fmt: skip
+def flips(x: Distribution) -> float:
+    """Sign changes of the network's magnitude m along an orbit, the mean over orbits."""
+    return finite_mean(sign_changes(x.samples))
+
+
+@statistic("skewness", "skewness of the acceleration errors", short="skewness")
+def skewness(x: Distribution) -> float:
+    """Skewness of the acceleration errors, E[(x − x̄)³]/σ³: positive where the tail is towards large errors."""
+    return finite_mean(((x.finite - x.mean) / x.sigma) ** 3)
+
+
+@statistic(
+    "pearson-sk1", "Pearson's first skewness of the acceleration errors", short="Pearson's first skewness"
+)
+def pearson_sk1(x: Distribution) -> float:
+    """Pearson's first skewness of the acceleration errors, (mean − mode)/σ with the half-sample mode."""
+    return float((x.mean - half_sample_mode(x.finite)) / x.sigma)
+
+
+@statistic(
+    "pearson-sk2", "Pearson's second skewness of the acceleration errors", short="Pearson's second skewness"
+)
+def pearson_sk2(x: Distribution) -> float:
+    """Pearson's second skewness of the acceleration errors, 3 (mean − median)/σ."""
+    return float(3.0 * (x.mean - x.finite_quartiles[1]) / x.sigma)
+
+
+@statistic("bowley", "Bowley's skewness of the acceleration errors", short="Bowley's skewness")
+def bowley(x: Distribution) -> float:
+    """Bowley's skewness of the acceleration errors, (Q3 + Q1 − 2 Q2)/(Q3 − Q1)."""
+    q1, middle, q3 = x.finite_quartiles
+    between = q3 - q1 if q3 - q1 > x.rounding else np.nan
+    return float((q3 + q1 - 2.0 * middle) / between)
+
+
+@statistic("median", "median acceleration error", short="median error", unit="%", smaller_is_better=True)
+def median(x: Distribution) -> float:
+    """Median of the acceleration errors, lost samples the greatest."""
+    return x.quartiles[1]
+
+
+@statistic("std", "standard deviation of the acceleration errors", short="standard deviation", unit="%")
+def std(x: Distribution) -> float:
+    """Standard deviation of the acceleration errors, of the finite ones."""
+    return float(x.finite.std()) if x.finite.size else np.nan
+
+
+@statistic(
+    "q1", "lower quartile of the acceleration errors", short="lower quartile", unit="%",
+    smaller_is_better=True,
+)  # fmt: skip
+def q1(x: Distribution) -> float:
+    """Lower quartile of the acceleration errors, lost samples the greatest."""
+    return x.quartiles[0]
+
+
+@statistic(
+    "q3", "upper quartile of the acceleration errors", short="upper quartile", unit="%",
+    smaller_is_better=True,
+)  # fmt: skip
+def q3(x: Distribution) -> float:
+    """Upper quartile of the acceleration errors, lost samples the greatest."""
+    return x.quartiles[2]
+
+
+@statistic("max", "greatest acceleration error", short="greatest error", unit="%", smaller_is_better=True)
+def greatest(x: Distribution) -> float:
+    """Greatest of the acceleration errors, lost samples the greatest."""
+    return float(x.known.max()) if x.known.size else np.nan
+
+
+@statistic("outliers", "outlying samples", short="outliers", unit="samples", lost=None)
+def outliers(x: Distribution) -> int:
+    """Samples outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] of the acceleration errors (Tukey, *Exploratory Data Analysis*)."""
+    low, _, high = x.quartiles
+    # Where a quarter of the samples is lost nothing lies beyond.
+    reach = 1.5 * (high - low) if np.isfinite(high) else np.inf
+    return int(((x.known < min(low, high) - reach) | (x.known > high + reach)).sum())
+
+
+@metric("position%", "position error", unit="%", shown="short")
+def position_error(x: Samples) -> ScalarArray:
+    """Distance of the predicted from the true position at the same time, % of the true radius."""
+    return percent_error(x.position, x.true_position)
+
+
+@metric("energy-drift", "relative drift of the energy", short="energy drift", needs=["energy"])
+def energy_drift(x: Samples) -> ScalarArray:
+    """Relative change of the energy since the propagation's start."""
+    return x.drift("energy")
+
+
+@metric(
+    "momentum-drift", "relative drift of the angular momentum", short="momentum drift",
+    needs=["angular momentum"],
+)  # fmt: skip
+def momentum_drift(x: Samples) -> ScalarArray:
+    """Relative change of the angular momentum since the propagation's start."""
+    return x.drift("angular momentum")
+
+
+@statistic(
+    "diverged", "diverged test orbits", short="diverged", of="diverged", unit="orbits", lost=None,
+    smaller_is_better=True, shown="lost",
+)  # fmt: skip
+def diverged(x: Distribution) -> int:
+    """Orbits whose propagation failed or became non-finite."""
+    return int(x.samples.sum())
+
+
+@statistic(
+    "lost", "lost samples along the propagated path", short="lost samples", unit="samples", lost=None,
+    smaller_is_better=True, shown="lost",
+)  # fmt: skip
+def lost(x: Distribution) -> int:
+    """Samples along the propagated path that diverged or are not finite."""
+    return x.lost
+
+
+@statistic(
+    "lost-field", "lost samples at the true states", short="lost field samples", of="field", unit="samples",
+    lost=None, smaller_is_better=True, shown="lost",
+)  # fmt: skip
+def lost_field(x: Distribution) -> int:
+    """Samples at whose true state the field is not finite."""
+    return x.lost

@@ -14,10 +14,10 @@ from keplearn.core.shapes import ScalarArray, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
 from keplearn.evaluation.field import accelerations, training_radii
-from keplearn.evaluation.metrics import angle_deg
 from keplearn.evaluation.planes import into_planes, osculating_planes, rotate_back
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject
+from keplearn.evaluation.vectors import angle_deg
 from keplearn.models.neural_ode import NeuralODE
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from keplearn.core.shapes import ScalarArray
-from keplearn.evaluation.keys import COUNTS, KEYS
+from keplearn.evaluation.metrics import METRICS, TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +28,7 @@ LOST = ("lost", "lost-field")
 
 def lost_key(metric: str) -> str | None:
     """Return which of `LOST` belongs to a metric; None for counts, and for what is no score (seconds, losses)."""
-    if metric not in KEYS or metric in COUNTS:
-        return None
-    return "lost-field" if metric == "field" else "lost"
+    return METRICS[metric].lost if metric in METRICS else None
 
 
 def lost_in(scores: Mapping[str, Any], metric: str = "mean") -> int:
@@ -60,7 +58,7 @@ def order(scores: Mapping[str, Any], metric: str = "mean") -> tuple[float, float
     if not _is_number(value):
         # Nothing was left to take a mean of, or it was never scored.
         return inf, (0.0 if lost else inf)
-    return float(lost), float(value)
+    return float(lost), -float(value) if _greater_is_better(metric) else float(value)
 
 
 def best(scored: Iterable[tuple[Name, Mapping[str, Any]]], metric: str = "mean") -> Name | None:
@@ -106,26 +104,9 @@ def with_lost(errors: ScalarArray, truth: ScalarArray) -> ScalarArray:
     return np.where(np.isfinite(truth), np.where(np.isfinite(errors), errors, np.inf), np.nan)
 
 
-def quantiles(values: ScalarArray, levels: Sequence[float]) -> list[float]:
-    """Return quantiles with linear interpolation: infinite values are the greatest, NaN are no values."""
-    x = np.sort(values[~np.isnan(values)])
-    if not x.size:
-        return [nan] * len(levels)
-    if np.isfinite(x[-1]):
-        return [float(q) for q in np.quantile(x, levels)]
-    found = []
-    for level in levels:
-        at = level * (x.size - 1)
-        low, part = int(at), at - int(at)
-        # No multiple of infinity: 0 times it is not a number.
-        found.append(float(x[low] if part == 0 else x[low] + part * (x[low + 1] - x[low]))
-                     if np.isfinite(x[low]) else inf)  # fmt: skip
-    return found
-
-
-def median(values: ScalarArray) -> float:
-    """Return the median, as `quantiles` does."""
-    return quantiles(values, [0.5])[0]
+def _greater_is_better(metric: str) -> bool:
+    measure = METRICS.get(metric) or TRAINING.get(metric)
+    return measure is not None and measure.smaller_is_better is False
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -5,6 +5,7 @@ summaries and tables of it, `keplearn.evaluation.store` files; the figures draw 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import OrbitVectors, ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import Units, check_mu, units_for
-from keplearn.evaluation import metrics
 from keplearn.evaluation.layout import to_xarray
+from keplearn.evaluation.metrics import METRICS, floors
 from keplearn.evaluation.planes import Rotations, into_planes, osculating_planes, rotate_back
 from keplearn.evaluation.propagation import Propagated, propagate
+from keplearn.evaluation.samples import Samples
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject, model_hash
 from keplearn.models.neural_ode import NeuralODE
@@ -24,9 +26,9 @@ from keplearn.models.neural_ode import NeuralODE
 if TYPE_CHECKING:
     import xarray
 
-# Floors by content of the dataset, planar and segments: each takes a propagation and serves all runs of a
+# Floors by content of the dataset, planar, segments and their names: each takes a propagation and serves all runs of a
 # process.
-_floors: dict[tuple[str, bool, int | None], dict[str, ScalarArray]] = {}
+_floors: dict[tuple[str, bool, int | None, tuple[str, ...]], dict[str, ScalarArray]] = {}
 
 
 def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
@@ -48,7 +50,7 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
     Returns
     -------
     evaluation
-        The truth, the predictions, and the metrics by sample; see `keplearn.evaluation.layout.LAYOUT` for
+        The truth, the predictions, and the metrics by sample; see `keplearn.evaluation.layout.layout` for
         names, units and meaning. Diverged orbits have NaN where they were not reached. Where accelerations
         are finite differences, the two-body law's own scores stand beside (``floor_mean``, ``floor_field``).
 
@@ -84,9 +86,9 @@ def evaluate_together(
             "output_layer": model.architecture.output_layer,
         }
         if dataset.acceleration_source == "differences":
-            floors = floor(dataset, planar=subject.planar, segments=segments)
-            values |= {f"floor_{key}": np.array([finite_mean(row) for row in x]) for key, x in floors.items()}
-            attributes |= {f"floor_{key}": finite_mean(x) for key, x in floors.items()}
+            found = floor(dataset, planar=subject.planar, segments=segments)
+            values |= {f"floor_{key}": np.array([finite_mean(row) for row in x]) for key, x in found.items()}
+            attributes |= {f"floor_{key}": finite_mean(x) for key, x in found.items()}
         evaluations.append(to_xarray(subject, dataset, segments, values, attributes))
     return evaluations
 
@@ -107,10 +109,10 @@ def floor(
 
     Computed once per dataset and process.
     """
-    key = (dataset.content_hash, planar, segments)
+    key = (dataset.content_hash, planar, segments, tuple(floors()))
     if key not in _floors:
         (values,) = _score([Subject.law(dataset.reference, units_for(dataset), planar)], dataset, segments)
-        _floors[key] = {name: values[name] for name in ("mean", "field")}
+        _floors[key] = {m.of: values[m.of] for m in METRICS.values() if m.floor}
     return _floors[key]
 
 
@@ -157,21 +159,22 @@ def _values(
 def _errors(
     values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None
 ) -> dict[str, np.ndarray]:
-    """The metrics of every sample."""
-    position, acceleration = values["predicted_position"], values["predicted_acceleration"]
-    states = np.concatenate([position, values["predicted_velocity"]], axis=-1)
+    """The metrics of every sample, those that the dataset's system has."""
+    states = np.concatenate([values["predicted_position"], values["predicted_velocity"]], axis=-1)
     sample = np.arange(states.shape[1])
-    starts = states[:, sample - sample % (segments or states.shape[1])]
-    return {
-        "mean": metrics.percent_error(acceleration, dataset.accelerations),
-        "field": metrics.percent_error(values["field_acceleration"], dataset.accelerations),
-        "theta_deg": metrics.angle_deg(acceleration, dataset.accelerations),
-        "collinear_deg": metrics.collinear_deg(acceleration, position),
-        "outward": metrics.outward(acceleration, position),
-        "position_error": metrics.percent_error(position, dataset.states[..., :3]),
-        "energy_drift": metrics.energy_drift(states, starts, dataset.reference),
-        "momentum_drift": metrics.momentum_drift(states, starts),
-    }
+    system = dataset.reference
+    samples = Samples(
+        times=dataset.times,
+        states=states,
+        acceleration=values["predicted_acceleration"],
+        true_states=dataset.states,
+        true_acceleration=dataset.accelerations,
+        field=values["field_acceleration"],
+        starts=states[:, sample - sample % (segments or states.shape[1])],
+        invariants={one.name: partial(system.values, one.name) for one in system.invariants},
+        facts=frozenset({"centre"} if system.centred else ()),
+    )
+    return {m.of: m.sampled(samples) for m in METRICS.values() if m.sampled and samples.offers(m.needs)}
 
 
 def _facts(found: Propagated) -> dict[str, np.ndarray]:

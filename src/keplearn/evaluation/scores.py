@@ -25,7 +25,7 @@ from keplearn.core.files import read_sealed, write_bytes
 from keplearn.core.fingerprint import scorer
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import mu_problem
-from keplearn.evaluation.keys import KEYS
+from keplearn.evaluation.metrics import METRICS, floors, holds_all
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import evaluation_file, keep_evaluations, keep_if_allowed, put_aside
 from keplearn.evaluation.table import orbit_table, summary
@@ -148,7 +148,7 @@ def scores_of(
     scores = Scores(
         dataset.name,
         summary(evaluation),
-        {key: orbits[key].to_numpy(np.float64) for key in KEYS},
+        {key: orbits[key].to_numpy(np.float64) for key in METRICS},
         {k: predicted[k].astype(np.float64) for k in drawn_orbits(dataset)},
     )
     record = {"format": _FORMAT, "key": _key(run, dataset, which, segments), **_packed(scores)}
@@ -175,6 +175,7 @@ def _key(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> d
         "dataset_hash": dataset.content_hash,
         "segments": segments or 0,
         "scorer": scorer(parameters.feature_layer, parameters.output_layer),
+        "metrics": {key: metric.code for key, metric in METRICS.items()},
     }
 
 
@@ -186,7 +187,12 @@ def _kept(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> 
             return None
         read = read_sealed(file)
         record = json.loads(read.content)
-        if not read.sealed or record["format"] != _FORMAT or record["key"] != key:
+        kept = record["key"]
+        same = all(kept[name] == value for name, value in key.items() if name != "metrics")
+        # Made with more metrics than are known here, it serves as well.
+        if not read.sealed or record["format"] != _FORMAT or not same:
+            return None
+        if not holds_all(kept["metrics"], key["metrics"]):
             return None
         return _unpacked(record, dataset)
     except Damaged as error:
@@ -216,11 +222,15 @@ def _packed(scores: Scores) -> dict[str, Any]:
 def _unpacked(record: Mapping[str, Any], dataset: OrbitDataset) -> Scores:
     keys, drawn = record["keys"], record["drawn"]
     orbits = _array(record["orbits"], "<f8", (len(keys), len(dataset)))
+    by_key = dict(zip(keys, orbits, strict=True))
+    summary = {
+        key: _number(record["summary"][key]) for key in (*METRICS, *floors()) if key in record["summary"]
+    }
     samples = dataset.states.shape[1]
     return Scores(
         dataset.name,
-        {key: _number(value) for key, value in record["summary"].items()},
-        dict(zip(keys, orbits, strict=True)),
+        summary,
+        {key: by_key[key] for key in METRICS},
         {int(k): _array(text, "<f4", (samples, 3 * len(PREDICTED))) for k, text in drawn.items()},
     )
 

@@ -1,49 +1,79 @@
-"""From errors by sample to the numbers of an orbit or a dataset: means, spread, asymmetry.
+"""From errors by sample to the numbers of an orbit or a dataset: means, quantiles, mode.
 
 All functions take samples of any shape and give NaN where nothing is left or the quantity is undefined (the
 skewness of equal errors). NaN is no sample; an infinite one is lost (`keplearn.evaluation.ranking`): quantiles count
 it as the greatest, means and the skewness family are over the finite ones. None of them warns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import cached_property
+from math import inf, nan
 
 import numpy as np
+from jaxtyping import Float64
 
 from keplearn.core.shapes import ScalarArray
-from keplearn.evaluation.keys import KEYS, MEANS
-from keplearn.evaluation.metrics import sign_changes
-from keplearn.evaluation.ranking import quantiles
+
+Values = Float64[np.ndarray, "value"]
 
 
-def summarize(samples: Mapping[str, ScalarArray], diverged: int) -> dict[str, float | int]:
-    """Sum up the samples of an orbit, or of all orbits of a dataset, under the keys in `KEYS`.
+class Distribution:
+    """The samples of an orbit or of all orbits of a dataset, lost ones infinite and padding NaN.
 
-    Parameters
+    Attributes
     ----------
     samples
-        The per-sample variables of an evaluation by name, (sample,) or (orbit, sample), lost ones infinite
-        and padding NaN; ``magnitude`` may be missing.
-    diverged
-        The number of diverged orbits among them, passed through.
-
-    Returns
-    -------
-    summary
-        Means are over the finite samples of all orbits; ``flips`` is the mean over orbits, NaN for a head
-        without m; the spread and the skewness family are of the ``mean`` errors; ``outliers``, ``lost`` (of
-        ``mean``) and ``lost-field`` are numbers of samples.
+        (sample,) or (orbit, sample), or what a propagation told of each orbit.
     """
-    values = {key: finite_mean(samples[name]) for key, name in MEANS.items()}
-    values["radial%"] *= 100.0
-    magnitude = samples.get("magnitude")
-    values["flips"] = np.nan if magnitude is None else finite_mean(sign_changes(magnitude))
-    values |= spread(samples["mean"]) | skew(samples["mean"])
-    values |= {"diverged": diverged, "lost": _lost(samples["mean"]), "lost-field": _lost(samples["field"])}
-    return {key: values[key] for key in KEYS}
+
+    def __init__(self, samples: np.ndarray):
+        self.samples = samples
+
+    @cached_property
+    def known(self) -> Values:
+        """The samples that are not padding, lost ones infinite."""
+        return self.samples[~np.isnan(self.samples)]
+
+    @cached_property
+    def finite(self) -> Values:
+        """The samples that are not lost."""
+        return self.samples[np.isfinite(self.samples)]
+
+    @cached_property
+    def lost(self) -> int:
+        """How many samples are lost."""
+        return int(np.isinf(self.samples).sum())
+
+    @cached_property
+    def quartiles(self) -> list[float]:
+        """Q1, median, Q3, lost samples the greatest."""
+        return quantiles(self.known, [0.25, 0.5, 0.75])
+
+    @cached_property
+    def finite_quartiles(self) -> list[float]:
+        """Q1, median, Q3 of the samples that are not lost."""
+        return quantiles(self.finite, [0.25, 0.5, 0.75])
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean of the samples that are not lost."""
+        return finite_mean(self.samples)
+
+    @cached_property
+    def rounding(self) -> float:
+        """Differences below this are rounding."""
+        return 8.0 * np.finfo(float).eps * float(np.abs(self.finite).max()) if self.finite.size else nan
+
+    @cached_property
+    def sigma(self) -> float:
+        """Population standard deviation of the samples that are not lost; NaN where it is 0 to rounding."""
+        deviation = float(self.finite.std()) if self.finite.size else nan
+        return deviation if deviation > self.rounding else nan
 
 
-def _lost(samples: ScalarArray) -> int:
-    return int(np.isinf(samples).sum())
+def mean(x: Distribution) -> float:
+    """Mean over the finite samples: how most metrics are summed up."""
+    return x.mean
 
 
 def finite_mean(samples: ScalarArray) -> float:
@@ -52,45 +82,26 @@ def finite_mean(samples: ScalarArray) -> float:
     return float(x.mean()) if x.size else np.nan
 
 
-def spread(samples: ScalarArray) -> dict[str, float]:
-    """Median, population standard deviation, quartiles (linear interpolation), maximum, outliers.
-
-    Lost samples are the greatest in all but the standard deviation, which is of the finite ones. ``outliers``
-    counts the samples outside [Q1 − 1.5 IQR, Q3 + 1.5 IQR] (Tukey, *Exploratory Data Analysis*, 1977).
-    """
-    x, finite = samples[~np.isnan(samples)], samples[np.isfinite(samples)]
+def quantiles(values: ScalarArray, levels: Sequence[float]) -> list[float]:
+    """Return quantiles with linear interpolation: infinite values are the greatest, NaN are no values."""
+    x = np.sort(values[~np.isnan(values)])
     if not x.size:
-        return dict.fromkeys(("median", "std", "q1", "q3", "max"), np.nan) | {"outliers": 0}
-    q1, middle, q3 = quantiles(x, [0.25, 0.5, 0.75])
-    # Where a quarter of the samples is lost nothing lies beyond.
-    reach = 1.5 * (q3 - q1) if np.isfinite(q3) else np.inf
-    outliers = int(((x < min(q1, q3) - reach) | (x > q3 + reach)).sum())
-    deviation = float(finite.std()) if finite.size else np.nan
-    return {
-        "median": middle, "std": deviation, "q1": q1, "q3": q3, "max": float(x.max()), "outliers": outliers
-    }  # fmt: skip
+        return [nan] * len(levels)
+    if np.isfinite(x[-1]):
+        return [float(q) for q in np.quantile(x, levels)]
+    found = []
+    for level in levels:
+        at = level * (x.size - 1)
+        low, part = int(at), at - int(at)
+        # No multiple of infinity: 0 times it is not a number.
+        found.append(float(x[low] if part == 0 else x[low] + part * (x[low + 1] - x[low]))
+                     if np.isfinite(x[low]) else inf)  # fmt: skip
+    return found
 
 
-def skew(samples: ScalarArray) -> dict[str, float]:
-    """Four measures of asymmetry, positive where the tail is towards large errors.
-
-    ``skewness`` E[(x − x̄)³]/σ³; ``pearson-sk1`` (mean − mode)/σ with the half-sample mode; ``pearson-sk2``
-    3 (mean − median)/σ; ``bowley`` (Q3 + Q1 − 2 Q2)/(Q3 − Q1). NaN where the denominator is 0 to rounding.
-    """
-    x = samples[np.isfinite(samples)]
-    if not x.size:
-        return dict.fromkeys(("skewness", "pearson-sk1", "pearson-sk2", "bowley"), np.nan)
-    mean, deviation = x.mean(), x.std()
-    q1, median, q3 = np.quantile(x, [0.25, 0.5, 0.75])
-    rounding = 8.0 * np.finfo(float).eps * np.abs(x).max()
-    sigma = deviation if deviation > rounding else np.nan
-    between = q3 - q1 if q3 - q1 > rounding else np.nan
-    return {
-        "skewness": float((((x - mean) / sigma) ** 3).mean()),
-        "pearson-sk1": float((mean - half_sample_mode(x)) / sigma),
-        "pearson-sk2": float(3.0 * (mean - median) / sigma),
-        "bowley": float((q3 + q1 - 2.0 * median) / between),
-    }
+def median(values: ScalarArray) -> float:
+    """Return the median, as `quantiles` does."""
+    return quantiles(values, [0.5])[0]
 
 
 def half_sample_mode(samples: ScalarArray) -> float:

@@ -8,6 +8,7 @@ sample) and ``vectors`` (vector, orbit, sample, component), since writing costs 
 not in it: they are the dataset's, by its content hash.
 """
 
+import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,8 @@ from keplearn.core.fingerprint import evaluator
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.names import is_name
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.layout import LAYOUT, assemble, solver_of
+from keplearn.evaluation.layout import assemble, layout, solver_of
+from keplearn.evaluation.metrics import METRICS, holds_all
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import is_smooth, model_hash
 from keplearn.models.neural_ode import NeuralODE
@@ -51,9 +53,10 @@ def _pack(evaluation: "xarray.Dataset") -> "xarray.Dataset":
     """Return what is kept of an evaluation."""
     import xarray
 
-    packed = evaluation[[key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == ("orbit",)]]
+    there = {key: dims for key, (dims, _, _) in layout().items() if key in evaluation}
+    packed = evaluation[[key for key, dims in there.items() if dims == ("orbit",)]]
     for name, dims in _PACKED.items():
-        names = [key for key in LAYOUT if key in evaluation and LAYOUT[key][0] == dims]
+        names = [key for key, its in there.items() if its == dims]
         stacked = np.stack([evaluation[key].values for key in names])
         # Kinked fields throw orbits out to 1e40 km: large, but a number; infinity stays infinite.
         clipped = np.where(np.isinf(stacked), stacked, np.clip(stacked, -_LARGEST, _LARGEST))
@@ -114,6 +117,7 @@ def evaluation_key(model: NeuralODE, dataset: OrbitDataset, segments: int | None
         "segments": segments or 0,
         "solver": solver_of(is_smooth(shape)),
         "evaluator": evaluator(shape.feature_layer, shape.output_layer),
+        "metrics": json.dumps({key: m.sampling_code for key, m in METRICS.items() if m.sampled}),
     }
 
 
@@ -171,8 +175,16 @@ def _kept(path: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> "xarray.
         return None
     except (OSError, KeplearnError):  # what may not be read is made anew
         return None
-    wanted = {"format": _MARK, **key}
-    return _unpack(packed, dataset) if all(_same(packed.attrs.get(k), x) for k, x in wanted.items()) else None
+    return _unpack(packed, dataset) if _serves(packed.attrs, {"format": _MARK, **key}) else None
+
+
+def _serves(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether what is kept is of the wanted key; it may hold more metrics than are known here."""
+    same = all(_same(kept.get(key), value) for key, value in wanted.items() if key != "metrics")
+    try:
+        return same and holds_all(json.loads(kept["metrics"]), json.loads(wanted["metrics"]))
+    except (KeyError, TypeError, ValueError):  # of an earlier version, or foreign
+        return False
 
 
 def _same(kept: object, wanted: object) -> bool:

@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.keys import KEYS, MEANS
-from keplearn.evaluation.ranking import LOST, with_lost
-from keplearn.evaluation.statistics import summarize
+from keplearn.evaluation.metrics import METRICS, floors, keys
+from keplearn.evaluation.ranking import with_lost
+from keplearn.evaluation.statistics import Distribution
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
-
-FLOORS = ("floor_mean", "floor_field")
-SHORT_KEYS = ("mean", "field", "theta-deg", "radial%", "position%")
-"""What a table for people shows unless more is asked for."""
-_BESIDE = ("diverged", *LOST)
-"""What stands beside a mean wherever it is not zero."""
 
 
 def summary(evaluation: "xarray.Dataset") -> dict[str, Any]:
@@ -30,11 +24,33 @@ def summary(evaluation: "xarray.Dataset") -> dict[str, Any]:
     Returns
     -------
     summary
-        The keys of `keplearn.evaluation.statistics.KEYS` (SPEC 4), NaN where undefined; ``floor_mean`` and
+        The keys of `keplearn.evaluation.metrics.METRICS`, NaN where undefined; ``floor_mean`` and
         ``floor_field`` besides, where the truth's accelerations are finite differences.
     """
-    result = dict[str, Any](summarize(samples_of(evaluation), int(evaluation["diverged"].sum())))
-    return result | {key: float(evaluation.attrs[key]) for key in FLOORS if key in evaluation.attrs}
+    result = dict[str, Any](summarize(samples_of(evaluation)))
+    return result | {key: float(evaluation.attrs[key]) for key in floors() if key in evaluation.attrs}
+
+
+def summarize(samples: Mapping[str, np.ndarray]) -> dict[str, float | int]:
+    """Sum up the samples of an orbit, or of all orbits of a dataset, under the keys of `METRICS`.
+
+    Parameters
+    ----------
+    samples
+        The variables of an evaluation by name, (orbit, sample), lost ones infinite and padding NaN;
+        ``diverged`` of each orbit.
+
+    Returns
+    -------
+    summary
+        NaN for a metric whose samples there are not (``flips``, for a head without m).
+    """
+    parts = {name: Distribution(x) for name, x in samples.items()}
+    found: dict[str, float | int] = {}
+    for key, metric in METRICS.items():
+        value = metric.total(parts[metric.of]) if metric.of in parts else np.nan
+        found[key] = 100.0 * value if metric.share else value
+    return found
 
 
 def orbit_table(evaluation: "xarray.Dataset") -> "pd.DataFrame":
@@ -43,14 +59,14 @@ def orbit_table(evaluation: "xarray.Dataset") -> "pd.DataFrame":
 
     samples = samples_of(evaluation)
     counts = np.isfinite(evaluation["time"].values).sum(axis=1)
-    extra = [key for key in (*ELEMENT_NAMES, *FLOORS) if key in evaluation]
+    extra = [key for key in (*ELEMENT_NAMES, *floors()) if key in evaluation]
     rows = []
     for k, name in enumerate(evaluation["orbit"].values):
-        scores = summarize({key: x[k] for key, x in samples.items()}, int(evaluation["diverged"][k]))
+        scores = summarize({key: x[k : k + 1] for key, x in samples.items()})
         facts = {key: float(evaluation[key][k]) for key in extra}
         rows.append({"orbit": str(name), "samples": int(counts[k]), **facts, **scores})
-    front = ["orbit", *ELEMENT_NAMES, "samples", *KEYS]
-    return pd.DataFrame(rows)[[*front, *(key for key in FLOORS if key in extra)]]
+    front = ["orbit", *ELEMENT_NAMES, "samples", *METRICS]
+    return pd.DataFrame(rows)[[*front, *(key for key in floors() if key in extra)]]
 
 
 def score_table(scored: Iterable[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> "pd.DataFrame":
@@ -79,28 +95,27 @@ def dataset_labels(datasets: Mapping[str, OrbitDataset]) -> dict[str, str]:
     return apart(filed, lambda asked, data: data.content_hash[:8])
 
 
-def wide(table: "pd.DataFrame", columns: Sequence[str] = ()) -> "pd.DataFrame":
-    """Runs down, datasets across: ``mean`` and ``field`` of each, the floors where there are any.
+def wide(table: "pd.DataFrame", columns: Sequence[str] = (), *, all_metrics: bool = False) -> "pd.DataFrame":
+    """Runs down, datasets across: ``mean`` and ``field`` of each or all metrics, the floors where there are any.
 
     ``diverged`` and the numbers of lost samples stand beside where they are not zero in some run. ``columns``
     names the table's columns that describe a run, shown in front. A run that was not scored on a dataset has NaN
     there.
     """
+    always = keys("wide", "short", "all") if all_metrics else keys("wide")
     result = table[["run_id", *columns]].drop_duplicates("run_id").reset_index(drop=True)
     for name in dict.fromkeys(table["dataset"]):
         rows = table[table["dataset"] == name].drop_duplicates("run_id").set_index("run_id")
-        for key in (*SHORT_KEYS[:2], *_BESIDE, *FLOORS):
-            optional = key not in SHORT_KEYS
-            if optional and (key not in rows or not rows[key].fillna(0.0).any()):
+        for key in (*always, *keys("lost"), *floors()):
+            if key not in always and (key not in rows or not rows[key].fillna(0.0).any()):
                 continue
             result[f"{key} {name}"] = result["run_id"].map(rows[key])
     return result
 
 
 def short(table: "pd.DataFrame") -> "pd.DataFrame":
-    """A `score_table` with the metrics in `SHORT_KEYS`, the floors, and what is lost where that is not zero."""
-    hidden = {key for key in KEYS if key not in SHORT_KEYS}
-    hidden -= {key for key in _BESIDE if table[key].any()}
+    """A `score_table` with the metrics that are for people, the floors, and what is lost where that is not zero."""
+    hidden = set(keys("all")) | {key for key in keys("lost") if not table[key].any()}
     return table[[column for column in table.columns if column not in hidden]]
 
 
@@ -126,10 +141,12 @@ def render(table: "pd.DataFrame", format: Literal["markdown", "csv", "json"]) ->
 
 
 def samples_of(evaluation: "xarray.Dataset") -> dict[str, np.ndarray]:
-    """The per-sample variables that summaries are made of, lost samples infinite and padding NaN."""
+    """The variables that summaries are made of, lost samples of metrics infinite and padding NaN."""
     truth = true_samples(evaluation)
-    found = {key: with_lost(evaluation[key].values, truth) for key in MEANS.values() if key in evaluation}
-    return found | {key: evaluation[key].values for key in ("magnitude",) if key in evaluation}
+    sampled = {metric.of for metric in METRICS.values() if metric.sampled}
+    used = dict.fromkeys(metric.of for metric in METRICS.values() if metric.of in evaluation)
+    values = {name: evaluation[name].values for name in used}
+    return {name: with_lost(x, truth) if name in sampled else x for name, x in values.items()}
 
 
 def true_samples(evaluation: "xarray.Dataset") -> np.ndarray:

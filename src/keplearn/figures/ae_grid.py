@@ -10,18 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from keplearn.core.errors import KeplearnError, nearest
+from keplearn.evaluation.metrics import find_metric, keys
 from keplearn.figures import style
 from keplearn.figures.colours import draw_mesh
 from keplearn.figures.inputs import finite, require_finite
 from keplearn.figures.lost import draw_lost_cells
 from keplearn.orbits.bodies import body_of
-
-QUANTITIES = {
-    "mean": "mean acceleration error along the propagated path (%)",
-    "field": "mean acceleration error at the true states (%)",
-}
-"""What `grid` can show, and what its colour bar then says."""
 
 
 @style.styled
@@ -45,9 +39,7 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
     KeplearnError
         If a variable is missing, or the quantity is none of these.
     """
-    if quantity not in QUANTITIES:
-        known = ", ".join(QUANTITIES)
-        raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
+    label = find_metric(quantity, keys("wide"), "quantity").run_label
     require_finite(
         found,
         (quantity, f"lost_{quantity}", "masked", "a_edges", "e_edges", "training_a", "training_e"),
@@ -59,7 +51,7 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
     axes.set(xlim=a_edges[[0, -1]], ylim=e_edges[[0, -1]])
     lost = found[f"lost_{quantity}"].to_numpy() > 0
     shown = np.where(lost, np.nan, finite(found[quantity]))
-    draw_mesh(figure, axes, (a_edges, e_edges), shown, QUANTITIES[quantity])
+    draw_mesh(figure, axes, (a_edges, e_edges), shown, label)
     handles: list[Artist] = [_draw_training_points(axes, found)]
     handles += _draw_masked(axes, found)
     handles += draw_lost_cells(axes, (a_edges, e_edges), lost, "samples lost")

@@ -12,10 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from keplearn.evaluation.metrics import angle_deg
-from keplearn.evaluation.ranking import quantiles
+from keplearn.evaluation.metrics import METRICS
+from keplearn.evaluation.statistics import quantiles
+from keplearn.evaluation.vectors import angle_deg
 from keplearn.figures import style
 from keplearn.figures.inputs import require, true_anomalies
+from keplearn.figures.labels import wrap
 
 GRID = np.linspace(-180.0, 180.0, 181)
 """True anomalies at which the orbits are compared, degrees."""
@@ -193,13 +195,14 @@ def _draw_counts(axes: Axes, side: _Side, count: Int[np.ndarray, "angle"], orbit
 
 def _finish(panels: list[Axes], counts: list[Int[np.ndarray, "angle"]] | None) -> None:
     """Give both columns one range a row, and name the axes."""
-    labels = ["|a| (km/s²)", "angle to the true\nacceleration (°)", "error of the\nacceleration (%)"]
+    angle, error = METRICS["theta-deg"], METRICS["mean"]
+    labels = ["|a| (km/s²)", *(wrap(metric.short_label, 20) for metric in (angle, error))]
     for row, label in enumerate([*labels, *["orbits"] * (counts is not None)]):
         left, right = panels[2 * row : 2 * row + 2]
         limits = [axes.get_ylim() for axes in (left, right)]
         low, high = min(x[0] for x in limits), max(x[1] for x in limits)
         if row in (1, 2):
-            low, high = style.above_rounding(low, high, style.ROUNDING["°" if row == 1 else "%"])
+            low, high = style.above_rounding(low, high, (angle if row == 1 else error).rounding)
         if label == "orbits" and counts is not None:
             low, high = 0.0, 1.12 * max(int(count.max()) for count in counts)
             for axes in (left, right):

@@ -11,7 +11,8 @@ from jaxtyping import Float64
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.keys import COUNTS, KEYS, MEANS
+from keplearn.evaluation.metrics import METRICS, sampled
+from keplearn.evaluation.metrics import keys as metric_keys
 from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.table import samples_of
 from keplearn.figures.labels import unit_of
@@ -44,7 +45,7 @@ def box_table(
     per
         ``orbit``: a row an orbit; ``sample``: a row a sample.
     metric
-        A key of SPEC 4 other than the numbers of what is lost; by sample one that is a mean over samples.
+        The key of a metric other than the numbers of what is lost; by sample one that is computed by sample.
     say
         Is told of runs whose model is damaged, which are left out.
 
@@ -60,7 +61,7 @@ def box_table(
     KeplearnError
         If no run has finished, or there is no such parameter or metric.
     """
-    known = {"orbit": [key for key in KEYS if key not in COUNTS[1:]], "sample": list(MEANS)}
+    known = {"orbit": metric_keys("wide", "short", "all"), "sample": sampled()}
     if per not in known:
         raise KeplearnError(f"per is {per!r}, not orbit or sample.")
     if metric not in known[per]:
@@ -118,7 +119,7 @@ def _by_sample(
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every sample that is not padding, infinite where lost, and the name of its orbit."""
     for run, evaluation in evaluate_runs(runs, dataset, skipped=_say_skipped(say)):
-        values = samples_of(evaluation)[MEANS[metric]] * (100.0 if metric == "radial%" else 1.0)
+        values = samples_of(evaluation)[METRICS[metric].of] * METRICS[metric].factor
         real = ~np.isnan(values)
         yield run.path, (np.repeat(np.array(dataset.orbit_names), real.sum(axis=1)).tolist(), values[real])
 

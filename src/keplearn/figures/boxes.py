@@ -13,7 +13,7 @@ from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
 
 from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.ranking import quantiles
+from keplearn.evaluation.statistics import quantiles
 from keplearn.figures import style
 from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.labels import (

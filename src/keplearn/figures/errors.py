@@ -13,22 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.metrics import angle_deg
-from keplearn.evaluation.ranking import lost_samples, median
+from keplearn.core.errors import KeplearnError
+from keplearn.evaluation.metrics import METRICS, Metric, find_metric, sampled
+from keplearn.evaluation.ranking import lost_samples
+from keplearn.evaluation.statistics import median
 from keplearn.evaluation.table import true_samples
+from keplearn.evaluation.vectors import angle_deg
 from keplearn.figures import style
 from keplearn.figures.events import mark_events
 from keplearn.figures.inputs import OneOrbit, one_orbit, require
+from keplearn.figures.labels import wrap
 
 _DEGREES = 360.0
-
-QUANTITIES = {
-    "mean": "acceleration error along\nthe propagated path (%)",
-    "field": "acceleration error\nat the true states (%)",
-    "position_error": "position error (%)",
-}
-"""What `orbit_errors` can show, and what its axis then says."""
 
 # Longer labels than this do not fit twice below a figure of the house's width.
 _LEGEND_LETTERS = 40
@@ -68,21 +64,22 @@ def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") ->
     for name, (label, look) in magnitudes.items():
         above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
     for name, look in (("predicted_acceleration", path), ("field_acceleration", field)):
-        angle = angle_deg(one.finite(name), one.finite("acceleration"))
-        middle.plot(x, angle, gid=f"angle:{name}", **look)
+        angles = angle_deg(one.finite(name), one.finite("acceleration"))
+        middle.plot(x, angles, gid=f"angle:{name}", **look)
     for name, label, look in (("mean", "propagated path", path), ("field", "true states", field)):
         below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
     mark_events((above, middle, below), one, x, np.isfinite(one.values["mean"]))
-    middle.set_ylabel("angle to the true\nacceleration (°)")
+    angle, error = METRICS["theta-deg"], METRICS["mean"]
+    middle.set_ylabel(wrap(angle.short_label, 20))
     if any(
         (np.asarray(line.get_ydata(), float) > 0).any()
         for line in middle.lines
         if line.get_gid() != "periapsis"
     ):
-        style.log_axis(middle, style.ROUNDING["°"])
+        style.log_axis(middle, angle.rounding)
     style.log_axis(above)
-    style.log_axis(below, style.ROUNDING["%"])
-    for axes, label in ((above, "|a| (km/s²)"), (below, "acceleration error (%)")):
+    style.log_axis(below, error.rounding)
+    for axes, label in ((above, "|a| (km/s²)"), (below, error.short_label)):
         axes.set_ylabel(label)
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     below.set_xlim(x[0], x[-1])
@@ -143,22 +140,20 @@ def orbit_errors(
     training_range
         Least and greatest radius of the training data, km: shaded; orbits that leave it are hollow.
     quantity
-        ``mean``, ``field`` or ``position_error``.
+        The key of a metric that is computed by sample, or the name of its samples: ``mean``, ``position%``, …
     title
         Above the figure.
 
     Raises
     ------
     KeplearnError
-        If there is no model or no orbit, a variable is missing, or the quantity is none of these.
+        If there is no model or no orbit, a variable is missing, or the quantity is no such metric.
     """
     if not evaluations:
         raise KeplearnError("There is nothing to draw: no evaluation was given.")
-    if quantity not in QUANTITIES:
-        known = ", ".join(QUANTITIES)
-        raise KeplearnError(f"quantity is {quantity!r}, not one of {known}.{nearest(quantity, QUANTITIES)}")
+    metric = find_metric(quantity, sampled(), "quantity")
     models = {
-        label: (_read(evaluation, quantity, training_range), *style.MODELS[k % len(style.MODELS)])
+        label: (_read(evaluation, metric, training_range), *style.MODELS[k % len(style.MODELS)])
         for k, (label, evaluation) in enumerate(evaluations.items())
     }
     fallen = [model for model in models.values() if model[0].lost.any()]
@@ -166,13 +161,13 @@ def orbit_errors(
     rows = [0.16 * len(fallen), 2.4] if fallen else [2.4]
     figure, panels = style.new_figure(0.75 + sum(rows) + 0.16 * len(models), rows, columns=2)
     for column, name in enumerate(("eccentricity", "semi_major_axis")):
-        _draw_errors(panels[column - 2], name, models)
+        _draw_errors(panels[column - 2], name, models, metric)
         if fallen:
             _draw_lost(panels[column], name, fallen)
     # One range for both: the same errors stand in both.
     panels[-1].set_ylim(panels[-2].get_ylim())
     panels[-1].tick_params(labelleft=False, which="both")
-    panels[-2].set_ylabel(QUANTITIES[quantity])
+    panels[-2].set_ylabel(wrap(metric.label, 26))
     panels[-2].set_xlabel("eccentricity")
     panels[-1].set_xlabel("semi-major axis (10³ km)")
     panels[-1].xaxis.set_major_formatter(style.THOUSANDS)
@@ -181,16 +176,16 @@ def orbit_errors(
         span = panels[-1].axvspan(*training_range, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4)
         span.set_label("training radii (hollow: the orbit leaves them)")
         shaded.append(span)
-    _draw_legend(figure, models, shaded)
+    _draw_legend(figure, models, shaded, metric.axis_unit)
     if title:
         figure.suptitle(title)
     return figure
 
 
-def _draw_legend(figure: Figure, models: Mapping[str, _Model], others: Sequence[Artist]) -> None:
+def _draw_legend(figure: Figure, models: Mapping[str, _Model], others: Sequence[Artist], unit: str) -> None:
     """Draw the models with their medians, and what else is labelled, below the panels."""
     handles: list[Artist] = [
-        Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors)}")
+        Line2D([], [], color=colour, marker=marker, markersize=4.5, label=f"{label}: {_count(errors, unit)}")
         for label, (errors, colour, marker) in models.items()
     ]
     handles += others
@@ -199,16 +194,17 @@ def _draw_legend(figure: Figure, models: Mapping[str, _Model], others: Sequence[
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def _read(evaluation: xarray.Dataset, quantity: str, training_range: tuple[float, float] | None) -> _Errors:
+def _read(evaluation: xarray.Dataset, metric: Metric, training_range: tuple[float, float] | None) -> _Errors:
     """Take what is drawn out of one model's evaluation."""
+    quantity = metric.of
     require(evaluation, (quantity, "eccentricity", "semi_major_axis", "position"))
     values = evaluation[quantity].where(np.isfinite(evaluation[quantity]))
-    error = (values.mean("sample") if "sample" in values.dims else values).to_numpy()
+    error = metric.factor * (values.mean("sample") if "sample" in values.dims else values).to_numpy()
     lost = ~np.isfinite(error)
     if "sample" in values.dims and "acceleration" in evaluation:
         lost |= lost_samples(evaluation[quantity].to_numpy(), true_samples(evaluation)) > 0
     # At the true states nothing is lost of a propagation that diverged.
-    if "diverged" in evaluation and quantity != "field":
+    if "diverged" in evaluation and metric.lost == "lost":
         lost |= evaluation["diverged"].to_numpy() > 0
     radius = np.linalg.norm(evaluation["position"].to_numpy(), axis=-1)
     low, high = training_range or (0.0, np.inf)
@@ -225,15 +221,15 @@ def _median(errors: _Errors) -> float:
     return median(np.where(errors.lost, np.inf, errors.error))
 
 
-def _count(errors: _Errors) -> str:
+def _count(errors: _Errors, unit: str) -> str:
     """Return "median 1.2 %, 3 of 100 lost" for the legend."""
     total, lost = len(errors.error), int(errors.lost.sum())
     middle = _median(errors)
-    text = f"median {middle:.3g} %" if np.isfinite(middle) else "median: lost"
+    text = f"median {middle:.3g} {unit}".rstrip() if np.isfinite(middle) else "median: lost"
     return text + (f", {lost} of {total} lost" if lost else "")
 
 
-def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model]) -> None:
+def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model], metric: Metric) -> None:
     """Draw every model's points against an element of the orbits, and its median."""
     for label, (errors, colour, marker) in models.items():
         for place, chosen, face in (("in", ~errors.outside, colour), ("out", errors.outside, "white")):
@@ -243,7 +239,8 @@ def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model]) -> None:
             axes.plot(x, y, linestyle="none", alpha=0.8, gid=f"{label}:{place}", **look)
         if np.isfinite(middle := _median(errors)):
             axes.axhline(middle, color=colour, linewidth=1.1, gid=f"{label}:median")
-    style.log_axis(axes, style.ROUNDING["%"])
+    if metric.log:
+        style.log_axis(axes, metric.rounding)
 
 
 def _draw_lost(axes: Axes, name: str, models: Sequence[_Model]) -> None:

@@ -9,7 +9,8 @@ from jaxtyping import Float64
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from keplearn.evaluation.ranking import drawn_values, median
+from keplearn.evaluation.ranking import drawn_values
+from keplearn.evaluation.statistics import median
 from keplearn.figures import style
 from keplearn.figures.facets import (
     Facets,

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.ranking import drawn_values, median
+from keplearn.evaluation.ranking import drawn_values
+from keplearn.evaluation.statistics import median
 from keplearn.figures import style
 from keplearn.figures.facets import (
     Facets,

@@ -15,36 +15,9 @@ from matplotlib.colors import to_hex, to_rgb
 from keplearn.config.names import known_names
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.keys import MEANS
+from keplearn.evaluation.metrics import measure_of
 from keplearn.figures import style
 from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
-
-METRICS: dict[str, tuple[str, str]] = {
-    "mean": ("acceleration error along the propagated path", "%"),
-    "field": ("acceleration error at the true states", "%"),
-    "theta-deg": ("angle between predicted and true acceleration", "°"),
-    "radial%": ("samples whose force points outwards", "%"),
-    "collinear-deg": ("angle between predicted acceleration and direction to the centre", "°"),
-    "flips": ("changes of sign of the magnitude per orbit", ""),
-    "skewness": ("skewness of the acceleration errors", ""),
-    "pearson-sk1": ("Pearson's first skewness of the acceleration errors", ""),
-    "pearson-sk2": ("Pearson's second skewness of the acceleration errors", ""),
-    "bowley": ("Bowley's skewness of the acceleration errors", ""),
-    "median": ("median acceleration error", "%"),
-    "std": ("standard deviation of the acceleration errors", "%"),
-    "q1": ("lower quartile of the acceleration errors", "%"),
-    "q3": ("upper quartile of the acceleration errors", "%"),
-    "max": ("greatest acceleration error", "%"),
-    "outliers": ("outlying samples", ""),
-    "position%": ("position error", "%"),
-    "energy-drift": ("relative drift of the energy", ""),
-    "momentum-drift": ("relative drift of the angular momentum", ""),
-    "diverged": ("diverged test orbits", ""),
-    "best_loss": ("least validation loss", ""),
-    "seconds": ("time of training", "s"),
-    "steps_per_second": ("optimiser steps per second", "1/s"),
-}
-"""What a metric says, and its unit."""
 
 _ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
 """What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
@@ -55,14 +28,13 @@ _LOG_RANGE = 20.0
 
 def metric_label(metric: str, *, of_runs: bool = True) -> str:
     """Return a metric in words, with its unit: of a run as a whole, or of a sample or an orbit."""
-    name, unit = METRICS.get(metric, (_plain(metric), ""))
-    mean = "mean " if of_runs and metric in MEANS and metric != "radial%" else ""
-    return f"{mean}{name} ({unit})" if unit else f"{mean}{name}"
+    found = measure_of(metric)
+    return found.run_label if of_runs else found.label
 
 
 def unit_of(metric: str) -> str:
     """Return the unit of a metric, empty for numbers without one."""
-    return METRICS.get(metric, ("", ""))[1]
+    return measure_of(metric).axis_unit
 
 
 def parameter_label(name: str) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.core.errors import KeplearnError
+from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.subject import model_hash
 from keplearn.figures import style
 from keplearn.figures.events import mark_events
@@ -75,7 +76,7 @@ def phases(
     style.log_axis(right)
     right.set_xlim(ones[0].hours[0], ones[0].hours[-1])
     right.set_xlabel("time (h)")
-    right.set_ylabel("acceleration error (%)")
+    right.set_ylabel(METRICS["mean"].short_label)
     figure.legend(handles=_legend(ones, labels, looks, frame, paths), loc="outside lower center", ncols=1)
     figure.suptitle(title or ones[0].title)
     return figure

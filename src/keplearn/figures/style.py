@@ -131,10 +131,6 @@ def new_figure(
     return figure, axes
 
 
-ROUNDING = {"°": 1e-9, "%": 1e-10}
-"""Angles and errors below these are rounding of float64."""
-
-
 class _BetweenPowers(LogLocator):
     """Minor ticks, none where the axis has so many decades that they would run into one another."""
 

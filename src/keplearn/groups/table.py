@@ -8,7 +8,7 @@ import pandas as pd
 
 from keplearn.config import RunConfig
 from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.keys import KEYS
+from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
 from keplearn.runs.store import Run
 
@@ -30,7 +30,7 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
     -------
     table
         Parameters (and ``dataset_name``) under their names: numbers as numbers, a value that changes over phases
-        as text such as ``[4, 18]``. Metrics under the keys of SPEC 4, NaN for a run without them, with the
+        as text such as ``[4, 18]``. Metrics under their keys, NaN for a run without them, with the
         numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In ``attrs``:
         ``varying``, the names of the parameters that differ among the runs, ``metrics``, and ``dataset``.
 
@@ -57,10 +57,15 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
         row |= parameter_cells(config)
         row |= {key: summary.get(key) for key in SUMMED}
         row |= {"seconds": (summary.get("seconds") or {}).get("total")}
-        row |= {key: _number(scores.get(key)) for key in KEYS}
+        row |= {key: _number(scores.get(key)) for key in METRICS}
         rows.append(row)
     table = pd.DataFrame(rows)
-    table.attrs |= {"varying": differing, "metrics": list(KEYS), "dataset": dataset, "group": runs[0].group}
+    table.attrs |= {
+        "varying": differing,
+        "metrics": list(METRICS),
+        "dataset": dataset,
+        "group": runs[0].group,
+    }
     return table
 
 

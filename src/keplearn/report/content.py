@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.keys import KEYS
+from keplearn.evaluation.metrics import METRICS, TRAINING
 from keplearn.evaluation.ranking import LOST, lost_in, places
 from keplearn.evaluation.scores import Scores
 from keplearn.groups.difference import cell, flat, varying
@@ -20,39 +20,6 @@ from keplearn.report.curves import Losses, loss_curves
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import TestData
 from keplearn.runs.store import Run
-
-UNITS = {
-    **dict.fromkeys(("mean", "field", "radial%", "position%", "median", "std", "q1", "q3", "max"), "%"),
-    **dict.fromkeys(("theta-deg", "collinear-deg"), "°"),
-    "outliers": "samples",
-    "diverged": "orbits",
-    **dict.fromkeys(LOST, "samples"),
-}
-"""Units of metrics; the others are pure numbers."""
-
-MEANINGS = {
-    "mean": "error of the acceleration along the propagated path, % of the true one",
-    "field": "error of the acceleration at the true states, % of the true one",
-    "theta-deg": "angle between predicted and true acceleration",
-    "radial%": "share of samples whose acceleration points away from the centre",
-    "collinear-deg": "angle between predicted acceleration and the direction to the centre",
-    "flips": "sign changes of the network's output along an orbit",
-    "position%": "error of the predicted position",
-    "energy-drift": "relative change of the energy along an orbit",
-    "momentum-drift": "relative change of the angular momentum along an orbit",
-    "diverged": "orbits whose propagation failed",
-    "lost": "samples along the propagated path that diverged or are not finite",
-    "lost-field": "samples at whose true state the field is not finite",
-}
-
-SUMMED = {
-    "best_loss": ("best loss", "", "least validation loss of the last phase"),
-    "seconds": ("seconds", "s", "wall time of the run, compiling and scoring included"),
-    "steps_per_second": ("steps/s", "1/s", "training steps a second"),
-    "segment_ratio": ("segment ratio", "", "length of a segment over that of an orbit"),
-    "num_train_orbits": ("train orbits", "", "orbits trained on"),
-}
-"""What a run's summary adds: label, units, meaning."""
 
 Column = dict[str, Any]
 
@@ -141,6 +108,7 @@ class ContentBuilder:
             "datasets": [data.head() for data in self.datasets],
             "columns": columns,
             "losses": self.losses.kinds,
+            "error": error_facts(),
         }
         return Content(head, self.details)
 
@@ -165,25 +133,39 @@ class ContentBuilder:
         for number, data in enumerate(self.datasets):
             scores = [scores.get(data.name) or {} for scores in self.scores]
             tag = f" D{number + 1}" if len(self.datasets) > 1 else ""
-            for key in KEYS:
+            for key in METRICS:
                 values = [_number(score.get(key)) for score in scores]
                 if key in LOST and not any(values):
                     continue
                 if any(value is not None for value in values):
-                    about = {"unit": UNITS.get(key, ""), "about": MEANINGS.get(key, ""), "dataset": number}
-                    about |= _ranked(scores, key)
+                    about = metric_facts(key, number) | _ranked(scores, key)
                     found.append(column(f"{key}@{data.name}", f"{key}{tag}", "metric", values, **about))
         return found
 
     def _summed(self) -> list[Column]:
         summaries = [run.record.get("summary") or {} for run in self.runs]
         found = []
-        for key, (label, unit, about) in SUMMED.items():
+        for key, measure in TRAINING.items():
             read = [s.get(key) if key != "seconds" else (s.get(key) or {}).get("total") for s in summaries]
             values = [_number(value) for value in read]
             if any(value is not None for value in values):
-                found.append(column(key, label, "summary", values, unit=unit, about=about))
+                about = {"unit": measure.unit, "about": measure.about}
+                found.append(column(key, measure.short, "summary", values, **about))
         return found
+
+
+def metric_facts(key: str, dataset: int) -> dict[str, Any]:
+    """What the page knows of a metric on one of its datasets: unit, meaning, where it is shown, which way is better."""
+    metric = METRICS[key]
+    better = {True: "smaller", False: "greater", None: None}[metric.smaller_is_better]
+    found = {"unit": metric.unit, "about": metric.about, "dataset": dataset, "shown": metric.shown}
+    return found | ({"better": better} if better else {})
+
+
+def error_facts() -> dict[str, str]:
+    """What the page says of the error of each orbit (`TestData.errors`)."""
+    metric = METRICS["mean"]
+    return {"label": f"mean {metric.short_label}", "unit": metric.unit, "about": metric.name}
 
 
 def column(key: str, label: str, role: str, values: Sequence[Any], **about: Any) -> Column:
@@ -198,7 +180,7 @@ def column(key: str, label: str, role: str, values: Sequence[Any], **about: Any)
     values
         One a run.
     about
-        More of it: unit, about, dataset.
+        More of it: unit, about, dataset, shown, better.
     """
     head = {"key": key, "label": label, "role": role, **about}
     if all(value is None or isinstance(value, int | float) for value in values) and role != "state":
@@ -217,7 +199,9 @@ def _single(value: object) -> object:
 def _ranked(scores: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
     """What is lost of each run's metric and which place it takes, where anything is: what the page orders by."""
     lost = [lost_in(score, key) for score in scores]
-    return {"lost": lost, "order": places(scores, key)} if any(lost) else {}
+    found = {"lost": lost} if any(lost) else {}
+    ordered = found or METRICS[key].smaller_is_better is False
+    return found | ({"order": places(scores, key)} if ordered else {})
 
 
 def _number(value: Any) -> float | int | None:

@@ -59,7 +59,7 @@ const tile = (title, content, kind = "") =>
 function bestLink() {
   if (best === null) return "no run was scored";
   const values = means
-    .map((column, k) => `${study.datasets.length > 1 ? `D${k + 1} ` : ""}${show(column, best, " %")}`)
+    .map((column, k) => `${study.datasets.length > 1 ? `D${k + 1} ` : ""}${show(column, best, ` ${column.unit}`)}`)
     .join(", ");
   return element(
     "div",

@@ -178,7 +178,7 @@ function errorPlot(chosen, width) {
   const total = study.datasets.reduce((sum, data) => sum + data.orbits.length, 0);
   const picture = drawing(width, box.height + 58);
   const none = { unit: () => 0, ticks: () => [] };
-  const { py } = frame(picture, box, none, y, { x: "test orbit", y: "mean error of acceleration (%)" });
+  const { py } = frame(picture, box, none, y, { x: "test orbit", y: study.error.label });
   const step = box.width / total;
   let start = 0;
   study.datasets.forEach((data, number) => {
@@ -195,7 +195,7 @@ function errorPlot(chosen, width) {
     start += data.orbits.length;
   });
   const lost = values.filter((value) => value === "lost").length;
-  const note = `acceleration along the propagated path${lost ? `; hollow: ${lost} that lost samples` : ""}`;
+  const note = `${study.error.about}${lost ? `; hollow: ${lost} that lost samples` : ""}`;
   return [plotTitle("Error of each test orbit", note), picture];
 }
 
@@ -228,7 +228,7 @@ function errorMarks(picture, run, share, data, errors, from, step, py) {
     });
     hover(mark, run, [
       ["orbit", name],
-      ["mean error", lost ? "samples lost: diverged or not finite" : `${format(errors[k])} %`],
+      ["mean error", lost ? "samples lost: diverged or not finite" : `${format(errors[k])} ${study.error.unit}`],
       ["a", `${format(data.a[k])} km`],
       ["e", format(data.e[k])],
     ]);
@@ -324,9 +324,7 @@ function orbitPicture(orbit, paths, side) {
   return picture;
 }
 
-const MAIN = new Set(["mean", "field", "theta-deg", "radial%", "position%", "diverged"]);
-const isMain = (column) => column.dataset === null || MAIN.has(column.key.split("@")[0]);
-const LEAST = new Set(["mean", "field", "theta-deg", "median", "q1", "q3", "max", "position%"]);
+const isMain = (column) => column.dataset === null || column.shown !== "all";
 
 // In what the selected runs differ, and their main scores; for one alone, where it stands among all.
 function differences(chosen) {
@@ -377,7 +375,7 @@ function factsTable(chosen, id, sections) {
   );
   const line = (column) => {
     const values = chosen.map(({ row }) => column.order[row]);
-    const compared = several && LEAST.has(column.key.split("@")[0]) && new Set(values).size > 1;
+    const compared = several && column.better && new Set(values).size > 1;
     const least = compared ? Math.min(...values.filter((place) => place !== null)) : null;
     const cells = chosen.map(({ row }) =>
       element(
@@ -411,7 +409,8 @@ function rankText(column, row) {
   const place = column.order[row];
   if (place === null) return "";
   const all = column.order.filter((other) => other !== null);
-  return `${1 + all.filter((other) => other < place).length} of ${all.length}`;
+  const turned = column.better === "greater" ? ", greatest first" : "";
+  return `${1 + all.filter((other) => other < place).length} of ${all.length}${turned}`;
 }
 
 function configTable(run, open) {

@@ -67,8 +67,10 @@ const best = bestRow();
 
 function defaults() {
   const keys = (list) => list.map((column) => column.key);
-  const some = [...means, metricOf(0, "field"), columnOf.get("best_loss")].filter(Boolean);
-  const scores = means.flatMap((_, number) => ["mean", "field"].map((name) => metricOf(number, name)));
+  const wide = (number) => columns.filter((column) => column.dataset === number && column.shown === "wide");
+  const others = wide(0).filter((column) => !means.includes(column));
+  const some = [...means, ...others, columnOf.get("best_loss")].filter(Boolean);
+  const scores = means.flatMap((_, number) => wide(number));
   const plain = [columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
   return {
     sort: means.length ? means[0].key : "",

@@ -1,0 +1,65 @@
+"""What metrics are computed of: a model's propagation beside the truth, sample by sample."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keplearn.core.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray
+from keplearn.evaluation.vectors import relative_drift
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A propagation and the true orbits by (orbit, sample), in km, km/s, km/s²; NaN where padded or not reached.
+
+    Attributes
+    ----------
+    times
+        (orbit, sample), s.
+    states, acceleration
+        What the model predicts, (orbit, sample, 6), and its acceleration there.
+    true_states, true_acceleration
+        The truth at the same time.
+    field
+        The model's acceleration at the true states.
+    starts
+        (orbit, sample, 6): the predicted state from which the propagation to each sample began.
+    invariants
+        What the dataset's system conserves, by name: functions of states, to numbers or vectors.
+    facts
+        What else a metric may need: ``centre`` where the system has a body that attracts from the origin.
+    """
+
+    times: OrbitTimes
+    states: OrbitStates
+    acceleration: OrbitVectors
+    true_states: OrbitStates
+    true_acceleration: OrbitVectors
+    field: OrbitVectors
+    starts: OrbitStates
+    invariants: Mapping[str, Callable[[OrbitStates], Any]]
+    facts: frozenset[str] = frozenset()
+
+    @property
+    def position(self) -> OrbitVectors:
+        """The predicted position, km."""
+        return self.states[..., :3]
+
+    @property
+    def true_position(self) -> OrbitVectors:
+        """The true position, km."""
+        return self.true_states[..., :3]
+
+    def offers(self, needs: frozenset[str]) -> bool:
+        """Whether the system has all that a metric needs."""
+        return needs <= self.facts | self.invariants.keys()
+
+    def drift(self, invariant: str) -> ScalarArray:
+        """|x/x₀ − 1| of an invariant (of a vector its size) since the propagation began; NaN where x₀ = 0."""
+        with np.errstate(all="ignore"):
+            values = [np.asarray(self.invariants[invariant](y)) for y in (self.states, self.starts)]
+            if values[0].ndim > self.times.ndim:
+                values = [np.linalg.norm(x, axis=-1) for x in values]
+            return relative_drift(*values)
