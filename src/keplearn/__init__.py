@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keplearn.core.errors import KeplearnError
     from keplearn.core.plugins import load_plugin
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
+    from keplearn.evaluation.metrics import metric, statistic
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.table import orbit_table
     from keplearn.experiment.course import train_run
@@ -52,12 +53,14 @@ _HOMES = {
     "load_model": "models.files",
     "load_plugin": "core.plugins",
     "loss": "training.losses",
+    "metric": "evaluation.metrics",
     "open_run": "runs.store",
     "orbit_table": "evaluation.table",
     "output_layer": "models.outputs",
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
+    "statistic": "evaluation.metrics",
     "train_run": "experiment.course",
 }
 
@@ -79,12 +82,14 @@ __all__ = [
     "load_model",
     "load_plugin",
     "loss",
+    "metric",
     "open_run",
     "orbit_table",
     "output_layer",
     "run_config",
     "save_dataset",
     "save_model",
+    "statistic",
     "train_run",
 ]
 

@@ -15,6 +15,7 @@ from keplearn.core.errors import KeptWarning, NotWritten
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation import propagation, store
+from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
@@ -103,6 +104,34 @@ def test_a_new_layer_leaves_the_scores_of_all_others(source):
         assert fingerprint.scorer("new", "mlp_rtn") != now
 
 
+def test_a_metric_has_a_code_of_its_own(source):
+    for name in ("metrics", "vectors", "statistics"):
+        shutil.copy(fingerprint._HERE / "evaluation" / f"{name}.py", source / "evaluation")
+    fingerprint.code_of.cache_clear()
+    file = source / "evaluation" / "metrics.py"
+    before, text = {key: one.code for key, one in METRICS.items()}, file.read_text()
+    changed = text.replace("percent_error(x.field,", "2 * percent_error(x.field,").replace(
+        "along the", "on the"
+    )
+    new = '@metric("new", "new")\ndef new(x):\n    return x\n\n\n'
+    with _changed(file, changed.replace("@metric(", f"{new}@metric(", 1)):
+        after = {key: one.code for key, one in METRICS.items()}
+        assert [key for key in METRICS if after[key] != before[key]] == ["field"]
+
+
+def test_a_metric_that_is_added_is_evaluated_and_leaves_what_is_kept_of_the_others(
+    tmp_path, made, monkeypatch
+):
+    store.keep_evaluation(tmp_path, ONE, DATASET)
+    with monkeypatch.context() as patch:
+        patch.setitem(METRICS, "new", replace(METRICS["mean"], key="new", of="new"))
+        store.keep_evaluation(tmp_path, ONE, DATASET)
+        assert len(made) == 2
+    # Where it is not known, what holds it serves as well.
+    store.keep_evaluation(tmp_path, ONE, DATASET)
+    assert len(made) == 2
+
+
 @pytest.fixture
 def source(tmp_path_factory, monkeypatch):
     """A copy of the source that decides the scores, in the place of the real one."""
@@ -123,6 +152,7 @@ def _changed(file, text):
         file.write_text(content)
         fingerprint._statements.cache_clear()
         fingerprint._fingerprint.cache_clear()
+        fingerprint.code_of.cache_clear()
         if content is text:
             yield
 

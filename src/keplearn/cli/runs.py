@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from keplearn.cli.output import number, print_table
-from keplearn.core.errors import KeplearnError
+from keplearn.cli.output import listed_names, number, print_table
+from keplearn.core.errors import KeplearnError, nearest
+from keplearn.evaluation.metrics import METRICS, TRAINING, keys
 from keplearn.evaluation.ranking import LOST, lost_in
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def runs(
     group: str | None = None,
     state: Literal["running", "finished", "failed", "interrupted"] | None = None,
     runs: Runs = Path("runs"),
+    columns: str = "",
     format: Literal["table", "csv", "json"] = "table",
 ) -> None:
     """List runs with their state, steps, and score on the first test dataset.
@@ -37,11 +39,14 @@ def runs(
         Only those running, finished, failed or interrupted.
     runs
         The directory of all runs.
+    columns
+        More of each run: config keys, metrics, measures of its training, e.g. width,theta-deg,seconds.
     format
         table, csv or json.
     """
-    found = _find(runs, group, state)
+    found, more = _find(runs, group, state), listed_names(columns)
     rows = [_row(run.record, run.group, run.path) for run in found]
+    rows = [row | _more(run, row["test"], more) for run, row in zip(found, rows, strict=True)]
     if state == "failed":
         from keplearn.groups.difference import apart
 
@@ -57,8 +62,9 @@ def runs(
     elif not rows:
         print(f"No runs in {runs}." if runs.is_dir() else f"No runs: there is no directory {runs}.")
     else:
-        shown = ["group", "run_id", "state", "started", "steps", "steps_per_second", "test", "mean", "field"]
+        shown = ["group", "run_id", "state", "started", "steps", "steps_per_second", "test", *keys("wide")]
         shown += [key for key in LOST if any(row[key] for row in rows)]
+        shown += [key for key in more if key not in shown]
         failed = any(row["reason"] for row in rows)
         titles = [*shown, "kind", "reason"] if failed else shown
         if state == "failed":
@@ -229,13 +235,30 @@ def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:
         "steps_per_second": summary.get("steps_per_second"),
         "best_loss": summary.get("best_loss"),
         "test": test,
-        "mean": scores[test].get("mean") if test else None,
-        "field": scores[test].get("field") if test else None,
+        **{key: scores[test].get(key) if test else None for key in keys("wide")},
         "lost": lost_in(scores[test]) if test else None,
         "lost-field": lost_in(scores[test], "field") if test else None,
         "reason": record["reason"],
         "path": str(path),
     }
+
+
+def _more(run: "Run", test: str | None, asked: list[str]) -> dict[str, Any]:
+    """Return what else is asked for of a run: from its config, its scores, or the summary of its training."""
+    if not asked:
+        return {}
+    from keplearn.groups.difference import cell, flat
+
+    scores = (run.record.get("scores") or {}).get(test) or {}
+    summary = run.record.get("summary") or {}
+    values = {key.partition(".")[2]: cell(value) for key, value in flat(run.config).items()}
+    values |= {key: summary.get(key) for key in TRAINING}
+    values |= {"seconds": (summary.get("seconds") or {}).get("total")}
+    values |= {key: scores.get(key) for key in METRICS}
+    for key in asked:
+        if key not in values:
+            raise KeplearnError(f"--columns: there is no {key!r} of a run.{nearest(key, values)}")
+    return {key: values[key] for key in asked}
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:
