@@ -79,6 +79,7 @@ def code_of(function: Callable[..., object]) -> str:
     A metric's decorator does not count: it holds words. What the function takes from other files counts by name
     alone. Outside a file (a notebook) only the function itself is known.
     """
+    function = inspect.unwrap(function)
     file = inspect.getsourcefile(function)
     if file is None or not Path(file).is_file():
         code = getattr(function, "__code__", None)
