@@ -15,12 +15,12 @@ from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.ranking import drawn_values
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.store import keep_evaluation
-from keplearn.figures.box_table import _labels, box_table
 from keplearn.figures.boxes import box
 from keplearn.figures.groups import beeswarm, dots
 from keplearn.figures.heatmaps import heatmap, readable
 from keplearn.figures.importance import importance
 from keplearn.figures.labels import colour_of, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.groups.error_table import _labels, error_table
 from keplearn.groups.importance import dependence_table, importance_table
 from keplearn.groups.table import group_table
 from keplearn.groups.values import level_texts, levels, shorten
@@ -212,7 +212,7 @@ def test_colours_are_logarithmic_where_the_range_asks(small, large):
 
 @pytest.fixture(scope="module")
 def by_orbit(runs) -> pd.DataFrame:
-    return box_table(runs, TEST, ["segment_length_strategy", "output_layer"])
+    return error_table(runs, TEST, ["segment_length_strategy", "output_layer"])
 
 
 def test_box_table_has_every_orbit_of_every_finished_run(runs, by_orbit):
@@ -231,15 +231,15 @@ def test_box_table_has_every_orbit_of_every_finished_run(runs, by_orbit):
 
 def test_box_table_by_sample_and_its_errors(runs):
     some = [run for run in runs if run.state == "finished"][:2]
-    table = box_table(some, "complex_TBP_planar_1_test", ["output_layer"], "sample", "theta-deg")
+    table = error_table(some, "complex_TBP_planar_1_test", ["output_layer"], "sample", "theta-deg")
     assert len(table) == 2 * 360
     assert table.attrs["unit"] == "°"
     with pytest.raises(KeplearnError, match="Did you mean 'theta-deg'"):
-        box_table(some, TEST, ["output_layer"], "sample", "theta")
+        error_table(some, TEST, ["output_layer"], "sample", "theta")
     with pytest.raises(KeplearnError, match="Did you mean 'output_layer'"):
-        box_table(some, TEST, ["output_layr"])
+        error_table(some, TEST, ["output_layr"])
     with pytest.raises(KeplearnError, match="none of 1 runs has finished"):
-        box_table([run for run in runs if run.state == "failed"], TEST, ["seed"])
+        error_table([run for run in runs if run.state == "failed"], TEST, ["seed"])
 
 
 def test_boxes_show_median_mean_and_all_outliers(by_orbit):

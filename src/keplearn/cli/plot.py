@@ -350,12 +350,12 @@ def box(
     on
         A test dataset; by default the first.
     """
-    from keplearn.figures.box_table import box_table
     from keplearn.figures.boxes import box as draw
+    from keplearn.groups.error_table import error_table
 
     runs, table = _group(group, on, saving)
     keys = listed_names(by) or [key for key in table.attrs["varying"] if key != "seed"][:2]
-    errors = box_table(
+    errors = error_table(
         runs, table.attrs["dataset"], keys, per, metric, say=lambda text: print(text, file=sys.stderr)
     )
     _save(draw(errors, metric, violin=violin, title=saving.title), saving, "box", group)

@@ -49,7 +49,7 @@ def box(
     ----------
     errors
         A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
-        lost), as from `box_table`; the unit in ``attrs["unit"]``.
+        lost), as from `error_table`; the unit in ``attrs["unit"]``.
     metric
         What the values are, a key of SPEC 4: the label of the axis.
     by

@@ -11,18 +11,17 @@ from jaxtyping import Float64
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.metrics import METRICS, sampled
+from keplearn.evaluation.metrics import METRICS, measure_of, sampled
 from keplearn.evaluation.metrics import keys as metric_keys
 from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.table import samples_of
-from keplearn.figures.labels import unit_of
 from keplearn.groups.scoring import Skipped, evaluate_runs, score_runs
 from keplearn.groups.table import parameter_cells
 from keplearn.groups.values import level_texts, levels
 from keplearn.runs.store import Run
 
 
-def box_table(
+def error_table(
     runs: Sequence[Run],
     dataset: OrbitDataset | str,
     by: Sequence[str],
@@ -95,7 +94,7 @@ def box_table(
     keys = [tuple(order.index(cell[name]) for name, order in zip(by, orders, strict=True)) for cell in cells]
     table = pd.concat([parts[k] for k in sorted(range(len(parts)), key=keys.__getitem__)], ignore_index=True)
     table.attrs |= {
-        "unit": unit_of(metric), "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
+        "unit": measure_of(metric).axis_unit, "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
         "group": finished[0].group, "left_out": len(runs) - len(finished),
     }  # fmt: skip
     return table
