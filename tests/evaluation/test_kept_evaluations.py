@@ -161,7 +161,7 @@ def _changed(file, text):
 # is known by its content.
 _NO_NUMBERS = {
     *(f"core.{name}" for name in ("errors", "fingerprint", "shapes", "jax_shapes", "seal", "files")),
-    *(f"core.{name}" for name in ("machine", "programs", "signals")),
+    *(f"core.{name}" for name in ("machine", "programs", "signals", "tables")),
     *("integrate", "integrate.grid", "integrate.nystrom", "systems", "core", "evaluation"),
     *(
         "evaluation.layout",
