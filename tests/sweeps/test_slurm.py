@@ -99,7 +99,7 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
     left = {path.name for path in study.path.iterdir()}
     assert left == {"sweep.json", *study.configs}
 
-    # The file is mended: only the failed run is trained again.
+    # The file is fixed: only the failed run is trained again.
     file.write_bytes(whole)
     before = Standing(study).read().records
     assert "nothing to submit" in ask(*sweep).stdout

@@ -344,9 +344,9 @@ def test_the_gradient_of_a_batch_with_a_poisoned_segment_is_that_without_it(spli
     poisoned = poisoned._replace(states=poisoned.states.at[0, 0, 0].set(jnp.nan))
     assert not np.isfinite(value(flat, poisoned)[1]).all()
     lose = jax.jit(lambda x, b: without_lost(task, x, b, constants()), compiler_options=OPTIONS)
-    mended = lose(flat, poisoned)
-    np.testing.assert_array_equal(mended.keep, [0, 1, 1, 1])
-    clean = value(flat, batch(few.train))[1], value(flat, mended)
+    healthy = lose(flat, poisoned)
+    np.testing.assert_array_equal(healthy.keep, [0, 1, 1, 1])
+    clean = value(flat, batch(few.train))[1], value(flat, healthy)
     # Three of the four: the clean batch's gradient without its first segment's share.
     alone = value(flat, batch(few.train.take(np.zeros(4, int))))[1]
     np.testing.assert_allclose(clean[1][1], (4 * clean[0] - alone) / 3, rtol=1e-9, atol=1e-10)

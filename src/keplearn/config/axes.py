@@ -109,7 +109,7 @@ def _wrong(key: str, value: object) -> str:
 
 
 def _hint(kind: str, value: object) -> str:
-    """Return how to mend the commonest slips of spelling."""
+    """Return how to fix the commonest slips of spelling."""
     while isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     if not isinstance(value, str):

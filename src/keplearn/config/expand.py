@@ -39,7 +39,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> list[RunConf
     Raises
     ------
     KeplearnError
-        If the file or an override is wrong, with the line and how to mend it.
+        If the file or an override is wrong, with the line and how to fix it.
     """
     return expand(read_file(path), overrides, group=Path(path).stem)
 
@@ -50,7 +50,7 @@ def runs_from_dict(tables: Mapping[str, object], overrides: Sequence[str] = ()) 
     Raises
     ------
     KeplearnError
-        If the config is wrong, with the key and how to mend it.
+        If the config is wrong, with the key and how to fix it.
     """
     try:
         document = Document(_lists(tables))

@@ -1,4 +1,4 @@
-"""The exceptions that a user can mend: the command line prints them without a traceback."""
+"""The exceptions that a user can fix: the command line prints them without a traceback."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 
 class KeplearnError(Exception):
-    """Bad input, said in one message: what is wrong, where, and how to mend it (exit code 2)."""
+    """Bad input, said in one message: what is wrong, where, and how to fix it (exit code 2)."""
 
 
 class NotWritten(KeplearnError):

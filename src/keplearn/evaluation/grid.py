@@ -1,4 +1,4 @@
-"""Errors over semi-major axis and eccentricity: one orbit a cell of a grid, propagated one period (SPEC 4)."""
+"""Errors over semi-major axis and eccentricity: one orbit a cell of a grid, propagated one period."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -160,7 +160,7 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
 
 
 def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 20) -> "xarray.Dataset":
-    """Return a model's errors over semi-major axis and eccentricity, a propagated period a cell (SPEC 4).
+    """Return a model's errors over semi-major axis and eccentricity, a propagated period a cell.
 
     Parameters
     ----------

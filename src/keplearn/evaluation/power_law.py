@@ -56,7 +56,7 @@ def _power_law(radii: ScalarArray, sizes: ScalarArray, reference: float) -> _Pow
 def slope(
     model: NeuralODE, training: OrbitDataset, points: int = 200, directions: int = 36
 ) -> "xarray.Dataset":
-    """Return how the learned acceleration falls with radius: |a_θ| over r, its slope, a straight line's (SPEC 4).
+    """Return how the learned acceleration falls with radius: |a_θ| over r, its slope, a straight line's.
 
     At each radius the field is asked in several directions, evenly around the osculating plane of a training
     orbit each (that of planar data is z = 0), at the velocity of the circular orbit there, sqrt(μ/r), in that
@@ -215,7 +215,7 @@ class Law:
 
 
 def law(model: NeuralODE, training: OrbitDataset) -> Law:
-    """Fit a = −μ̂ r^(−n̂) to the learned field over the training states: what law was learned (SPEC 4).
+    """Fit a = −μ̂ r^(−n̂) to the learned field over the training states: what law was learned.
 
     Least squares of log|a_θ(**y**)| on log r over all samples of all training orbits, each of equal weight. A
     planar model meets orbits in space as in `keplearn.evaluation.rollout.evaluate`.

@@ -32,7 +32,7 @@ _floors: dict[tuple[str, bool, int | None, tuple[str, ...]], dict[str, ScalarArr
 
 
 def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
-    """Propagate a model along every orbit of a dataset and compare it with the truth (SPEC 4).
+    """Propagate a model along every orbit of a dataset and compare it with the truth.
 
     Always in float64 and with tight adaptive steps, whatever the run's or the process's settings. A planar
     model meets an orbit in space in the osculating plane of the orbit's first sample; what lies out of it

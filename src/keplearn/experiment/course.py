@@ -344,7 +344,7 @@ def _keep_phase(
     if error is not None and not (error <= limit and worst <= FAR_ABOVE * limit):
         kept["warnings"].append(
             f"phase {result.phase}: the grid's error on the true trajectories is {error:.1e} (99th percentile) "
-            f"and {worst:.1e} at most, above grid_rtol {limit:.1e}: a smaller stride or shorter segments mend it"
+            f"and {worst:.1e} at most, above grid_rtol {limit:.1e}: a smaller stride or shorter segments fix it"
         )
     if kept["lost_segments"]:
         kept["warnings"].append(f"phase {result.phase}: {kept['lost_segments']} segments were lost")

@@ -151,7 +151,7 @@ def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
 
 
 def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split) -> dict[str, Any]:
-    """Facts of the data that are recorded with the run (SPEC 3)."""
+    """Facts of the data that are recorded with the run."""
     return {
         "num_total_orbits": len(dataset),
         "num_train_orbits": last.num_train_orbits,

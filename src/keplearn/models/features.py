@@ -21,7 +21,7 @@ from keplearn.models.geometry import cross, norm, unit
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """The settings that a few feature layers read (SPEC 5)."""
+    """The settings that a few feature layers read."""
 
     harmonics_degree: int = 2
     fourier_count: int = 16

@@ -34,7 +34,7 @@ def cross(a: Vector, b: Vector) -> Vector:
 
 
 def rtn_frame(r: Vector, v: Vector) -> tuple[Vector, Vector, Vector]:
-    """Return R̂ = r̂, T̂ = N̂ × R̂ and N̂ = (r × v)/|r × v|, ẑ where r × v vanishes (SPEC 2)."""
+    """Return R̂ = r̂, T̂ = N̂ × R̂ and N̂ = (r × v)/|r × v|, ẑ where r × v vanishes."""
     h = cross(r, v)
     radial_motion = jnp.sum(h * h, axis=0) < SMALL**2
     z_axis = jnp.stack([jnp.zeros_like(r[0]), jnp.zeros_like(r[0]), jnp.ones_like(r[0])])

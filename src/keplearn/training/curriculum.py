@@ -8,7 +8,7 @@ from jaxtyping import Float64, Int32
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: a time window of the orbit, a segment length, and how its steps are taken (SPEC 3)."""
+    """One phase: a time window of the orbit, a segment length, and how its steps are taken."""
 
     window: tuple[float, float]
     learning_rate: float
