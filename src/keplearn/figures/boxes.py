@@ -51,7 +51,7 @@ def box(
         A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
         lost), as from `error_table`; the unit in ``attrs["unit"]``.
     metric
-        What the values are, a key of `keplearn.evaluation.statistics.KEYS`: the label of the axis.
+        What the values are, a metric's key: the label of the axis.
     by
         The column with a box for each value; by default ``label``.
     violin

@@ -68,7 +68,7 @@ def dots(
     table
         As from `keplearn.groups.table.group_table`, a row a run.
     metric
-        A key of `keplearn.evaluation.statistics.KEYS`, or another column of numbers.
+        A metric's key, or another column of numbers.
     x
         The parameter along the axis; by default the varying one with most values that is not used otherwise.
     row, column

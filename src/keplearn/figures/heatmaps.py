@@ -70,7 +70,7 @@ def heatmap(
     table
         As from `keplearn.groups.table.group_table`, a row a run.
     metric
-        A key of `keplearn.evaluation.statistics.KEYS`, or another column of numbers.
+        A metric's key, or another column of numbers.
     x, y
         The parameters along the axes; by default the varying ones with most values. Numbers stand in their
         order, names in order of appearance.

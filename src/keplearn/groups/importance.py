@@ -38,7 +38,7 @@ def importance_table(
     table
         As from `keplearn.groups.table.group_table`, a row a run.
     metric
-        A key of `keplearn.evaluation.statistics.KEYS`, or another column of numbers; the forest learns log10 of it if all are positive.
+        A metric's key, or another column of numbers; the forest learns log10 of it if all are positive.
     parameters
         Columns; by default all that vary.
     seed
