@@ -42,11 +42,14 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
     if not runs:
         raise KeplearnError("There is nothing to draw: the group has no run.")
     known = dict.fromkeys(name for run in runs for name in run.record.get("scores") or {})
-    dataset = dataset or next(iter(known), None)
+    if not known:
+        raise KeplearnError(f"no run of the group has scores: keplearn evaluate {runs[0].group} makes them.")
+    dataset = dataset or next(iter(known))
     if dataset not in known:
-        scored = f"scored on {', '.join(known)}" if known else "not scored"
-        close = nearest(str(dataset), known)
-        raise KeplearnError(f"no run of the group was scored on {dataset}: they are {scored}.{close}")
+        close = nearest(dataset, known)
+        raise KeplearnError(
+            f"no run of the group was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
+        )
     configs = [run.config for run in runs]
     differing = [key.partition(".")[2] for key in varying(configs)]
     rows = []
