@@ -49,7 +49,9 @@ def said(*choices: dict[str, object]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("effect", "pair"), list(zip(EFFECTS.items(), PAIRS, strict=True)), ids=lambda x: str(x[0])
+    ("effect", "pair"),
+    list(zip(EFFECTS.items(), PAIRS, strict=True)),
+    ids=lambda x: "-".join(x[0]) if isinstance(x[0], dict) else x[0].else_why,
 )
 def test_a_key_that_no_run_heeds_is_said_once(effect, pair):
     (effect, of), (keys, idle, heeding) = effect, pair
