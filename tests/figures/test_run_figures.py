@@ -285,7 +285,7 @@ def test_axes_do_not_go_below_rounding(planar):
 def test_axes_over_true_anomaly_have_units(planar):
     figure = acceleration_all(planar)
     left = [axes.get_ylabel().replace("\n", " ") for axes in figure.axes[::2]]
-    assert left == ["|a| (km/s²)", "angle to the true acceleration (°)", "error of the acceleration (%)"]
+    assert left == ["|a| (km/s²)", "angle to the true acceleration (°)", "acceleration error (%)"]
     assert figure.axes[-1].get_xlabel() == "true anomaly (°)"
     assert figure.axes[0].get_xlim() == (-180.0, 180.0)
 
