@@ -6,7 +6,7 @@ stops. Given a `Checkpoint` it goes on from there with the numbers it would have
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -138,8 +138,8 @@ class Answer(NamedTuple):
     seconds: float
 
 
-Steps = Generator[Call, Answer, Any]
-"""A part of a training: it yields the calls that it waits for, and returns its result."""
+Execute = Callable[[Call], Answer]
+"""What makes a training's calls: it comes back with the answer, at once or when others have asked for the same."""
 
 
 def fit(
@@ -148,6 +148,7 @@ def fit(
     splits: Sequence[Split],
     settings: FitSettings,
     resume: Checkpoint | None = None,
+    execute: Execute | None = None,
 ) -> Iterator[Progress | PhaseResult]:
     """Train a model through its phases; see this module's first lines.
 
@@ -161,24 +162,29 @@ def fit(
         What holds for all phases.
     resume
         A checkpoint of this same fit, to go on from.
+    execute
+        What makes the calls of compiled programs; by default one after another, here.
 
     Raises
     ------
     TrainingFailed
         ``lost_segments`` when over half the segments are lost 100 steps in a row.
     """
-    training = training_steps(model, phases, splits, settings, resume)
-    answer = None
-    while True:
-        try:
-            event = training.send(answer)  # pyright: ignore[reportArgumentType]
-        except StopIteration:
-            return
-        if isinstance(event, Call):
-            answer = answer_call(event)
-        else:
-            answer = None
-            yield event
+    units = model.units
+    with jax.enable_x64(True):
+        parameters = ravel_pytree(model.parameters)[0]
+    for number, (phase, split) in enumerate(zip(phases, splits, strict=True)):
+        if resume is not None and number < resume.phase:
+            continue
+        runner = _PhaseRunner(number, phase, split, settings, model.without_units(), execute or answer_call)
+        yield from runner.run(parameters, resume if resume is not None and number == resume.phase else None)
+        runner.check_end()
+        carry = runner.carry
+        with jax.enable_x64(True):
+            parameters = jnp.asarray(np.asarray(carry.parameters))
+            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_loss)) else parameters
+        best, final = (runner.model(flat, units) for flat in (best, parameters))
+        yield PhaseResult(number, best, final, runner.summary())
 
 
 def answer_call(call: Call) -> Answer:
@@ -192,32 +198,6 @@ def run_program(program: Compiled, arguments: Sequence[Any]) -> Answer:
     started = time.perf_counter()
     result = jax.block_until_ready(program.call(*arguments))
     return Answer(result, program.seconds, time.perf_counter() - started)
-
-
-def training_steps(
-    model: NeuralODE,
-    phases: Sequence[Phase],
-    splits: Sequence[Split],
-    settings: FitSettings,
-    resume: Checkpoint | None,
-) -> Generator[Call | Progress | PhaseResult, Answer, None]:
-    """Train through the phases: yields the calls it waits for, and what `fit` yields."""
-    units = model.units
-    with jax.enable_x64(True):
-        parameters = ravel_pytree(model.parameters)[0]
-    for number, (phase, split) in enumerate(zip(phases, splits, strict=True)):
-        if resume is not None and number < resume.phase:
-            continue
-        runner = _PhaseRunner(number, phase, split, settings, model.without_units())
-        begun = resume if resume is not None and number == resume.phase else None
-        yield from runner.run(parameters, begun)
-        runner.check_end()
-        carry = runner.carry
-        with jax.enable_x64(True):
-            parameters = jnp.asarray(np.asarray(carry.parameters))
-            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_loss)) else parameters
-        best, final = (runner.model(flat, units) for flat in (best, parameters))
-        yield PhaseResult(number, best, final, runner.summary())
 
 
 def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
@@ -254,8 +234,17 @@ def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[i
 class _PhaseRunner:
     """One phase under way: its data on the device, its state, and the seconds it has taken."""
 
-    def __init__(self, number: int, phase: Phase, split: Split, settings: FitSettings, model: NeuralODE):
+    def __init__(
+        self,
+        number: int,
+        phase: Phase,
+        split: Split,
+        settings: FitSettings,
+        model: NeuralODE,
+        execute: Execute,
+    ):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
+        self.execute = execute
         self.problem = problem_of(phase, model.architecture, settings)
         self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
         self.max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
@@ -323,26 +312,24 @@ class _PhaseRunner:
             made = assemble(self.problem, jnp.asarray(flat), self.constants.max_acceleration)
         return NeuralODE(made.parameters, made.max_acceleration, made.architecture, units)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Steps:
-        """Wait for a compiled function's result, and count its seconds."""
-        answer = yield Call(function, None if function is draw else self.problem, arguments)
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return a compiled function's result, and count its seconds."""
+        answer = self.execute(Call(function, None if function is draw else self.problem, arguments))
         self.compile_seconds += answer.compile_seconds
         self.train_seconds += answer.seconds
         return answer.result
 
-    def begin(self, parameters: Array) -> Steps:
+    def begin(self, parameters: Array) -> Carry:
         """Return the state before the first step."""
-        state = yield from self.call(
-            start, parameters, self.data if self.full_batch else None, self.constants
-        )
+        state = self.call(start, parameters, self.data if self.full_batch else None, self.constants)
         with jax.enable_x64(True):
             worst = jnp.asarray(np.inf, parameters.dtype)
             return Carry(parameters, state, parameters, worst, jnp.asarray(0, jnp.int32))
 
-    def run(self, parameters: Array, resume: Checkpoint | None) -> Generator[Call | Progress, Answer, None]:
+    def run(self, parameters: Array, resume: Checkpoint | None) -> Iterator[Progress]:
         """Take the phase's steps, from the start or from a checkpoint."""
         step = 0
-        self.carry = yield from self.begin(parameters)
+        self.carry = self.begin(parameters)
         if resume is not None:
             step = resume.step
             self.restore(resume)
@@ -353,38 +340,36 @@ class _PhaseRunner:
             )
             count = min(boundary - step, size)
             before = self.train_seconds
-            rows = yield from self.advance(step, count, step + count == boundary)
+            rows = self.advance(step, count, step + count == boundary)
             step += len(rows)
             seconds = self.train_seconds - before
             fitting = int(count * SECONDS_PER_CHUNK / max(seconds, 1e-6))
             size = max(1, min(self.steps_at_once, 4 * size, fitting))
             yield Progress(self.number, step, rows, seconds, self.checkpointer(step))
 
-    def advance(self, step: int, count: int, validate: bool) -> Steps:
+    def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         with np.errstate(over="ignore"):  # beyond float32 a rate is infinite, and no step is taken
             rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
-        batches = (yield from self.draw(step, count)) if self.drawn else self.data
-        rows = yield from self.chunk(step, batches, rates)
+        batches = self.draw(step, count) if self.drawn else self.data
+        rows = self.chunk(step, batches, rates)
         taken = len(rows)
         if taken < count and self.full_batch:
-            yield from self.clear_lost()
-            return (yield from self.advance(step, count, validate))
+            self.clear_lost()
+            return self.advance(step, count, validate)
         if taken < count:
             batch = jax.tree.map(lambda x: x[taken], batches) if self.drawn else batches
-            rows.append((yield from self.rescue(step + taken, batch, rates[taken, ...])))
+            rows.append(self.rescue(step + taken, batch, rates[taken, ...]))
         if validate and len(rows) == count:
             done = np.int32(step + count)
-            self.carry, measured = yield from self.call(
-                validate_model, self.carry, self.held, done, self.constants
-            )
+            self.carry, measured = self.call(validate_model, self.carry, self.held, done, self.constants)
             rows[-1] |= {name: float(value) for name, value in measured.items()}
             self.validations += np.isfinite(rows[-1]["val_loss"])
         return rows
 
-    def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> Steps:
+    def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> list[Row]:
         """Run the compiled chunk, and return the rows of the steps it has taken."""
-        self.carry, buffers, taken = yield from self.call(
+        self.carry, buffers, taken = self.call(
             take_steps, self.carry, batches, self.pad(rates), np.int32(len(rates)), self.constants
         )
         taken = int(taken)
@@ -402,7 +387,7 @@ class _PhaseRunner:
             rows = [row | {"lost": out} for row in rows]
         return rows
 
-    def draw(self, step: int, count: int) -> Steps:
+    def draw(self, step: int, count: int) -> Batch:
         """Draw the batches of the steps from ``step`` on."""
         seed, last = self.settings.seed, step + count
         indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
@@ -411,7 +396,7 @@ class _PhaseRunner:
             turns = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
             turns = self.pad(self.fill(turns.astype(self.settings.dtype)))
         indices = self.pad(self.fill(indices))
-        return (yield from self.call(draw, self.data, indices, turns, self.keep, np.int32(count)))
+        return self.call(draw, self.data, indices, turns, self.keep, np.int32(count))
 
     def fill(self, x: np.ndarray) -> np.ndarray:
         """Fill up along the segments of a batch with copies of the last."""
@@ -422,9 +407,9 @@ class _PhaseRunner:
         """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
         return np.concatenate([x, np.zeros((self.steps_at_once - len(x), *x.shape[1:]), x.dtype)])
 
-    def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> Steps:
+    def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> Row:
         """Take the step at which the chunk stopped without its lost segments; count them."""
-        self.carry, values = yield from self.call(rescue, self.carry, batch, rate, self.constants)
+        self.carry, values = self.call(rescue, self.carry, batch, rate, self.constants)
         row = {"phase": self.number, "step": step + 1, "lr": float(rate)}
         row |= {name: float(value) for name, value in values.items()} | {"lost": int(values["lost"])}
         self.count([row])
@@ -455,11 +440,11 @@ class _PhaseRunner:
                     "shorter segments first usually fix it.",
                 )
 
-    def clear_lost(self) -> Steps:
+    def clear_lost(self) -> None:
         """Replace the segments that are lost where a full-batch phase starts; they stay out for the phase."""
         if np.any(np.asarray(self.data.keep) == 0) or self.steps_taken:
             raise TrainingFailed("non_finite", f"loss or gradient became non-finite in phase {self.number}.")
-        self.data = yield from self.call(without_lost, self.carry.parameters, self.data, self.constants)
+        self.data = self.call(without_lost, self.carry.parameters, self.data, self.constants)
         lost = int(np.sum(np.asarray(self.data.keep) == 0))
         if lost == 0:
             raise TrainingFailed(
@@ -471,7 +456,7 @@ class _PhaseRunner:
                 "lost_segments",
                 f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts.",
             )
-        state = yield from self.call(start, self.carry.parameters, self.data, self.constants)
+        state = self.call(start, self.carry.parameters, self.data, self.constants)
         self.carry = self.carry._replace(optimizer=state)
 
     def checkpointer(self, step: int) -> Callable[[], Checkpoint]:

@@ -4,9 +4,11 @@ Each training is its own from first to last: its history, checkpoints, best mode
 is the calls: those of the same function and shapes are stacked, and each training gets its row of the result.
 """
 
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import jax
@@ -28,8 +30,8 @@ from keplearn.training.fit import (
     PhaseResult,
     Progress,
     answer_call,
+    fit,
     run_program,
-    training_steps,
 )
 from keplearn.training.objective import Problem, without_lost
 
@@ -117,6 +119,54 @@ class _Stacks:
         return self.known[key][1]
 
 
+class _Stopped(BaseException):
+    """Ends a training's thread where it waits for an answer."""
+
+
+class _Lane:
+    """One training in a thread of its own, which runs while `on` waits for what it comes to next."""
+
+    def __init__(self, training: Training):
+        self._training = training
+        self._told: SimpleQueue[Any] = SimpleQueue()
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def on(self, answer: Answer | None) -> Call | Progress | PhaseResult | KeplearnError | None:
+        """Let it go on with an answer, and return its next call or event, its failure, or None at its end."""
+        self._answers.put(answer)
+        told = self._told.get()
+        if isinstance(told, BaseException) and not isinstance(told, KeplearnError):
+            raise told
+        return told
+
+    def stop(self) -> None:
+        """End it where it waits."""
+        self._answers.put(_Stopped())
+
+    def _run(self) -> None:
+        try:
+            self._wait()
+            for event in fit(*self._training, execute=self._execute):
+                self._told.put(event)
+                self._wait()
+            self._told.put(None)
+        except _Stopped:
+            pass
+        except BaseException as error:  # whatever it is, the caller's thread raises it
+            self._told.put(error)
+
+    def _execute(self, call: Call) -> Answer:
+        self._told.put(call)
+        return self._wait()
+
+    def _wait(self) -> Any:
+        answer = self._answers.get()
+        if isinstance(answer, _Stopped):
+            raise answer
+        return answer
+
+
 def fit_stack(
     trainings: Sequence[Training], at_once: int | None = None
 ) -> Iterator[tuple[int, Progress | PhaseResult | KeplearnError]]:
@@ -129,27 +179,29 @@ def fit_stack(
     at_once
         Rows of a stack at most; by default as many as fit the device's memory.
     """
-    lanes = [training_steps(*training) for training in trainings]
+    lanes = [_Lane(training) for training in trainings]
     stacks = _Stacks()
     answers: dict[int, Answer | None] = dict.fromkeys(range(len(lanes)))
     waiting: dict[int, Call] = {}
-    while answers or waiting:
-        for number, answer in answers.items():
-            try:
-                event = lanes[number].send(answer)  # pyright: ignore[reportArgumentType]
-                while not isinstance(event, Call):
-                    yield number, event
-                    event = next(lanes[number])
-                waiting[number] = event
-            except StopIteration:
-                continue
-            except KeplearnError as failure:
-                yield number, failure
-        answers = {}
-        if waiting:
-            chosen = _next_group(waiting)
-            calls = [waiting.pop(number) for number in chosen]
-            answers = dict(zip(chosen, _answer_together(stacks, calls, at_once), strict=True))
+    try:
+        while answers or waiting:
+            for number, answer in answers.items():
+                told = lanes[number].on(answer)
+                while isinstance(told, Progress | PhaseResult):
+                    yield number, told
+                    told = lanes[number].on(None)
+                if isinstance(told, Call):
+                    waiting[number] = told
+                elif told is not None:
+                    yield number, told
+            answers = {}
+            if waiting:
+                chosen = _next_group(waiting)
+                calls = [waiting.pop(number) for number in chosen]
+                answers = dict(zip(chosen, _answer_together(stacks, calls, at_once), strict=True))
+    finally:
+        for lane in lanes:
+            lane.stop()
 
 
 def _next_group(waiting: dict[int, Call]) -> list[int]:
