@@ -46,7 +46,7 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
         raise KeplearnError(f"no run of the group has scores: keplearn evaluate {runs[0].group} makes them.")
     dataset = dataset or next(iter(known))
     if dataset not in known:
-        close = nearest(dataset, known)
+        close = nearest(str(dataset), known)
         raise KeplearnError(
             f"no run of the group was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
         )
