@@ -13,8 +13,6 @@ from keplearn.core.files import write_text
 from keplearn.core.machine import cache_directory
 from keplearn.core.plugins import load_installed
 from keplearn.core.tables import Table, is_foreign
-from keplearn.systems import SYSTEMS, System
-from keplearn.systems.system import can_turn
 
 
 class _Names(NamedTuple):
@@ -129,8 +127,10 @@ class DatasetFacts(NamedTuple):
     samples: int
 
     @property
-    def law(self) -> type[System] | None:
+    def law(self) -> Any:
         """The class of the system that its orbits obey exactly, if it is known."""
+        from keplearn.systems import SYSTEMS  # brings NumPy, which a check of a config may not need
+
         return SYSTEMS[self.problem] if self.known_law else None
 
 
@@ -180,6 +180,8 @@ def _file_facts(path: str, stamp: tuple[int, int] | None) -> DatasetFacts:
 
 def rotation_problem(dataset_name: str, law: Any, planar: bool) -> str:
     """Why orbits of a dataset may not be turned at random in training, or ""; ``law`` is its system, if known."""
+    from keplearn.systems.system import can_turn
+
     if can_turn(law, planar):
         return ""
     if law is not None:

@@ -114,11 +114,12 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
     of segments that a step's batch is filled up to. A phase without a training segment needs none.
     """
     data = cache(training_data)
+    units = cache(lambda name, orbits, unit: units_for(data(name, orbits), unit))
     found: list[set[Hashable]] = []
     for config in configs:
         p, needed = config.parameters, set[Hashable]()
         dataset = data(config.dataset_name, p.num_trajs)
-        settings = _fit_settings(p, dataset, units_for(dataset, p.length_unit))
+        settings = _fit_settings(p, dataset, units(config.dataset_name, p.num_trajs, p.length_unit))
         samples = dataset.n_samples.tolist()
         for phase in make_phases(p):
             cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
