@@ -11,7 +11,9 @@ from keplearn.data.segments import Segments, Split
 from keplearn.integrate import Grid, grid_solve
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import LONG, FitSettings, PhaseResult, fit
+from keplearn.training.events import PhaseEnded
+from keplearn.training.fit import fit
+from keplearn.training.settings import LONG, FitSettings
 
 
 def _solve(case: Case, model: NeuralODE, segments: Segments, stride: int | None) -> np.ndarray:
@@ -38,11 +40,11 @@ def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]
     settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=steps, stride=stride)
     for event in fit(starting_model(case), [constant, cooling], [split, split], settings):
         first = first or time.perf_counter() - started
-        if isinstance(event, PhaseResult):
+        if isinstance(event, PhaseEnded):
             final = event.final
     seconds = 0.0
     for event in fit(starting_model(case), [Phase(window, rates, LONG, case.length)], [split], settings):
-        if isinstance(event, PhaseResult):
+        if isinstance(event, PhaseEnded):
             break
         seconds += event.seconds
         rate = event.step / seconds

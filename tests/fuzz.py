@@ -32,7 +32,7 @@ from keplearn.evaluation.table import summary
 from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.writer import RunWriter
-from keplearn.training.fit import Checkpoint
+from keplearn.training.events import Checkpoint
 
 TRAINED_ON = "complex_TBP_planar_1_train"
 TESTED_ON = "simple_TBP_planar_2_test"

@@ -1,27 +1,44 @@
 """The demo: its table and figures from short runs, and what its best recipe promises from the full one."""
 
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
 import pytest
 
 import keplearn.demo
+from keplearn.cli.demo import demo
 from keplearn.config import load_config
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
+from keplearn.runs.store import find_runs
+
+ROUND = "complex_TBP_planar_10_train"
+TEST = "complex_TBP_planar_1_test"
 
 
 @pytest.fixture(scope="module")
-def short_runs(tmp_path_factory):
-    """The three recipes with twenty steps a phase, on two draws and one test orbit."""
-    runs = tmp_path_factory.mktemp("runs")
-    draws = "[complex_TBP_planar_10_train, complex_TBP_planar_10@1_train]"
-    configs = load_config(
-        keplearn.demo.CONFIG,
-        ["steps_strategy=20", f"data.dataset_name={draws}", "data.test=[complex_TBP_planar_1_test]"],
-    )
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keplearn.demo, "demo_configs", lambda: configs)
-        yield [train_run(config, runs) for config in configs]
+def short_demo(tmp_path_factory):
+    """The command, for recipes with twenty steps a phase, on two draws and one test orbit: its runs, what it prints."""
+    runs = tmp_path_factory.mktemp("demo")
+    text = re.sub(r"(steps_strategy): .*", r"\1: 20", keplearn.demo.CONFIG.read_text())
+    text = re.sub(r"(dataset_name): .*", rf"\1: [{ROUND}, {keplearn.demo.TYPICAL}]", text)
+    file = runs / keplearn.demo.CONFIG.name
+    file.write_text(text.replace("complex_TBP_planar_100_test", TEST))
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()) as printed:
+        patched.setattr(keplearn.demo, "CONFIG", file)
+        patched.setattr(keplearn.demo, "DRAWN", TEST)
+        demo(runs=runs / "runs")
+        found = {run.run_id: run for run in find_runs(runs / "runs", "demo", "finished")}
+        yield [found[config.run_id] for config in keplearn.demo.demo_configs()], printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def short_runs(short_demo):
+    return short_demo[0]
 
 
 def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_runs):
@@ -52,12 +69,15 @@ def test_a_recipe_that_failed_on_a_draw_leaves_a_dash(short_runs):
     assert "-" not in [*rows[1][3:], *rows[2]]
 
 
-def test_figures_lie_next_to_the_runs(short_runs, monkeypatch):
-    monkeypatch.setattr(keplearn.demo, "DRAWN", "complex_TBP_planar_1_test")
-    files = keplearn.demo.draw_demo(short_runs)
+def test_the_command_prints_the_table_and_draws_next_to_the_runs(short_demo):
+    runs, printed = short_demo
+    files = [
+        Path(line.removeprefix("figure: ")) for line in printed.splitlines() if line.startswith("figure: ")
+    ]
+    assert keplearn.demo.TITLE in printed
     assert len(files) == 10
     assert all(file.stat().st_size > 10_000 for file in files)
-    typical = [run for run in short_runs if run.config.dataset_name == keplearn.demo.TYPICAL]
+    typical = [run for run in runs if run.config.dataset_name == keplearn.demo.TYPICAL]
     assert {file.parent.parent for file in files[:-1]} == {run.path for run in typical}
 
 

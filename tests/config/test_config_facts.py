@@ -19,7 +19,7 @@ from keplearn.experiment.plan import _fit_settings, architecture_of, make_phases
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
 from keplearn.runs.writer import RunWriter
-from keplearn.training.fit import problem_of
+from keplearn.training.settings import problem_of
 
 # For each parameter that is said to be an argument of a program, another value than its default.
 OTHER = {

@@ -11,7 +11,7 @@ from keplearn.config import load_config
 
 HOME = Path(__file__).parents[2]
 CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
-DEMO = Path(keplearn.__file__).parent / "demo" / "recipes.yaml"
+DEMO = Path(keplearn.__file__).parent / "demo" / "demo.yaml"
 
 
 @pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), STUDY, DEMO], ids=lambda path: path.stem)

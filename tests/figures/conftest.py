@@ -14,7 +14,9 @@ from keplearn.data.units import units_for
 from keplearn.evaluation.rollout import evaluate_law
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import FitSettings, Progress, fit
+from keplearn.training.events import Rows
+from keplearn.training.fit import fit
+from keplearn.training.settings import FitSettings
 
 
 def with_wrong_mu(dataset: OrbitDataset, factor: float) -> xarray.Dataset:
@@ -58,4 +60,4 @@ def metrics() -> pd.DataFrame:
         loss="percent_error_plus_nmse", loss_weights={"mse_weight": 1.0}, batch_size=16, validate_every=10
     )
     done = fit(model, phases, splits, settings)
-    return pd.DataFrame([row for part in done if isinstance(part, Progress) for row in part.rows])
+    return pd.DataFrame([row for part in done if isinstance(part, Rows) for row in part.rows])

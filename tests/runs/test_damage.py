@@ -11,7 +11,7 @@ from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import Run, find_runs, open_run
 from keplearn.runs.writer import RunWriter
-from keplearn.training.fit import Checkpoint
+from keplearn.training.events import Checkpoint
 
 CONFIG = run_config("complex_TBP_planar_1_train", group="study", width=4, depth=1, steps_strategy=(20,))
 MODEL = new_model(Architecture("cartesian", "mlp_simple", 4, 1), 0)

@@ -16,7 +16,7 @@ from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.store import directory_name, find_runs, open_run
 from keplearn.runs.writer import RunWriter
-from keplearn.training.fit import Checkpoint
+from keplearn.training.events import Checkpoint
 
 
 @pytest.fixture

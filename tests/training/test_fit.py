@@ -21,10 +21,12 @@ from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.systems.two_body import TwoBody
-from keplearn.training import fit as loop
+from keplearn.training import phase as loop
+from keplearn.training.calls import Answer
 from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, random_rotations
-from keplearn.training.fit import Checkpoint, FitSettings, PhaseResult, Progress, Row, TrainingFailed, fit
+from keplearn.training.events import Checkpoint, PhaseEnded, Row, Rows
+from keplearn.training.fit import fit
 from keplearn.training.objective import (
     Batch,
     Constants,
@@ -36,6 +38,8 @@ from keplearn.training.objective import (
     validation,
     without_lost,
 )
+from keplearn.training.settings import FitSettings
+from keplearn.training.tally import TrainingFailed
 
 SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
 LENGTH = 4
@@ -49,7 +53,7 @@ class Record:
     """What a fit yielded."""
 
     rows: list[Row] = field(default_factory=list)
-    results: list[PhaseResult] = field(default_factory=list)
+    results: list[PhaseEnded] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
     def numbers(self) -> list[np.ndarray]:
@@ -66,7 +70,7 @@ def train(split: Split, *phases: Phase, resume: Checkpoint | None = None, **chan
     model = new_model(SMALL, settings.seed, settings.dtype)
     for event in fit(model, phases, [split] * len(phases), settings, resume):
         assert jax.config.jax_enable_x64 == before  # pyright: ignore[reportAttributeAccessIssue]
-        if isinstance(event, Progress):
+        if isinstance(event, Rows):
             record.rows += event.rows
             record.checkpoints.append(event.checkpoint())
         else:
@@ -218,7 +222,7 @@ def test_a_resumed_fit_has_the_numbers_it_would_have_had(mixed, split, phase):
 def test_a_checkpoint_is_of_its_own_step_whenever_it_is_taken(split):
     settings = replace(SETTINGS, validate_every=6)
     events = [
-        e for e in fit(new_model(SMALL, 0, "float64"), [ADAM], [split], settings) if isinstance(e, Progress)
+        e for e in fit(new_model(SMALL, 0, "float64"), [ADAM], [split], settings) if isinstance(e, Rows)
     ]
     late = events[0].checkpoint()
     assert late.step == events[0].step == 6
@@ -278,7 +282,7 @@ def test_a_step_that_loses_every_segment_logs_no_number_and_a_run_of_such_steps_
         TrainingFailed, match="every training segment was lost in each of the 24 steps"
     ) as error:
         for event in fit(new_model(SMALL, 0, "float64"), [ADAM], [bad], SETTINGS):
-            assert isinstance(event, Progress)
+            assert isinstance(event, Rows)
             rows += event.rows
     assert error.value.kind == "lost_segments"
     assert [row["lost"] for row in rows] == [16] * 24
@@ -437,7 +441,7 @@ def strong_float64(jaxpr) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("integrator", "head"), [("grid", "mlp_4D_signed"), ("adaptive", "mlp_4D_signed"), ("grid", "mlp_simple")]
 )
-def test_a_float32_training_has_no_float64_in_it(split, integrator, head, monkeypatch):
+def test_a_float32_training_has_no_float64_in_it(split, integrator, head):
     """Of every call that a fit makes; each is answered with ones of the shapes that it would give."""
     settings = replace(SETTINGS, dtype="float32", augment=True)
     model = new_model(replace(SMALL, output_layer=head), 0, "float32")
@@ -451,10 +455,9 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head, monkey
             values = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), shapes)
         if call.function.__name__ == "take_steps":
             values = (*values[:2], call.arguments[3])  # all that it was to take
-        return loop.Answer(values, 0.0, 0.0)
+        return Answer(values, 0.0, 0.0)
 
-    monkeypatch.setattr(loop, "answer_call", noted)
-    for _ in loop.fit(model, [phase], [split], settings):
+    for _ in fit(model, [phase], [split], settings, execute=noted):
         pass
     assert [call.function.__name__ for call in calls] == ["start", "draw", "take_steps", "validate"]
     found = []

@@ -10,17 +10,17 @@ from test_fit import ADAM, SETTINGS, SMALL, Record, poison, split, train  # noqa
 from keplearn.core.errors import KeplearnError
 from keplearn.models.neural_ode import new_model
 from keplearn.training import stack
-from keplearn.training.fit import PhaseResult, Progress
+from keplearn.training.events import PhaseEnded, Rows
 from keplearn.training.stack import Training, fit_stack
 
 
 def train_stack(trainings: list[Training], **options) -> tuple[list[Record], dict[int, KeplearnError]]:
     records, failures = [Record() for _ in trainings], {}
     for number, event in fit_stack(trainings, **options):
-        if isinstance(event, Progress):
+        if isinstance(event, Rows):
             records[number].rows += event.rows
             records[number].checkpoints.append(event.checkpoint())
-        elif isinstance(event, PhaseResult):
+        elif isinstance(event, PhaseEnded):
             records[number].results.append(event)
         else:
             failures[number] = event

@@ -33,10 +33,12 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     else:
         with suppress(SystemExit):  # some run failed, which has been said: the others are shown
             sweep(CONFIG, runs=runs)
-    found = {run.run_id: run for run in find_runs(runs, "demo", "finished")}
-    finished = [found[config.run_id] for config in demo_configs() if config.run_id in found]
+    configs = demo_configs()
+    group = configs[0].group
+    found = {run.run_id: run for run in find_runs(runs, group, "finished")}
+    finished = [found[config.run_id] for config in configs if config.run_id in found]
     if not finished:
-        raise KeplearnError("no run of the demo finished: keplearn runs --group demo says why.")
+        raise KeplearnError(f"no run of the demo finished: keplearn runs --group {group} says why.")
     table = score_demo(finished, print)
     print()
     print(TITLE)

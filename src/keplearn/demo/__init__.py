@@ -21,7 +21,7 @@ from keplearn.runs.store import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-CONFIG = Path(__file__).with_name("recipes.yaml")
+CONFIG = Path(__file__).with_name("demo.yaml")
 TITLE = "Acceleration error in % on orbits not trained on: mean along the propagated path, field at the true states."
 DRAWN = "complex_TBP_planar_100_test"
 """The test dataset of the figures."""

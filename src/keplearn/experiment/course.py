@@ -32,7 +32,8 @@ from keplearn.experiment.plan import Plan, load_plugins, prepare, training_data
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
-from keplearn.training.fit import Checkpoint, PhaseResult, Progress, fit
+from keplearn.training.events import Checkpoint, PhaseEnded, Rows
+from keplearn.training.fit import fit
 from keplearn.training.stack import Training, fit_stack
 
 # What importing keplearn and its libraries has cost this process.
@@ -55,7 +56,7 @@ class Scoring(NamedTuple):
     datasets: Sequence[str]
 
 
-Events = Generator[Training | Scoring, Progress | PhaseResult | None, Run]
+Events = Generator[Training | Scoring, Rows | PhaseEnded | None, Run]
 """One run from first to last: it asks for its training until it has all its events, and says when it scores."""
 
 
@@ -97,7 +98,7 @@ def train_run(
         If the directory cannot be written or is being written.
     """
     work = _work(config, Path(runs), again, on_progress, say or (lambda text: None))
-    events: Iterator[Progress | PhaseResult] | None = None
+    events: Iterator[Rows | PhaseEnded] | None = None
     try:
         wanted = next(work)
         while True:
@@ -236,7 +237,7 @@ def _work(
 
 def _score_again(
     writer: RunWriter, config: RunConfig, names: Sequence[str], say: Callable[[str], None]
-) -> Generator[Scoring, Progress | PhaseResult | None, None]:
+) -> Generator[Scoring, Rows | PhaseEnded | None, None]:
     """Score a finished run whose scores are of other code or orbits."""
     say(f"is finished; its scores on {', '.join(names)} are of other code or orbits: scored anew")
     try:
@@ -294,7 +295,7 @@ def _keep_training(
     on_progress: OnProgress | None,
     say: Callable[[str], None],
     every: float,
-) -> Generator[Training, Progress | PhaseResult | None, tuple[NeuralODE, dict[str, Any]]]:
+) -> Generator[Training, Rows | PhaseEnded | None, tuple[NeuralODE, dict[str, Any]]]:
     """Write what a training yields; return the run's model and its summary once the last phase is there."""
     total = sum(phase.steps for phase in plan.phases)
     before = np.concatenate([[0], np.cumsum([phase.steps for phase in plan.phases])])
@@ -305,7 +306,7 @@ def _keep_training(
     try:
         while len(phases) < len(plan.phases):
             event = yield training
-            if isinstance(event, Progress):
+            if isinstance(event, Rows):
                 # The rows first: an interrupt's checkpoint must not be ahead of the metrics.
                 writer.rows(event.rows)
                 last = event
@@ -331,7 +332,7 @@ def _keep_training(
 
 
 def _keep_phase(
-    writer: RunWriter, result: PhaseResult, plan: Plan, say: Callable[[str], None]
+    writer: RunWriter, result: PhaseEnded, plan: Plan, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Save a phase's models and return its summary; say what a reader of its numbers must know."""
     for which, model in (("best", result.best), ("final", result.final)):

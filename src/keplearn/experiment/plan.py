@@ -22,7 +22,7 @@ from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.store import open_run
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import FitSettings, batch_sizes, problem_of
+from keplearn.training.settings import FitSettings, batch_sizes, problem_of
 
 _LOSS_WEIGHTS = [key for key, fact in FACTS.items() if fact.weight]
 

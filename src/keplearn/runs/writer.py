@@ -35,7 +35,7 @@ from keplearn.runs.store import directory_name
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
     from keplearn.models.neural_ode import NeuralODE
-    from keplearn.training.fit import Checkpoint
+    from keplearn.training.events import Checkpoint
 
 # What tells that a run was here once.
 _OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", "checkpoint.npz", "evaluations")
@@ -220,7 +220,7 @@ class RunWriter:
         file = self.path / "checkpoint.npz"
         if not file.exists():
             return None
-        from keplearn.training.fit import Checkpoint
+        from keplearn.training.events import Checkpoint
 
         content = read_sealed(file, must).content
         try:

@@ -21,19 +21,12 @@ from keplearn.core.programs import Program, compiled, power_above
 from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training import chunk
+from keplearn.training.calls import Answer, Call, answer_call, run_program
 from keplearn.training.curriculum import Phase
-from keplearn.training.fit import (
-    Answer,
-    Call,
-    Checkpoint,
-    FitSettings,
-    PhaseResult,
-    Progress,
-    answer_call,
-    fit,
-    run_program,
-)
+from keplearn.training.events import Checkpoint, PhaseEnded, Rows
+from keplearn.training.fit import fit
 from keplearn.training.objective import Problem, without_lost
+from keplearn.training.settings import FitSettings
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
@@ -132,7 +125,7 @@ class _Lane:
         self._answers: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=self._run, daemon=True).start()
 
-    def on(self, answer: Answer | None) -> Call | Progress | PhaseResult | KeplearnError | None:
+    def on(self, answer: Answer | None) -> Call | Rows | PhaseEnded | KeplearnError | None:
         """Let it go on with an answer, and return its next call or event, its failure, or None at its end."""
         self._answers.put(answer)
         told = self._told.get()
@@ -169,7 +162,7 @@ class _Lane:
 
 def fit_stack(
     trainings: Sequence[Training], at_once: int | None = None
-) -> Iterator[tuple[int, Progress | PhaseResult | KeplearnError]]:
+) -> Iterator[tuple[int, Rows | PhaseEnded | KeplearnError]]:
     """Train many models together: yields, with each one's number, what its `fit` yields or fails with.
 
     Parameters
@@ -187,7 +180,7 @@ def fit_stack(
         while answers or waiting:
             for number, answer in answers.items():
                 told = lanes[number].on(answer)
-                while isinstance(told, Progress | PhaseResult):
+                while isinstance(told, Rows | PhaseEnded):
                     yield number, told
                     told = lanes[number].on(None)
                 if isinstance(told, Call):

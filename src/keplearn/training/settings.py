@@ -1,0 +1,74 @@
+"""What holds for all phases of a training, and what follows of it for one: the problem, the sizes of batches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keplearn.core.programs import power_above
+from keplearn.integrate import Grid
+from keplearn.models.neural_ode import Architecture
+from keplearn.systems import System
+from keplearn.systems.two_body import TwoBody
+from keplearn.training.curriculum import Phase
+from keplearn.training.losses import ADDITIVE_TERMS, NEEDS_LAW
+from keplearn.training.objective import Problem
+from keplearn.training.optimizers import OPTIMIZERS
+
+# Steps of a phase that has its own batch size: filling up would cost it as much time as a program of its own.
+LONG = 10_000
+
+_TWO_BODY = TwoBody(1.0)
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What holds for all phases of a run.
+
+    ``law``: the system that the data obey exactly, canonical, or None; ``reference``: the one whose invariants terms
+    of the loss ask for.
+    """
+
+    loss: str = "percent_error"
+    loss_weights: Mapping[str, float] = field(default_factory=dict)
+    batch_size: int = 256
+    seed: int = 0
+    dtype: str = "float32"
+    rtol: float = 1e-6
+    atol: float = 1e-8
+    max_grad_norm: float | None = 100.0
+    stride: int | None = None
+    law: System | None = _TWO_BODY
+    reference: System = _TWO_BODY
+    planar: bool = True
+    augment: bool = False
+    validate_every: int = 50
+
+
+def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
+    """Return what of a phase is compiled in."""
+    stride = 1 if settings.stride is None and settings.law is None else settings.stride
+    additive = tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0)
+    return Problem(
+        architecture=architecture,
+        grid=Grid.default(phase.segment_length, stride),
+        integrator=phase.integrator,
+        loss=settings.loss,
+        additive=additive,
+        optimizer=phase.optimizer,
+        dtype=settings.dtype,
+        law=settings.reference if NEEDS_LAW & set(additive) else None,
+    )
+
+
+def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[int, int]:
+    """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
+
+    Batches smaller than wanted are filled up to 64, 256, 1024 …, so that runs and phases with a few segments more
+    or less share a program: to make one takes as long as thousands of their steps. A long phase has its own.
+    """
+    if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
+        return n_segments, n_segments
+    if n_segments >= settings.batch_size:
+        return settings.batch_size, settings.batch_size
+    if phase.steps >= LONG:
+        return n_segments, n_segments
+    return n_segments, min(settings.batch_size, power_above(n_segments, least=64, base=4))
