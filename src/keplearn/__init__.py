@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from keplearn.models.files import load_model, save_model
     from keplearn.models.neural_ode import NeuralODE
     from keplearn.models.outputs import output_layer
+    from keplearn.runs.events import sink
     from keplearn.runs.store import Run, find_runs, open_run
     from keplearn.training.losses import loss
 
@@ -60,6 +61,7 @@ _HOMES = {
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
+    "sink": "runs.events",
     "statistic": "evaluation.metrics",
     "train_run": "experiment.course",
 }
@@ -89,6 +91,7 @@ __all__ = [
     "run_config",
     "save_dataset",
     "save_model",
+    "sink",
     "statistic",
     "train_run",
 ]

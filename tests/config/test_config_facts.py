@@ -5,6 +5,7 @@ from typing import Annotated
 
 import pytest
 from pydantic import Field
+from sinks import texts
 from test_config_identity import KEPT_IDS, NAME
 
 from keplearn.config import Parameters, RunConfig, run_config, runs_from_dict
@@ -115,5 +116,5 @@ def test_a_study_of_the_last_version_goes_on_without_retraining(tmp_path):
     assert list(read.configs) == [finished.run_id, missing.run_id]
     assert Standing(read).read().states == {finished.run_id: "finished", missing.run_id: "missing"}
     said: list[str] = []
-    assert train_run(finished, tmp_path, say=said.append).state == "finished"
+    assert train_run(finished, tmp_path, sinks=[texts(said)]).state == "finished"
     assert said == ["is finished: skipped (--again trains it again)"]

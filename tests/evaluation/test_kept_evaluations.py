@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from sinks import texts
 
 from keplearn.config import run_config
 from keplearn.core import fingerprint
@@ -262,12 +263,12 @@ def test_a_finished_run_whose_scores_are_of_other_code_is_only_scored_anew(tmp_p
     assert Run(writer.path).record["scores"] == {}
     assert Standing(study).read().outdated() == [config.run_id]
     model, said = (writer.path / "model.eqx").read_bytes(), []
-    run = train_run(config, tmp_path, say=said.append)
+    run = train_run(config, tmp_path, sinks=[texts(said)])
     assert run.state == "finished"
     assert "scored anew" in said[0]
     mean = summary(_evaluation(True, DATASET))["mean"]
     assert run.record["scores"][DATASET.name]["mean"] == pytest.approx(mean, rel=1e-6)
     assert (writer.path / "model.eqx").read_bytes() == model
     assert Standing(study).read().outdated() == []
-    train_run(config, tmp_path, say=said.append)
+    train_run(config, tmp_path, sinks=[texts(said)])
     assert "skipped" in said[-1]

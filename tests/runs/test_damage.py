@@ -5,10 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+from sinks import texts
 
 from keplearn.config import run_config
 from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.runs.directory import Directory
+from keplearn.runs.events import Message, Telling
 from keplearn.runs.store import Run, find_runs, open_run
 from keplearn.runs.writer import RunWriter
 from keplearn.training.events import Checkpoint
@@ -16,6 +19,12 @@ from keplearn.training.events import Checkpoint
 CONFIG = run_config("complex_TBP_planar_1_train", group="study", width=4, depth=1, steps_strategy=(20,))
 MODEL = new_model(Architecture("cartesian", "mlp_simple", 4, 1), 0)
 ROWS = [{"phase": 0, "step": k, "loss": 1.0 / k} for k in range(1, 21)]
+
+
+def start(writer: RunWriter, said: list[str], resume: bool) -> Checkpoint | None:
+    """Start a run as training does: warnings are told, and kept in its log."""
+    tell = Telling(Directory(writer), [texts(said)])
+    return writer.start({}, resume=resume, warn=lambda text: tell(Message(text, warning=True)))
 
 
 def write(runs, config=CONFIG, finish=True, checkpoint=7):
@@ -81,7 +90,7 @@ def test_a_damaged_run_is_not_gone_on_with_in_silence(tmp_path, name, mutate):
         (path / name).write_bytes(damaged)
         said = []
         with RunWriter(tmp_path / f"{k}", CONFIG) as writer:
-            checkpoint = writer.start({}, resume=True, say=said.append)
+            checkpoint = start(writer, said, resume=True)
         if checkpoint is not None:  # nothing that it goes on from is lost
             assert (name, said) == ("metrics.jsonl", [])
             assert list(Run(path).metrics()["loss"]) == [1.0 / n for n in range(1, 8)]
@@ -89,7 +98,7 @@ def test_a_damaged_run_is_not_gone_on_with_in_silence(tmp_path, name, mutate):
         (text,) = said
         assert "damaged" in text
         assert "trained from the start" in text
-        assert text.removeprefix("warning: ") in (path / "log.txt").read_text()
+        assert text in (path / "log.txt").read_text()
         assert (path / "damaged" / name).read_bytes() == damaged
         assert {p.name for p in (path / "damaged").iterdir()} == {
             *("run.json", "metrics.jsonl", "checkpoint.npz", "model.eqx")
@@ -104,7 +113,7 @@ def test_training_over_a_damaged_record_sets_all_aside_each_time(tmp_path):
         (run.path / "run.json").write_bytes(b"{")
         said = []
         with RunWriter(tmp_path, CONFIG) as writer:
-            assert writer.start({}, resume=False, say=said.append) is None
+            assert start(writer, said, resume=False) is None
         assert len(said) == 1
         assert (run.path / again / "run.json").read_bytes() == b"{"
         assert (run.path / again / "model.eqx").read_bytes() == model
@@ -115,7 +124,7 @@ def test_a_checkpoint_whose_earlier_metrics_are_gone_is_not_gone_on_with(tmp_pat
     (run.path / "metrics.jsonl").unlink()
     said = []
     with RunWriter(tmp_path, CONFIG) as writer:
-        assert writer.start({}, resume=True, say=said.append) is None
+        assert start(writer, said, resume=True) is None
     assert "7 steps before the checkpoint are missing" in said[0]
     assert (run.path / "damaged" / "checkpoint.npz").exists()
 
@@ -125,7 +134,7 @@ def test_a_run_whose_record_is_gone_is_set_aside(tmp_path):
     (run.path / "run.json").unlink()
     said = []
     with RunWriter(tmp_path, CONFIG) as writer:
-        assert writer.start({}, resume=True, say=said.append) is None
+        assert start(writer, said, resume=True) is None
     assert "no run.json" in said[0]
     assert (run.path / "damaged" / "model.eqx").exists()
 

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from sinks import texts
 
 from keplearn.cli.train import train_all
 from keplearn.config import runs_from_dict
-from keplearn.experiment.course import train_run, train_stack
+from keplearn.experiment.course import train_run
+from keplearn.experiment.together import train_stack
+from keplearn.runs.events import Rows
 from keplearn.runs.store import Run
 
 CONFIG = {
@@ -56,18 +59,19 @@ def test_an_interrupt_leaves_all_runs_with_a_checkpoint(configs, tmp_path):
     """Interrupted after some steps, each run goes on alone from there."""
     steps = []
 
-    def interrupt(state):
-        steps.append(state)
+    def interrupt(event):
+        if isinstance(event, Rows):
+            steps.append(event)
         if len(steps) == 6:
             raise KeyboardInterrupt
 
     trained = [config for config in configs if config.parameters.length_strategy[0] == (0.0, 1.0)]
     with pytest.raises(KeyboardInterrupt):
-        list(train_stack(trained, tmp_path, on_progress=interrupt))
+        list(train_stack(trained, tmp_path, sinks=lambda config: [interrupt]))
     said = []
     for config in trained:
         path: Path = tmp_path / config.group / config.run_id
         assert json.loads((path / "run.json").read_text())["state"] == "interrupted"
         assert (path / "checkpoint.npz").exists()
-        assert train_run(config, tmp_path, say=said.append).state == "finished"
+        assert train_run(config, tmp_path, sinks=[texts(said)]).state == "finished"
     assert sum("goes on from step" in text for text in said) == 2

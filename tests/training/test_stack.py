@@ -1,6 +1,9 @@
 """Stacked trainings: each has the numbers of its single run up to rounding, and its own history and fate."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -8,22 +11,46 @@ import pytest
 from test_fit import ADAM, SETTINGS, SMALL, Record, poison, split, train  # noqa: F401
 
 from keplearn.core.errors import KeplearnError
-from keplearn.models.neural_ode import new_model
+from keplearn.core.lanes import in_turns
+from keplearn.data.segments import Split
+from keplearn.models.neural_ode import NeuralODE, new_model
 from keplearn.training import stack
-from keplearn.training.events import PhaseEnded, Rows
-from keplearn.training.stack import Training, fit_stack
+from keplearn.training.calls import Execute
+from keplearn.training.curriculum import Phase
+from keplearn.training.events import Checkpoint, Rows
+from keplearn.training.fit import fit
+from keplearn.training.settings import FitSettings
+from keplearn.training.stack import Stack
+
+
+class Training(NamedTuple):
+    """What `fit` takes."""
+
+    model: NeuralODE
+    phases: Sequence[Phase]
+    splits: Sequence[Split]
+    settings: FitSettings
+    resume: Checkpoint | None = None
 
 
 def train_stack(trainings: list[Training], **options) -> tuple[list[Record], dict[int, KeplearnError]]:
     records, failures = [Record() for _ in trainings], {}
-    for number, event in fit_stack(trainings, **options):
-        if isinstance(event, Rows):
-            records[number].rows += event.rows
-            records[number].checkpoints.append(event.checkpoint())
-        elif isinstance(event, PhaseEnded):
-            records[number].results.append(event)
-        else:
-            failures[number] = event
+
+    def train(one: Training, record: Record, execute: Execute) -> KeplearnError | None:
+        try:
+            for event in fit(*one, execute=execute):
+                if isinstance(event, Rows):
+                    record.rows += event.rows
+                    record.checkpoints.append(event.checkpoint())
+                else:
+                    record.results.append(event)
+        except KeplearnError as error:
+            return error
+
+    works = [partial(train, *pair) for pair in zip(trainings, records, strict=True)]
+    for number, failure in in_turns(works, Stack(**options)):
+        if failure is not None:
+            failures[number] = failure
     return records, failures
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,9 +92,9 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
 
     for number, config in enumerate(configs, start=1):
         place = f"[{number}/{len(configs)}] " if len(configs) > 1 else ""
-        with StepsProgress(f"{place}{config.group}/{config.run_id}") as progress:
+        with StepsProgress(f"{place}{config.group}/{config.run_id}", [config]) as progress:
             try:
-                run = train_run(config, runs, again=again, on_progress=progress.update, say=progress.say)
+                run = train_run(config, runs, again=again, sinks=[progress.sink(config)])
             except KeplearnError as error:
                 progress.say(f"not finished: {error}")
                 run = error
@@ -106,18 +106,11 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
 def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs in stacks, for a GPU, with their steps counted together."""
     from keplearn.cli.progress import StepsProgress
-    from keplearn.experiment.course import train_stack
+    from keplearn.experiment.together import train_stack
 
-    states = {}
-    every = sum(sum(config.parameters.steps_strategy) for config in configs)
-    with StepsProgress(f"{len(configs)} runs") as progress:
-
-        def update(state: "Mapping[str, Any]") -> None:
-            states[state["run"]] = state
-            done, rate = (sum(s[key] for s in states.values()) for key in ("done", "rate"))
-            progress.update({**state, "done": done, "total": every, "rate": rate})
-
-        for run in train_stack(configs, runs, again=again, on_progress=update, say=progress.say):
+    with StepsProgress(f"{len(configs)} runs", configs) as progress:
+        named = lambda config: [progress.sink(config, f"{config.group}/{config.run_id}")]  # noqa: E731
+        for run in train_stack(configs, runs, again=again, sinks=named):
             if not isinstance(run, KeplearnError) and run.state == "failed":
                 progress.say(f"{run.group}/{run.run_id} failed: {run.record['reason']}")
             yield run

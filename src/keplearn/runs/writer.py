@@ -72,15 +72,15 @@ class RunWriter:
         os.close(self._lock)
 
     def start(
-        self, facts: Mapping[str, Any], resume: bool, say: Callable[[str], object] = lambda text: None
+        self, facts: Mapping[str, Any], resume: bool, warn: Callable[[str], object] | None = None
     ) -> "Checkpoint | None":
         """Write the run as running, and with ``resume`` return the checkpoint to go on from, if any.
 
-        Where something is damaged that it would go on from, or a record that it would write over, ``say`` is told,
-        all that was there goes to a directory ``damaged``, and it starts from nothing.
+        Where something is damaged that it would go on from, or a record that it would write over, ``warn`` is told
+        (by default the log), all that was there goes to a directory ``damaged``, and it starts from nothing.
         """
         keep(self.config.values(), self.path.parent)
-        previous, checkpoint = self._found(resume, say)
+        previous, checkpoint = self._found(resume, warn or self.log)
         phases = previous.get("phases", [])
         self.record = self._head() | {
             "format": previous.get("format", FORMAT),
@@ -100,7 +100,7 @@ class RunWriter:
         return checkpoint
 
     def _found(
-        self, resume: bool, say: Callable[[str], object]
+        self, resume: bool, warn: Callable[[str], object]
     ) -> "tuple[dict[str, Any], Checkpoint | None]":
         """Return the record and the checkpoint to go on from; what is damaged is set aside first."""
         try:
@@ -116,9 +116,7 @@ class RunWriter:
             return (record, checkpoint) if checkpoint else ({}, None)
         except Damaged as error:
             aside = self._set_aside()
-            text = f"{error} It is trained from the start; all that was there is in {aside}."
-            self.log(text)
-            say(f"warning: {text}")
+            warn(f"{error} It is trained from the start; all that was there is in {aside}.")
             return {}, None
 
     def _set_aside(self) -> Path:
@@ -231,8 +229,9 @@ class RunWriter:
             raise Damaged(f"{file}: damaged: {error}.") from error
 
     def take_up(self) -> None:
-        """Go on with the record that is there, to change it: `start` begins a new one."""
-        self.record = read_record(self.path).entries
+        """Go on with the record that is there, but for its scores, to score the run anew: `start` begins a new one."""
+        record = read_record(self.path).entries
+        self.record = {key: value for key, value in record.items() if key not in ("scores", "scored_on")}
 
     def end(self, state: str, **changes: Any) -> None:
         """Write the run's last state; a finished one's metrics become a table, its checkpoint goes.

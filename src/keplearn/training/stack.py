@@ -4,11 +4,8 @@ Each training is its own from first to last: its history, checkpoints, best mode
 is the calls: those of the same function and shapes are stacked, and each training gets its row of the result.
 """
 
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import jax
@@ -16,17 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from keplearn.core.errors import KeplearnError
 from keplearn.core.programs import Program, compiled, power_above
-from keplearn.data.segments import Split
-from keplearn.models.neural_ode import NeuralODE
 from keplearn.training import chunk
 from keplearn.training.calls import Answer, Call, answer_call, run_program
-from keplearn.training.curriculum import Phase
-from keplearn.training.events import Checkpoint, PhaseEnded, Rows
-from keplearn.training.fit import fit
 from keplearn.training.objective import Problem, without_lost
-from keplearn.training.settings import FitSettings
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
@@ -35,16 +25,6 @@ _FUNCTIONS = {
     function.__name__: function
     for function in (chunk.start, chunk.draw, chunk.take_steps, chunk.validate, chunk.rescue, without_lost)
 }
-
-
-class Training(NamedTuple):
-    """What `keplearn.training.fit.fit` takes."""
-
-    model: NeuralODE
-    phases: Sequence[Phase]
-    splits: Sequence[Split]
-    settings: FitSettings
-    resume: Checkpoint | None = None
 
 
 class _Stacked(NamedTuple):
@@ -112,89 +92,21 @@ class _Stacks:
         return self.known[key][1]
 
 
-class _Stopped(BaseException):
-    """Ends a training's thread where it waits for an answer."""
+class Stack:
+    """Makes the calls that trainings wait for, with ``at_once`` rows at most: those of one program as one call.
 
-
-class _Lane:
-    """One training in a thread of its own, which runs while `on` waits for what it comes to next."""
-
-    def __init__(self, training: Training):
-        self._training = training
-        self._told: SimpleQueue[Any] = SimpleQueue()
-        self._answers: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def on(self, answer: Answer | None) -> Call | Rows | PhaseEnded | KeplearnError | None:
-        """Let it go on with an answer, and return its next call or event, its failure, or None at its end."""
-        self._answers.put(answer)
-        told = self._told.get()
-        if isinstance(told, BaseException) and not isinstance(told, KeplearnError):
-            raise told
-        return told
-
-    def stop(self) -> None:
-        """End it where it waits."""
-        self._answers.put(_Stopped())
-
-    def _run(self) -> None:
-        try:
-            self._wait()
-            for event in fit(*self._training, execute=self._execute):
-                self._told.put(event)
-                self._wait()
-            self._told.put(None)
-        except _Stopped:
-            pass
-        except BaseException as error:  # whatever it is, the caller's thread raises it
-            self._told.put(error)
-
-    def _execute(self, call: Call) -> Answer:
-        self._told.put(call)
-        return self._wait()
-
-    def _wait(self) -> Any:
-        answer = self._answers.get()
-        if isinstance(answer, _Stopped):
-            raise answer
-        return answer
-
-
-def fit_stack(
-    trainings: Sequence[Training], at_once: int | None = None
-) -> Iterator[tuple[int, Rows | PhaseEnded | KeplearnError]]:
-    """Train many models together: yields, with each one's number, what its `fit` yields or fails with.
-
-    Parameters
-    ----------
-    trainings
-        What to train. Those that share programs go together; the others one after another.
-    at_once
-        Rows of a stack at most; by default as many as fit the device's memory.
+    By default as many rows as fit the device's memory.
     """
-    lanes = [_Lane(training) for training in trainings]
-    stacks = _Stacks()
-    answers: dict[int, Answer | None] = dict.fromkeys(range(len(lanes)))
-    waiting: dict[int, Call] = {}
-    try:
-        while answers or waiting:
-            for number, answer in answers.items():
-                told = lanes[number].on(answer)
-                while isinstance(told, Rows | PhaseEnded):
-                    yield number, told
-                    told = lanes[number].on(None)
-                if isinstance(told, Call):
-                    waiting[number] = told
-                elif told is not None:
-                    yield number, told
-            answers = {}
-            if waiting:
-                chosen = _next_group(waiting)
-                calls = [waiting.pop(number) for number in chosen]
-                answers = dict(zip(chosen, _answer_together(stacks, calls, at_once), strict=True))
-    finally:
-        for lane in lanes:
-            lane.stop()
+
+    def __init__(self, at_once: int | None = None):
+        self._at_once = at_once
+        self._stacks = _Stacks()
+
+    def __call__(self, waiting: dict[int, Call]) -> dict[int, Answer]:
+        """Return the answers to some of the calls, which are given and returned by number."""
+        chosen = _next_group(waiting)
+        calls = [waiting[number] for number in chosen]
+        return dict(zip(chosen, _answer_together(self._stacks, calls, self._at_once), strict=True))
 
 
 def _next_group(waiting: dict[int, Call]) -> list[int]:
