@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from keplearn.figures import style
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 HOME = Path(__file__).parent
 STUDY = HOME.parent / "benchmarks" / "study.yaml"

@@ -27,7 +27,8 @@ from keplearn.evaluation.ranking import order
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.orbits.families import complex_family
-from keplearn.runs.store import Run, find_runs
+from keplearn.runs.find import find_runs
+from keplearn.runs.store import Run
 
 TEST = "complex_TBP_planar_100_test"
 DRAWS = [f"complex_TBP_planar_10{suffix}_train" for suffix in ("", "@1", "@2", "@3", "@4")]

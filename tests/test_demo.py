@@ -14,7 +14,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 ROUND = "complex_TBP_planar_10_train"
 TEST = "complex_TBP_planar_1_test"

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from keplearn.models.neural_ode import NeuralODE
     from keplearn.models.outputs import output_layer
     from keplearn.runs.events import sink
-    from keplearn.runs.store import Run, find_runs, open_run
+    from keplearn.runs.find import find_runs, open_run
+    from keplearn.runs.store import Run
     from keplearn.training.losses import loss
 
 _HOMES = {
@@ -48,14 +49,14 @@ _HOMES = {
     "check_layer": "models.acceptance",
     "evaluate": "evaluation.rollout",
     "feature_layer": "models.features",
-    "find_runs": "runs.store",
+    "find_runs": "runs.find",
     "load_config": "config",
     "load_dataset": "data.dataset",
     "load_model": "models.files",
     "load_plugin": "core.plugins",
     "loss": "training.losses",
     "metric": "evaluation.metrics",
-    "open_run": "runs.store",
+    "open_run": "runs.find",
     "orbit_table": "evaluation.table",
     "output_layer": "models.outputs",
     "run_config": "config",

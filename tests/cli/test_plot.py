@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from keplearn.cli.plot import app
 from keplearn.core.errors import KeplearnError
 from keplearn.figures.numbers import COLUMNS
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 OF_DATASETS = {
     "orbits": (["complex_TBP_planar_2_train", "complex_TBP_3_test"], "10³ km"),

@@ -17,7 +17,7 @@ from keplearn.figures.errors import orbit_errors
 from keplearn.figures.labels import metric_label
 from keplearn.report.content import study_content
 from keplearn.report.orbits import TestData
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 from keplearn.runs.writer import RunWriter
 
 DATASET = load_dataset("simple_TBP_planar_2_test")

@@ -18,7 +18,7 @@ from keplearn.evaluation.power_law import slope as slope_of
 from keplearn.experiment.plan import training_data
 from keplearn.figures import field, grid, save_figure, slope
 from keplearn.orbits.constants import EARTH_RADIUS
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 
 @pytest.fixture(scope="module")

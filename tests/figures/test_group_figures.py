@@ -24,7 +24,7 @@ from keplearn.groups.error_table import _labels, error_table
 from keplearn.groups.importance import dependence_table, importance_table
 from keplearn.groups.table import group_table
 from keplearn.groups.values import level_texts, levels, shorten
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 TEST = "complex_TBP_planar_10_test"
 

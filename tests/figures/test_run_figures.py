@@ -24,7 +24,7 @@ from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.orbits.elements import elements_from_states
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 
 def drawn(figure: Figure, gid: str) -> list[Any]:

@@ -4,7 +4,7 @@ import pytest
 
 from keplearn.core.errors import KeplearnError
 from keplearn.groups.table import group_table
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 
 
 def test_parameters_states_and_scores_of_all_runs(small_study):

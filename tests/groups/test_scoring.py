@@ -12,7 +12,7 @@ from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.table import summary
 from keplearn.groups.scoring import BLOCK, evaluate_runs, score_runs
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 from keplearn.runs.writer import RunWriter
 
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)

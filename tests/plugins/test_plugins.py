@@ -16,7 +16,7 @@ from keplearn.core import plugins, tables
 from keplearn.core.errors import Damaged, KeplearnError
 from keplearn.core.tables import NotLoaded
 from keplearn.experiment.plan import training_programs
-from keplearn.runs.store import find_runs, open_run
+from keplearn.runs.find import find_runs, open_run
 
 NAME = "complex_TBP_planar_2_train"
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")

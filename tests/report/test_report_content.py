@@ -16,7 +16,7 @@ from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.report import render, write_report
 from keplearn.report.content import study_content
 from keplearn.report.orbits import TestData
-from keplearn.runs.store import find_runs
+from keplearn.runs.find import find_runs
 from keplearn.runs.writer import RunWriter
 
 TRAINED_ON = "complex_TBP_planar_1_train"

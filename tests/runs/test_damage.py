@@ -12,7 +12,8 @@ from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.directory import Directory
 from keplearn.runs.events import Message, Telling
-from keplearn.runs.store import Run, find_runs, open_run
+from keplearn.runs.find import find_runs, open_run
+from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 from keplearn.training.events import Checkpoint
 

@@ -14,7 +14,8 @@ from keplearn.config import run_config
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
-from keplearn.runs.store import directory_name, find_runs, open_run
+from keplearn.runs.find import find_runs, open_run
+from keplearn.runs.store import directory_name
 from keplearn.runs.writer import RunWriter
 from keplearn.training.events import Checkpoint
 

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 from keplearn.config import RunConfig, runs_from_dict
 from keplearn.experiment.course import train_run
 from keplearn.groups.study import Study
-from keplearn.runs.store import open_run
+from keplearn.runs.find import open_run
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from keplearn.core.errors import KeplearnError
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
 from keplearn.sweeps.driver import driver, driving, stop
+from keplearn.sweeps.limits import Limits
 from keplearn.sweeps.local import sweep_here
-from keplearn.sweeps.pool import Limits
 
 LIMITS = Limits(seconds=80.0, memory=1_500_000_000)
 

@@ -16,10 +16,10 @@ from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 from keplearn.core.errors import KeplearnError
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
-from keplearn.sweeps import on_ray
+from keplearn.sweeps import ray_session
 from keplearn.sweeps.driver import driving
+from keplearn.sweeps.limits import Limits
 from keplearn.sweeps.on_ray import sweep_on_ray
-from keplearn.sweeps.pool import Limits
 from keplearn.sweeps.ray_home import processes_in
 
 pytestmark = pytest.mark.system
@@ -123,7 +123,7 @@ def test_a_cluster_that_is_not_there_is_named(file, tmp_path):
 @pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-server\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_what_listens_and_is_not_ray_is_refused(study, tmp_path, monkeypatch, greeting):
     """One that says nothing at all, and ones that speak of something else, as Ray's own dashboard does."""
-    monkeypatch.setattr(on_ray, "ANSWER", 1.0)
+    monkeypatch.setattr(ray_session, "ANSWER", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
 
         def answer():

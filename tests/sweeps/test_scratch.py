@@ -13,8 +13,9 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.files import remove_temporaries
 from keplearn.sweeps import ray_home
 from keplearn.sweeps.driver import driving
-from keplearn.sweeps.pool import Limits
-from keplearn.sweeps.slurm import Machine, clear, submit
+from keplearn.sweeps.limits import Limits
+from keplearn.sweeps.slurm import Machine, submit
+from keplearn.sweeps.slurm_jobs import clear
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
-from keplearn.sweeps.pool import Limits
-from keplearn.sweeps.slurm import Machine, submissions, submit
+from keplearn.sweeps.limits import Limits
+from keplearn.sweeps.slurm import Machine, submit
+from keplearn.sweeps.slurm_jobs import submissions
 
 CLI = (sys.executable, "-m", "keplearn")
 MACHINE = """\

@@ -152,7 +152,7 @@ def _configs(name: str, runs: Path) -> list[RunConfig]:
     """Return the configs of a file or directory, or of a run by its id."""
     if Path(name).suffix or Path(name).exists():
         return load_any(name)
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     return [open_run(runs, name).config]
 

@@ -25,7 +25,7 @@ def demo(*, runs: Path = Path("runs"), device: Device = "auto") -> None:
     from keplearn.cli.train import train_all
     from keplearn.core.device import choose_device
     from keplearn.demo import CONFIG, TITLE, demo_configs, demo_table, draw_demo, recipe, score_demo
-    from keplearn.runs.store import find_runs
+    from keplearn.runs.find import find_runs
 
     started = time.monotonic()
     if choose_device(device) == "gpu":

@@ -107,7 +107,7 @@ def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "j
 
 def _find(runs: Path, names: list[str]) -> "list[Run]":
     """The runs that are meant, each once: all of a group, or one by its id."""
-    from keplearn.runs.store import find_runs, group_names, open_run
+    from keplearn.runs.find import find_runs, group_names, open_run
 
     found: dict[Path, Run] = {}
     for name in names:

@@ -495,7 +495,7 @@ def _datasets(names: Sequence[str]) -> "list[OrbitDataset]":
 
 
 def _run(name: str, saving: Saving) -> "Run":
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     return open_run(saving.runs, name)
 
@@ -543,7 +543,7 @@ def _one(name: str, test: Test, saving: Saving) -> "tuple[Run, xarray.Dataset, i
 
 def _group(group: str, on: str | None, saving: Saving) -> "tuple[list[Run], pd.DataFrame]":
     from keplearn.groups.table import group_table
-    from keplearn.runs.store import find_runs
+    from keplearn.runs.find import find_runs
 
     runs = find_runs(saving.runs, group, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr))
     return runs, group_table(runs, on)

@@ -34,7 +34,7 @@ def report(
         For evaluations that are not there yet: cpu, gpu, or auto.
     """
     from keplearn.core.device import choose_device
-    from keplearn.runs.store import check_group
+    from keplearn.runs.find import check_group
 
     check_group(runs, group)  # a misspelled group is told before JAX starts
     choose_device(device)

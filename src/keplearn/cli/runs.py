@@ -92,7 +92,7 @@ def diff(
         table or json.
     """
     from keplearn.groups.difference import cell, varying
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     if len(names) < 2:
         raise KeplearnError("give two runs or more.")
@@ -152,7 +152,7 @@ def logs(run: str, *, runs: Runs = Path("runs"), lines: int | None = None) -> No
     lines
         Only the last so many lines.
     """
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     file = open_run(runs, run).path / "log.txt"
     text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
@@ -173,7 +173,7 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
     format
         table or json (run.json as it is).
     """
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     found = open_run(runs, run)
     if format == "json":
@@ -207,7 +207,7 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
 
 def _find(runs: Path, group: str | None, state: str | None) -> "list[Run]":
     """Find runs; say which have a damaged record and go on without them, and which have scores of other code."""
-    from keplearn.runs.store import find_runs
+    from keplearn.runs.find import find_runs
 
     found = find_runs(
         runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr)

@@ -1,43 +1,25 @@
-"""``keplearn sweep``: train all runs of a config by workers that may die, watch it, end it."""
+"""``keplearn sweep``: train all runs of a config by workers that may die."""
 
-import json
 import os
-import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from keplearn.cli.sweep_view import (
-    SweepProgress,
-    counts_of,
-    facts_of,
-    last_line,
-    print_plan,
-    print_result,
-    print_status,
-)
+from keplearn.cli.sweep_view import SweepProgress, last_line, print_plan, print_result
+from keplearn.cli.sweep_watch import AsJson, Flag, Runs, status, stop
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     from keplearn.groups.study import Study
-    from keplearn.sweeps.pool import Outcome
+    from keplearn.sweeps.limits import Outcome
 
 app = App(name="sweep")
-
-Runs = Annotated[Path, Parameter(name="--runs")]
-Flag = Annotated[bool, Parameter(negative="")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="")]
-
-# Set in a process that --detach has started.
-DETACHED = "KEPLEARN_DETACHED"
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"M": 1e6, "G": 1e9, "T": 1e12}
+app.command(status)
+app.command(stop)
 
 
 @app.default
@@ -98,14 +80,16 @@ def sweep(
     json_
         Print the result as JSON.
     """
+    from keplearn.cli.amounts import SIZES, TIMES, amount
+    from keplearn.cli.detach import DETACHED, detach_sweep
     from keplearn.cli.output import plain_warnings
     from keplearn.config import load_config
     from keplearn.groups.standing import Standing
     from keplearn.groups.study import Study
 
-    seconds = None if time_limit is None else _amount("--time-limit", time_limit, _UNITS, some=True)
-    bytes_free = int(_amount("--min-free", min_free, _SIZES))
-    bytes_used = None if memory is None else int(_amount("--memory", memory, _SIZES, some=True))
+    seconds = None if time_limit is None else amount("--time-limit", time_limit, TIMES, some=True)
+    bytes_free = int(amount("--min-free", min_free, SIZES))
+    bytes_used = None if memory is None else int(amount("--memory", memory, SIZES, some=True))
     if workers is not None and workers < 1:
         raise KeplearnError(f"--workers {workers}: at least one is needed.")
     if retries < 0:
@@ -120,11 +104,11 @@ def sweep(
         print_plan(study, standing, pending, json_)
         return
     if detach and DETACHED not in os.environ:
-        _detach(study)
+        detach_sweep(study)
         return
 
     from keplearn.sweeps.driver import driving
-    from keplearn.sweeps.pool import Limits
+    from keplearn.sweeps.limits import Limits
 
     limits = Limits(seconds, bytes_used, bytes_free, retries)
     _refuse_strangers(study)
@@ -176,9 +160,9 @@ def _train(
 
 def _queued(study: "Study") -> dict[str, str]:
     """Return the runs that are in SLURM's queue, and their jobs."""
-    from keplearn.sweeps import slurm
+    from keplearn.sweeps import slurm_jobs
 
-    return {run: found.label for found in slurm.submissions(study) for run in found.runs_in_queue()}
+    return {run: found.label for found in slurm_jobs.submissions(study) for run in found.runs_in_queue()}
 
 
 def _refuse_strangers(study: "Study") -> None:
@@ -208,148 +192,4 @@ def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path 
             return
         submission = slurm.submit(study, wanted, machine, limits)
     print(f"submitted job {submission.label}: {len(wanted)} runs in {len(submission.chunks)} tasks")
-    print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")
-
-
-@app.command
-def status(
-    group: str,
-    *,
-    runs: Runs = Path("runs"),
-    watch: Flag = False,
-    json_: AsJson = False,
-) -> None:
-    """Show how far a sweep is: runs in each state, rate, time left, the best so far, why runs failed.
-
-    Parameters
-    ----------
-    group
-        The sweep's group.
-    runs
-        The directory of all runs.
-    watch
-        Show it again every two seconds until the sweep ends.
-    json_
-        Print it as JSON.
-    """
-    from keplearn.groups.standing import Standing
-    from keplearn.groups.study import Study
-    from keplearn.sweeps.driver import driver
-
-    study = Study.read(runs, group)
-    standing = Standing(study)
-    while True:
-        about = driver(study) or _jobs(study)
-        standing.read()
-        if json_:
-            print(json.dumps(facts_of(study, standing, about)), flush=True)
-        else:
-            print_status(study, standing, about)
-        if not watch or about is None:
-            return
-        time.sleep(2.0)
-        if sys.stdout.isatty():
-            print("\x1b[2J\x1b[H", end="")
-
-
-@app.command
-def stop(group: str, *, runs: Runs = Path("runs")) -> None:
-    """End a sweep: runs under way write checkpoints, and the same sweep goes on from there another time.
-
-    Parameters
-    ----------
-    group
-        The sweep's group.
-    runs
-        The directory of all runs.
-    """
-    from keplearn.groups.standing import Standing
-    from keplearn.groups.study import Study
-    from keplearn.sweeps.driver import driver
-    from keplearn.sweeps.driver import stop as end_driver
-
-    study = Study.read(runs, group)
-    if not _cancelled(study) or driver(study) is not None:
-        end_driver(study)
-    print(f"sweep {group} has ended: {counts_of(Standing(study).read())}")
-
-
-def _jobs(study: "Study") -> dict[str, Any] | None:
-    """Return what is known of a study's jobs in SLURM's queue, as `keplearn.sweeps.driver.driver` does."""
-    from keplearn.sweeps import slurm
-
-    try:
-        found = [(submission, submission.tasks()) for submission in slurm.submissions(study)]
-    except KeplearnError as error:  # not a machine of the cluster, or its controller does not answer
-        print(f"warning: {error}", file=sys.stderr)
-        return None
-    if not found:
-        return None
-    states = Counter(state.lower() for _, tasks in found for state in tasks.values())
-    since = min((submission.path / "job.json").stat().st_mtime for submission, _ in found)
-    jobs = ", ".join(submission.label for submission, _ in found)
-    tasks = ", ".join(f"{n} tasks {state}" for state, n in sorted(states.items()))
-    return {"engine": "slurm", "jobs": jobs, "tasks": tasks, "since": since}
-
-
-def _cancelled(study: "Study") -> bool:
-    """Cancel a study's jobs, and wait until they are gone; say whether there were any."""
-    from keplearn.sweeps import slurm
-
-    found = slurm.submissions(study)
-    for submission in found:
-        submission.cancel()
-    while any(submission.tasks() for submission in found):
-        time.sleep(1.0)
-    slurm.clear(study)
-    return bool(found)
-
-
-def _amount(flag: str, text: str, units: dict[str, float], some: bool = False) -> float:
-    """Read a number with a unit; with ``some``, more than none of it."""
-    number = text.rstrip("".join(units) + "".join(units).lower())
-    unit = text[len(number) :]
-    for name, factor in units.items():
-        if unit.upper() == name.upper():
-            try:
-                value = float(number) * factor
-            except ValueError:
-                break
-            if some and value == 0:
-                raise KeplearnError(
-                    f"{flag} {text}: no run could be trained in that. Without the flag, see --help."
-                )
-            if 0 <= value < 1e18:
-                return value
-    example = "90s, 30m or 2h" if units is _UNITS else "500M or 2G"
-    raise KeplearnError(f"{flag} {text}: give a number with its unit, such as {example}.")
-
-
-def _detach(study: "Study") -> None:
-    """Start the same command in a session of its own, with its lines in a file, and see that it has begun."""
-    from keplearn.core.files import not_written
-    from keplearn.sweeps.driver import driver
-
-    log = study.path / "sweep.log"
-    try:
-        study.path.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            begin = output.tell()
-            process = subprocess.Popen(
-                [sys.executable, "-m", "keplearn", *sys.argv[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env=os.environ | {DETACHED: "1"},
-            )
-    except OSError as error:
-        raise not_written(log, error) from error
-    while (driver(study) or {}).get("pid") != process.pid:
-        if process.poll() is not None:  # refused, or there was nothing to do
-            said = log.read_bytes()[begin:].decode(errors="replace").strip()
-            print(said, file=sys.stderr if process.returncode else sys.stdout)
-            sys.exit(process.returncode)
-        time.sleep(0.1)
-    print(f"sweep {study.group} goes on as process {process.pid}; what it says is in {log}")
     print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")

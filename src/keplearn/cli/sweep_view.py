@@ -11,7 +11,7 @@ from keplearn.evaluation.ranking import lost_in, lost_text
 if TYPE_CHECKING:
     from keplearn.groups.standing import Standing
     from keplearn.groups.study import Study
-    from keplearn.sweeps.pool import Outcome
+    from keplearn.sweeps.limits import Outcome
 
 
 class SweepProgress:

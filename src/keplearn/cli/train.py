@@ -121,7 +121,7 @@ def _configs(
 ) -> "list[RunConfig]":
     """Return the runs to train, from the one source that was given."""
     from keplearn.config import load_config, runs_from_dict
-    from keplearn.runs.store import open_run
+    from keplearn.runs.find import open_run
 
     if sum(source is not None for source in (file, resume, from_)) != 1:
         raise KeplearnError("give a config FILE, or --resume RUN, or --from RUN: one of them.")

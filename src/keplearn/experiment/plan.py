@@ -20,7 +20,7 @@ from keplearn.data.summary import notes
 from keplearn.data.units import Units, check_mu, units_for
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
-from keplearn.runs.store import open_run
+from keplearn.runs.find import open_run
 from keplearn.training.curriculum import Phase
 from keplearn.training.settings import FitSettings, batch_sizes, problem_of
 

@@ -17,7 +17,8 @@ from keplearn.figures import style
 from keplearn.groups.scoring import Track, score_runs
 from keplearn.report.content import Content, ContentBuilder
 from keplearn.report.orbits import choose_orbits
-from keplearn.runs.store import Run, find_runs
+from keplearn.runs.find import find_runs
+from keplearn.runs.store import Run
 
 _HERE = Path(__file__).parent
 SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "page")

@@ -21,14 +21,14 @@ from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.core.files import (
     append_text,
     not_written,
-    read_sealed,
     remove_temporaries,
     set_aside,
     write_bytes,
 )
 from keplearn.core.fingerprint import scorer
 from keplearn.core.plugins import keep
-from keplearn.core.seal import close, close_json, close_line, close_parquet
+from keplearn.core.seal import close_json, close_line, close_parquet
+from keplearn.runs.checkpoints import CHECKPOINT, check_rows, read_checkpoint, write_checkpoint
 from keplearn.runs.records import FORMAT, read_record, read_rows
 from keplearn.runs.store import directory_name
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from keplearn.training.events import Checkpoint
 
 # What tells that a run was here once.
-_OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", "checkpoint.npz", "evaluations")
+_OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", CHECKPOINT, "evaluations")
 
 
 class RunWriter:
@@ -90,7 +90,7 @@ class RunWriter:
             **facts,
         }
         if checkpoint is None:
-            self._remove("checkpoint.npz")
+            (self.path / CHECKPOINT).unlink(missing_ok=True)
         # Before anything else goes: a finished run whose model is gone would be skipped for ever.
         self.write()
         if checkpoint is None:
@@ -110,9 +110,9 @@ class RunWriter:
                 return {}, None
             record = read_record(self.path).entries
             must = record["format"] >= FORMAT
-            checkpoint = self._read_checkpoint(must) if resume else None
+            checkpoint = read_checkpoint(self.path, must) if resume else None
             if checkpoint is not None:
-                self._check_rows(checkpoint, must)
+                check_rows(self.path, checkpoint, self.config.parameters.steps_strategy, must)
             return (record, checkpoint) if checkpoint else ({}, None)
         except Damaged as error:
             aside = self._set_aside()
@@ -130,19 +130,6 @@ class RunWriter:
         except OSError as error:
             raise not_written(aside, error) from error
         return aside
-
-    def _check_rows(self, checkpoint: "Checkpoint", must: bool) -> None:
-        """Refuse to go on where metrics of steps before the checkpoint are missing."""
-        file = self.path / "metrics.jsonl"
-        steps = self.config.parameters.steps_strategy
-        wanted = {(phase, k) for phase in range(checkpoint.phase) for k in range(1, steps[phase] + 1)}
-        wanted |= {(checkpoint.phase, k) for k in range(1, checkpoint.step + 1)}
-        missing = wanted - {(row.get("phase"), row.get("step")) for row in read_rows(file, must)}
-        if missing:
-            raise Damaged(f"{file}: damaged: {len(missing)} steps before the checkpoint are missing.")
-
-    def _remove(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
 
     def _clear(self) -> None:
         """Remove what an earlier training of this run left, its scores included; the log is kept."""
@@ -208,25 +195,8 @@ class RunWriter:
     def checkpoint(self, checkpoint: "Checkpoint") -> None:
         """Save a checkpoint in the place of the one before."""
         self._check_directory()
-        where = {"phase": np.array(checkpoint.phase), "step": np.array(checkpoint.step)}
-        content = BytesIO()
-        np.savez(content, allow_pickle=False, **where, **checkpoint.arrays)
-        write_bytes(self.path / "checkpoint.npz", close(content.getvalue()), within=self.path)
+        write_checkpoint(self.path, checkpoint)
         self.write()
-
-    def _read_checkpoint(self, must: bool) -> "Checkpoint | None":
-        file = self.path / "checkpoint.npz"
-        if not file.exists():
-            return None
-        from keplearn.training.events import Checkpoint
-
-        content = read_sealed(file, must).content
-        try:
-            with np.load(BytesIO(content), allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
-            return Checkpoint(int(arrays.pop("phase")), int(arrays.pop("step")), arrays)
-        except Exception as error:  # zip, npy and key errors alike mean a damaged file
-            raise Damaged(f"{file}: damaged: {error}.") from error
 
     def take_up(self) -> None:
         """Go on with the record that is there, but for its scores, to score the run anew: `start` begins a new one."""
@@ -252,7 +222,7 @@ class RunWriter:
             write_bytes(self.path / "metrics.parquet", close_parquet(table.getvalue()), within=self.path)
         self.write(state=state, finished=_now(), **changes)
         # A failed run has nothing to go on from: what made it fail lies in its state.
-        done = {"finished": ("metrics.jsonl", "checkpoint.npz"), "failed": ("checkpoint.npz",)}
+        done = {"finished": ("metrics.jsonl", CHECKPOINT), "failed": (CHECKPOINT,)}
         for name in done.get(state, ()):
             (self.path / name).unlink(missing_ok=True)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from keplearn.core.errors import KeplearnError
 from keplearn.core.machine import core_count, cores, free_memory, idlest
 from keplearn.groups.study import Study
-from keplearn.sweeps.pool import WORKER, Limits, Outcome, train_runs
+from keplearn.sweeps.limits import Limits, Outcome
+from keplearn.sweeps.pool import WORKER, train_runs
 
 # A worker with a program or two takes 600 to 800 MB.
 LEAST_MEMORY = 800_000_000

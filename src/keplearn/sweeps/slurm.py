@@ -11,10 +11,8 @@ import re
 import secrets
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,14 +24,12 @@ from keplearn.core.machine import cores
 from keplearn.core.plugins import ALLOWED
 from keplearn.core.signals import heeding
 from keplearn.groups.study import Study
-from keplearn.sweeps.pool import Limits, train_runs
-from keplearn.sweeps.scratch import remove_directory, remove_empty
+from keplearn.sweeps.limits import Limits
+from keplearn.sweeps.pool import train_runs
+from keplearn.sweeps.slurm_jobs import HOME, Submission, ask_slurm, clear, remove_submission
 
-HOME = ".slurm"
-MARK = "job.json"
-# What sbatch says of the job it has made, with and without --parsable; a task as squeue is asked to show it.
+# What sbatch says of the job it has made, with and without --parsable.
 _JOB = re.compile(r"(?:Submitted batch job )?(?P<job>\d+)(?:(?:;| on cluster )(?P<cluster>[\w.-]+))?")
-_TASK = re.compile(r"(\d+) ([A-Z_]+)\s*")
 _CLUSTER = re.compile(r"(?:--clusters?|-M)[= ]?([\w.,-]+)")
 # A worker takes some seconds to start: a task of some runs is worth it, one of all could not be shared out.
 RUNS_PER_TASK = 8
@@ -96,62 +92,6 @@ class Machine:
         return cls(**values)
 
 
-@dataclass(frozen=True)
-class Submission:
-    """A job array of a study's: where it lies, its job, and the runs of each task.
-
-    The job is known by a name that no other has until sbatch has told its id: whoever submits it may be killed before.
-    """
-
-    path: Path
-    name: str
-    chunks: list[list[str]]
-    job: str | None = None
-    cluster: str | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> "Submission":
-        """Read a submission's directory; OSError or ValueError where it is none."""
-        record = json.loads((path / MARK).read_text(encoding="utf-8"))
-        try:
-            chunks = json.loads((path / "runs.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:  # it did not come to be submitted
-            chunks = []
-        return cls(path, record.get("name", path.name), chunks, record["job"], record.get("cluster"))
-
-    def write(self) -> "Submission":
-        """Write what the job is known by."""
-        record = {"name": self.name, "job": self.job, "cluster": self.cluster}
-        write_text(self.path / MARK, json.dumps(record) + "\n")
-        return self
-
-    @property
-    def label(self) -> str:
-        """What the job is called for people."""
-        return self.job or self.name
-
-    def tasks(self) -> dict[int, str]:
-        """Return the states of the tasks that are still in SLURM's queue: PENDING, RUNNING, …"""
-        found = self._ask("squeue", "--noheader", "--array", *self._which("--jobs"), "--format", "%K %T")
-        lines = map(_TASK.fullmatch, found.splitlines())
-        return {int(line[1]): line[2] for line in lines if line}
-
-    def runs_in_queue(self) -> set[str]:
-        """Return the runs whose tasks are still in SLURM's queue."""
-        return {run for task in self.tasks() for run in self.chunks[task]}
-
-    def cancel(self) -> None:
-        """Take it out of the queue; runs under way write checkpoints."""
-        self._ask("scancel", *self._which())
-
-    def _which(self, *flag: str) -> list[str]:
-        return [*flag, self.job] if self.job else ["--name", self.name]
-
-    def _ask(self, command: str, *words: str) -> str:
-        cluster = ["--clusters", self.cluster] if self.cluster else []
-        return _ask([command, *cluster, *words], missing="Invalid job id")
-
-
 def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limits) -> Submission:
     """Write and submit a job array that trains these runs.
 
@@ -169,11 +109,11 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     write_text(submission.path / "runs.json", json.dumps(chunks) + "\n")
     write_text(submission.path / "job.sh", _script(study, submission, machine, limits))
     try:
-        answer = _ask(["sbatch", "--parsable", str(submission.path / "job.sh")])
+        answer = ask_slurm(["sbatch", "--parsable", str(submission.path / "job.sh")])
     except KeplearnError:
         # The controller may have taken it although sbatch has given up waiting for its answer.
         if shutil.which("squeue") is None or not submission.tasks():
-            _remove(submission)
+            remove_submission(submission)
             raise
         return submission
     told = [found for line in answer.splitlines() if (found := _JOB.fullmatch(line.strip()))]
@@ -186,31 +126,6 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
         f"sbatch has not said which job it made: {answer.strip()!r}. Nothing of the name {name} is in the queue; "
         "once that is sure, the same command submits the runs again."
     )
-
-
-def submissions(study: Study) -> list[Submission]:
-    """Return the submissions of which tasks are still in SLURM's queue."""
-    return [submission for submission in _all_submissions(study) if submission.tasks()]
-
-
-def clear(study: Study) -> None:
-    """Remove what is left of submissions of which nothing is in the queue; call it as the study's driver."""
-    for submission in _all_submissions(study):
-        if not submission.tasks():
-            _remove(submission)
-
-
-def _all_submissions(study: Study) -> list[Submission]:
-    found = []
-    for path in sorted((study.path / HOME).glob("*")):
-        with suppress(OSError, ValueError):  # not a submission
-            found.append(Submission.read(path))
-    return found
-
-
-def _remove(submission: Submission) -> None:
-    remove_directory(submission.path, last=MARK)
-    remove_empty(submission.path.parent)
 
 
 def _script(study: Study, submission: Submission, machine: Machine, limits: Limits) -> str:
@@ -243,21 +158,6 @@ def _script(study: Study, submission: Submission, machine: Machine, limits: Limi
     return "\n".join(["#!/bin/bash", *lines, machine.preamble.strip(), f"exec {command}", ""])
 
 
-def _ask(command: list[str], missing: str | None = None) -> str:
-    """Run one of SLURM's commands and return what it prints; ``missing`` is what it says of a job that is gone."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except FileNotFoundError:
-        raise KeplearnError(f"{command[0]} is not there: is this a machine of a SLURM cluster?") from None
-    except subprocess.TimeoutExpired:
-        raise KeplearnError(f"{command[0]} did not answer within a minute.") from None
-    if done.returncode == 0:
-        return done.stdout
-    if missing is not None and missing in done.stderr:
-        return ""
-    raise KeplearnError(f"{command[0]}: {done.stderr.strip() or f'ended with {done.returncode}'}")
-
-
 def main(arguments: list[str]) -> None:
     """Train the runs of this task of a job array: ``RUNS GROUP NAME LIMITS``."""
     runs, group, name = Path(arguments[0]), arguments[1], arguments[2]
@@ -286,7 +186,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"{outcome.stopped or 'not trained'}: {outcome.left}")
     write_text(path / f"{task}.done", "")
     if len(list(path.glob("*.done"))) == len(chunks):
-        _remove(submission)
+        remove_submission(submission)
 
 
 if __name__ == "__main__":
