@@ -21,9 +21,10 @@ from keplearn.data.summary import summary
 from keplearn.data.units import mu_problem, units_for
 from keplearn.evaluation.field import residual_field, training_radii
 from keplearn.evaluation.grid import grid_cells, on_grid
+from keplearn.evaluation.law import law
 from keplearn.evaluation.layout import assemble
-from keplearn.evaluation.power_law import law, slope
 from keplearn.evaluation.rollout import evaluate
+from keplearn.evaluation.slope import slope
 from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.experiment.plan import prepare
 from keplearn.figures.datasets import orbits as draw_datasets

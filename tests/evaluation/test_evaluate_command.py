@@ -14,7 +14,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.files import save_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation import grid
-from keplearn.evaluation.power_law import law
+from keplearn.evaluation.law import law
 from keplearn.models.files import load_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.writer import RunWriter

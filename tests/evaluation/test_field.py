@@ -13,8 +13,9 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation.field import accelerations, residual_field, training_radii
 from keplearn.evaluation.grid import ae_grid, grid_cells, on_grid, summary
-from keplearn.evaluation.power_law import law, slope
+from keplearn.evaluation.law import law
 from keplearn.evaluation.rollout import evaluate
+from keplearn.evaluation.slope import slope
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 from keplearn.systems.two_body import TwoBody

@@ -14,7 +14,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.field import residual_field
 from keplearn.evaluation.grid import ae_grid, summary
-from keplearn.evaluation.power_law import slope as slope_of
+from keplearn.evaluation.slope import slope as slope_of
 from keplearn.experiment.plan import training_data
 from keplearn.figures import field, grid, save_figure, slope
 from keplearn.orbits.constants import EARTH_RADIUS

@@ -72,7 +72,7 @@ def _rows(
 
 def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
     """The fitted slope and its rms; the local slope at the ends of the training range, and far from it."""
-    from keplearn.evaluation.power_law import slope
+    from keplearn.evaluation.slope import slope
 
     found = slope(model, training)
     return {
@@ -86,7 +86,7 @@ def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str)
 
 
 def _law(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
-    from keplearn.evaluation.power_law import law
+    from keplearn.evaluation.law import law
 
     found = law(model, training)
     return {

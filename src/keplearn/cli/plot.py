@@ -245,7 +245,7 @@ def slope(run: str, *, model: str = "best", saving: Saving = NO_SAVING) -> None:
     model
         best, final, or phase:P.
     """
-    from keplearn.evaluation.power_law import slope as measure
+    from keplearn.evaluation.slope import slope as measure
     from keplearn.figures.power_law import slope as draw
 
     found = _run(run, saving)

@@ -1,13 +1,14 @@
-"""``keplearn runs``: what was trained, what failed and why, and in what runs differ."""
+"""``keplearn runs``: what was trained, what failed and why."""
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from keplearn.cli.output import listed_names, number, print_table
+from keplearn.cli.runs_compare import Runs, diff, listed_runs, varying
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import METRICS, TRAINING, keys
 from keplearn.evaluation.ranking import LOST, lost_in
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from keplearn.runs.store import Run
 
 app = App(name="runs")
-
-Runs = Annotated[Path, Parameter(name="--runs")]
+app.command(diff)
+app.command(varying)
 
 
 @app.default
@@ -44,7 +45,7 @@ def runs(
     format
         table, csv or json.
     """
-    found, more = _find(runs, group, state), listed_names(columns)
+    found, more = listed_runs(runs, group, state), listed_names(columns)
     rows = [_row(run.record, run.group, run.path) for run in found]
     rows = [row | _more(run, row["test"], more) for run, row in zip(found, rows, strict=True)]
     if state == "failed":
@@ -52,7 +53,7 @@ def runs(
 
         differs = {}
         for name in dict.fromkeys(run.group for run in found):
-            finished = {run.run_id: run.config for run in _find(runs, name, "finished")}
+            finished = {run.run_id: run.config for run in listed_runs(runs, name, "finished")}
             differs |= apart({run.run_id: run.config for run in found if run.group == name}, finished)
         rows = [row | {"differs": differs[row["run_id"]]} for row in rows]
     if format == "json":
@@ -70,73 +71,6 @@ def runs(
         if state == "failed":
             titles = ["group", "run_id", "kind", "differs", "reason"]
         print_table(titles, [[number(row[title]) for title in titles] for row in rows])
-
-
-@app.command
-def diff(
-    names: Annotated[list[str], Parameter(negative=(), name="RUN")],
-    /,
-    *,
-    runs: Runs = Path("runs"),
-    format: Literal["table", "json"] = "table",
-) -> None:
-    """Show in which parameters two or more runs differ, the runs side by side.
-
-    Parameters
-    ----------
-    names
-        Runs: ids, unique beginnings of them, or group/id.
-    runs
-        The directory of all runs.
-    format
-        table or json.
-    """
-    from keplearn.groups.difference import cell, varying
-    from keplearn.runs.find import open_run
-
-    if len(names) < 2:
-        raise KeplearnError("give two runs or more.")
-    found = [open_run(runs, name) for name in names]
-    entries = varying([run.config for run in found])
-    if format == "json":
-        print(json.dumps({"runs": [run.run_id for run in found], "differences": entries}, indent=1))
-    elif not entries:
-        print("No difference.")
-    else:
-        rows = [[key, *map(cell, values)] for key, values in entries.items()]
-        print_table(["key", *(f"{run.group}/{run.run_id}" for run in found)], rows)
-
-
-@app.command
-def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "json"] = "table") -> None:
-    """Show which parameters vary among the runs of a group, their values, and how many runs of each failed.
-
-    Parameters
-    ----------
-    group
-        The group.
-    runs
-        The directory of all runs.
-    format
-        table or json.
-    """
-    from keplearn.groups.difference import count_by_value
-
-    found = _find(runs, group, None)
-    counted = count_by_value([run.config for run in found], [run.state for run in found])
-    if format == "json":
-        print(json.dumps(counted, indent=1))
-    elif not counted:
-        print(f"Nothing varies among the {len(found)} runs of {group}.")
-    else:
-        titles = list(counted[0])
-        rows, last = [], None
-        for row in counted:
-            rows.append(
-                [row["key"] if row["key"] != last else "", *(str(row[title]) for title in titles[1:])]
-            )
-            last = row["key"]
-        print_table(titles, rows)
 
 
 @app.command
@@ -203,22 +137,6 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
         print_table(
             ["", *scores], [[key, *(number(score.get(key)) for score in scores.values())] for key in keys]
         )
-
-
-def _find(runs: Path, group: str | None, state: str | None) -> "list[Run]":
-    """Find runs; say which have a damaged record and go on without them, and which have scores of other code."""
-    from keplearn.runs.find import find_runs
-
-    found = find_runs(
-        runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr)
-    )
-    if stale := sum(len(run.scored_on) > len(run.record.get("scores", {})) for run in found):
-        print(
-            f"warning: {stale} runs have scores of other code or test orbits, which are left out: train their config "
-            "again, which only scores them anew, or evaluate them",
-            file=sys.stderr,
-        )
-    return found
 
 
 def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The learned field itself, without propagation: its acceleration at any state, and its residual over a plane.
 
 All numbers are float64, in km and s. The truth is the two-body law with the training dataset's μ. The field's
-slope and law are in `keplearn.evaluation.power_law`, errors over a and e in `keplearn.evaluation.grid`.
+slope and law are in `slope.py` and `law.py`, errors over a and e in `keplearn.evaluation.grid`.
 """
 
 from typing import TYPE_CHECKING, Any

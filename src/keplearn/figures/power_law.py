@@ -25,7 +25,7 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
     Parameters
     ----------
     found
-        As `keplearn.evaluation.power_law.slope` gives it: km, km/s².
+        As `keplearn.evaluation.slope.slope` gives it: km, km/s².
     title
         Above the figure.
 
