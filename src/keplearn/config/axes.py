@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from keplearn.config.entries import TABLE_OF, Entry, Problems
-from keplearn.config.fields import UnknownName
 from keplearn.config.loading import Location
 from keplearn.config.names import dataset_facts
 from keplearn.config.schema import FACTS, PHASED, Parameters, RunConfig
+from keplearn.config.value_types import UnknownName
 from keplearn.core.errors import KeplearnError
 
 #: Entries whose null means "by default", because their default depends on the rest of the config.

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
 from keplearn.config.effects import warn_of_idle_keys
 from keplearn.config.entries import TABLE_OF, Problems, read_entries
-from keplearn.config.fields import Conflict
 from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
 from keplearn.config.schema import TABLES, Parameters, RunConfig
+from keplearn.config.value_types import Conflict
 from keplearn.core.errors import KeplearnError
 from keplearn.orbits.bodies import same_law
 

@@ -91,9 +91,11 @@ def split_segments(
     """
     total = len(dataset)
     undivided = total == 1 or fraction >= 1
-    held = total if undivided or order == "segments" else max(1, _round(fraction * total))
+    training = total if undivided or order == "segments" else max(1, _round(fraction * total))
     if order == "orbits":
-        parts = tuple(cut(dataset, units, window, length, o) for o in (range(held), range(held, total)))
+        parts = tuple(
+            cut(dataset, units, window, length, o) for o in (range(training), range(training, total))
+        )
     else:
         every = cut(dataset, units, window, length, range(total))
         count = len(every) if undivided else max(1, _round(fraction * len(every)))
@@ -101,7 +103,7 @@ def split_segments(
         parts = every.take(np.sort(shuffled[:count])), every.take(np.sort(shuffled[count:]))
     train, validation = parts
     if len(train) == 0:
-        count = int(np.max(dataset.n_samples[:held]))
+        count = int(np.max(dataset.n_samples[:training]))
         start, end = _window(window, count)
         raise NoSegments(
             f"segment length {length} > {end - start} usable samples in the window {list(window)} "
@@ -109,8 +111,8 @@ def split_segments(
             "Shorten segment_length_strategy or widen length_strategy."
         )
     if len(validation) == 0:
-        return Split(train, train, False, held)
-    return Split(train, validation, True, held)
+        return Split(train, train, False, training)
+    return Split(train, validation, True, training)
 
 
 def count_training(
@@ -119,9 +121,9 @@ def count_training(
     """Return how many training segments `split_segments` makes of orbits with these numbers of samples."""
     total = len(n_samples)
     undivided = total == 1 or fraction >= 1
-    held = total if undivided or order == "segments" else max(1, _round(fraction * total))
+    training = total if undivided or order == "segments" else max(1, _round(fraction * total))
     counts = []
-    for samples in n_samples[:held]:
+    for samples in n_samples[:training]:
         start, end = _window(window, samples)
         counts.append((end - start) // length)
     every = sum(counts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keplearn.config import RunConfig
-from keplearn.config.fields import plain_name
+from keplearn.config.value_types import plain_name
 from keplearn.core import locks
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.core.files import read_sealed
