@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from keplearn.runs.events import sink
     from keplearn.runs.find import find_runs, open_run
     from keplearn.runs.store import Run
+    from keplearn.systems import System, system
     from keplearn.training.losses import loss
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "OrbitDataset": "data.dataset",
     "Run": "runs.store",
     "RunConfig": "config",
+    "System": "systems",
     "activation": "models.activations",
     "check_layer": "models.acceptance",
     "evaluate": "evaluation.rollout",
@@ -64,6 +66,7 @@ _HOMES = {
     "save_model": "models.files",
     "sink": "runs.events",
     "statistic": "evaluation.metrics",
+    "system": "systems",
     "train_run": "experiment.course",
 }
 
@@ -74,6 +77,7 @@ __all__ = [
     "OrbitDataset",
     "Run",
     "RunConfig",
+    "System",
     "activation",
     "check_layer",
     "evaluate",
@@ -94,6 +98,7 @@ __all__ = [
     "save_model",
     "sink",
     "statistic",
+    "system",
     "train_run",
 ]
 

@@ -9,7 +9,7 @@ from sinks import texts
 from test_config_identity import KEPT_IDS, NAME
 
 from keplearn.config import Parameters, RunConfig, run_config, runs_from_dict
-from keplearn.config import fields as f
+from keplearn.config import value_types as f
 from keplearn.config.facts import Fact
 from keplearn.config.schema import FACTS
 from keplearn.core.seal import close_json, close_text

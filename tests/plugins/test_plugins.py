@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import keplearn
 from keplearn.cli.app import app
@@ -16,7 +18,10 @@ from keplearn.core import plugins, tables
 from keplearn.core.errors import Damaged, KeplearnError
 from keplearn.core.tables import NotLoaded
 from keplearn.experiment.plan import training_programs
+from keplearn.orbits.constants import MU_EARTH
+from keplearn.orbits.elements import elements_from_states
 from keplearn.runs.find import find_runs, open_run
+from keplearn.systems import SYSTEMS
 
 NAME = "complex_TBP_planar_2_train"
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -302,3 +307,42 @@ def test_records_are_read_without_the_code(study):
     record = json.loads(json.dumps(config.to_dict()))
     tables.remove(config.parameters.feature_layer.partition("@")[2])
     assert keplearn.RunConfig.from_dict(record).run_id == config.run_id
+
+
+def test_a_run_of_orbits_of_ones_own_system_trains_in_a_process_that_has_only_its_copy(tmp_path, forget):
+    """J2's orbits, made by SciPy of the law that CONTRIBUTING shows; its file is gone when the run is trained."""
+    page = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```python\n(from dataclasses.*?@system.*?)```", page, re.DOTALL)
+    file = tmp_path / "oblate.py"
+    file.write_text(text, encoding="utf-8")
+    keplearn.load_plugin(file)
+    law = SYSTEMS[SYSTEMS.full_name("J2")](MU_EARTH)
+    times = np.linspace(0.0, 6000.0, 41)
+    start = np.array([[7000.0, 0.0, 0.0, 0.0, 5.0, 5.6], [7500.0, 0.0, 100.0, 0.0, 4.0, 6.0]])
+    rates = lambda t, y: np.concatenate([y[3:], law.accelerations(np.array(t), y)])  # noqa: E731
+    states = np.array(
+        [solve_ivp(rates, (0, 6000.0), y, "DOP853", times, rtol=1e-12, atol=1e-9).y.T for y in start]
+    )
+    both = np.tile(times, (2, 1))
+    dataset = keplearn.OrbitDataset(
+        name="oblate", problem="J2", planar=False, mu=MU_EARTH, times=both, states=states,
+        elements=elements_from_states(states[:, 0], MU_EARTH), accelerations=law.accelerations(both, states),
+        acceleration_source="law", orbit_names=("0", "1"),
+    )  # fmt: skip
+    keplearn.save_dataset(dataset, tmp_path / "oblate.nc")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"plugins: [oblate.py]\ndata: {{dataset_name: {tmp_path / 'oblate.nc'}, test: []}}\n"
+        "parameters: {width: 4, depth: 1, steps_strategy: 2, segment_length_strategy: 4}\n"
+    )
+    (config,) = load_config(study)
+    assert config.problem == law.token != "J2"
+    run = keplearn.train_run(config, tmp_path / "runs")
+    assert run.state == "finished", run.record["reason"]
+    assert run.record["phases"][0]["grid_error"] < 1e-3  # measured against J2's law
+    forget()
+    with pytest.raises(NotLoaded, match="system 'J2' is of a plugin"):
+        _ = keplearn.load_dataset(str(tmp_path / "oblate.nc")).system
+    file.unlink()
+    again = keplearn.train_run(open_run(tmp_path / "runs", run.run_id).config, tmp_path / "runs", again=True)
+    assert again.record["phases"][0]["best_loss"] == run.record["phases"][0]["best_loss"]

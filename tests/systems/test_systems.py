@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.plugins import run_plugin
+from keplearn.core.tables import remove
 from keplearn.data.dataset import load_dataset
 from keplearn.systems import SYSTEMS, System, system
 from keplearn.systems.field import SystemField
@@ -23,18 +25,20 @@ PERIOD = 6000.0
 
 
 @pytest.fixture(scope="module")
-def written() -> Iterator[type[System]]:
+def written(tmp_path_factory) -> Iterator[type[System]]:
     """The system that CONTRIBUTING shows, made as a module of a user's own."""
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
     (code,) = re.findall(r"```python\n(from dataclasses.*?@system.*?)```", text, re.DOTALL)
-    exec(code, namespace := {"__name__": "my_system"})
-    yield namespace["Oblate"]
-    SYSTEMS.pop("J2")
+    file = tmp_path_factory.mktemp("own") / "my_system.py"
+    file.write_text(code, encoding="utf-8")
+    run_plugin(file)
+    yield SYSTEMS[SYSTEMS.full_name("J2")]
+    remove(SYSTEMS.full_name("J2").partition("@")[2])
 
 
 @pytest.fixture(params=[*SYSTEMS, "J2"])
 def law(request, written) -> System:
-    return SYSTEMS[request.param](MU)
+    return SYSTEMS[SYSTEMS.full_name(request.param)](MU)
 
 
 def accelerations(law: System, states: np.ndarray, times: np.ndarray = TIMES) -> np.ndarray:
@@ -175,12 +179,16 @@ def test_orbits_may_be_turned_as_their_law_allows():
 @pytest.mark.parametrize(
     ("token", "symmetries", "reason"),
     [
-        ("TBP", (), "is taken"),
+        ("TBP", (), "is keplearn's own"),
         ("C_R", (), "must be letters and digits"),
         ("XYZ", ("mirror",), "has symmetries"),
     ],
 )
 def test_a_system_that_cannot_be_entered_says_why(token, symmetries, reason):
+    class Other(TwoBody):
+        pass
+
+    Other.symmetries = frozenset(symmetries)
     with pytest.raises(KeplearnError, match=reason):
-        system(token)(type("Other", (TwoBody,), {"symmetries": frozenset(symmetries)}))
+        system(token)(Other)
     assert "XYZ" not in SYSTEMS

@@ -129,9 +129,9 @@ class DatasetFacts(NamedTuple):
     @property
     def law(self) -> Any:
         """The class of the system that its orbits obey exactly, if it is known."""
-        from keplearn.systems import SYSTEMS  # brings NumPy, which a check of a config may not need
+        from keplearn.systems.system import system_of  # brings NumPy, which a check of a config may not need
 
-        return SYSTEMS[self.problem] if self.known_law else None
+        return system_of(self.problem, self.known_law)
 
 
 def dataset_facts(dataset_name: str) -> DatasetFacts:

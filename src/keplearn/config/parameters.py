@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from keplearn.config import fields as f
+from keplearn.config import value_types as f
 from keplearn.config.facts import (
     ADAPTIVE,
     ATTRACTION,

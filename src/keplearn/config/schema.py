@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from keplearn.config import fields as f
+from keplearn.config import value_types as f
 from keplearn.config.facts import MIRRORED, Fact, added, facts_of
 from keplearn.config.parameters import Parameters, listed
 from keplearn.core.errors import KeplearnError

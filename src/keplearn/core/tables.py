@@ -65,20 +65,20 @@ class Table(dict[str, Entry], Generic[Entry]):
         self.places: dict[str, str] = {}
         tables.append(self)
 
-    def enter(self, function: Callable[..., Any], entry: Entry) -> None:
-        """Enter something under the name of the function that defines it.
+    def enter(self, thing: Callable[..., Any], entry: Entry, name: str | None = None) -> str:
+        """Enter something under the name of the function or class that defines it, or another, and return the key.
 
         Raises
         ------
         KeplearnError
             If the name is taken: by keplearn, or by other code; with file and line of both.
         """
-        name, module = function.__name__, function.__module__
+        name, module = name or thing.__name__, thing.__module__
         if module.partition(".")[0] == "keplearn":
             self[name] = entry
-            return
-        source = _source_of(function)
-        place = f"{source.file}:{function.__code__.co_firstlineno}"
+            return name
+        source = _source_of(thing)
+        place = f"{source.file}:{_line(thing)}"
         if name in self:
             raise KeplearnError(f"{place}: {self.kind} {name!r} is keplearn's own: choose another name.")
         key = f"{name}@{source.digest}"
@@ -87,6 +87,7 @@ class Table(dict[str, Entry], Generic[Entry]):
             raise KeplearnError(f"{place}: {self.kind} {name!r} is taken: it is defined in {before} too.")
         sources[source.digest] = source
         self[key], self.latest[name], self.places[key] = entry, key, place
+        return key
 
     def _other(self, name: str, source: Source) -> str | None:
         """Return the place of a thing of this name in another file."""
@@ -138,21 +139,30 @@ def remove(digest: str) -> None:
             table.latest.pop(key.partition("@")[0], None)
 
 
-def _source_of(function: Callable[..., Any]) -> Source:
-    """Return the text in which a function is defined: its module's file, or itself if it is of no module."""
-    if function.__module__ in modules:
-        return modules[function.__module__]
+def _line(thing: Callable[..., Any]) -> int:
+    """Return the line at which a function or class begins in its text."""
+    if hasattr(thing, "__code__"):
+        return thing.__code__.co_firstlineno
+    import inspect
+
+    return inspect.getsourcelines(thing)[1]
+
+
+def _source_of(thing: Callable[..., Any]) -> Source:
+    """Return the text in which something is defined: its module's file, or itself if it is of no module."""
+    if thing.__module__ in modules:
+        return modules[thing.__module__]
     import inspect  # costs some milliseconds
 
-    file = getattr(sys.modules.get(function.__module__), "__file__", None)
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
     try:
-        if function.__module__ != "__main__" and file is not None:
+        if thing.__module__ != "__main__" and file is not None:
             path = Path(file).resolve()
             return Source(str(path), path.read_bytes(), True)
-        text = inspect.getsource(function)
+        text = inspect.getsource(thing)
     except OSError as error:
         raise KeplearnError(
-            f"{function.__name__}: its source cannot be read, and a run must know which code it was trained with: "
+            f"{thing.__name__}: its source cannot be read, and a run must know which code it was trained with: "
             "define it in a file, or in a cell of a notebook."
         ) from error
-    return Source(inspect.getsourcefile(function) or "notebook", text.encode(), False)
+    return Source(inspect.getsourcefile(thing) or "notebook", text.encode(), False)

@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.tables import is_foreign
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 from keplearn.systems import SYSTEMS
 
 MAX_ORBITS = 100_000
 SPLITS = ("train", "val", "test")
+# Those of keplearn: data of other systems are in files.
+_PROBLEMS = [token for token in SYSTEMS if not is_foreign(token)]
 GRAMMAR = "{family}_{problem}[_planar][_modifier...]_{n}[@{k}][_{train|val|test}]"
 
 # The modifiers stand in this order, each at most once; n and k have up to nine digits.
 _PATTERN = re.compile(
-    rf"(?P<family>{'|'.join(FAMILIES)})_(?P<problem>{'|'.join(SYSTEMS)})(?P<planar>_planar)?"
+    rf"(?P<family>{'|'.join(FAMILIES)})_(?P<problem>{'|'.join(_PROBLEMS)})(?P<planar>_planar)?"
     rf"(?P<modifiers>{''.join(f'(?:_{m})?' for m in MODIFIERS)})"
     rf"_(?P<n>[1-9][0-9]{{0,8}})(?:@(?P<draw>0|[1-9][0-9]{{0,8}}))?(?:_(?P<split>{'|'.join(SPLITS)}))?"
 )
@@ -98,7 +101,7 @@ def parse_name(text: str) -> DatasetName:
     shown = text if len(text) <= 100 else text[:97] + "..."
     raise KeplearnError(
         f"{shown!r} is not the name of a dataset.{hint}\n"
-        f"A name is {GRAMMAR}, with family {'|'.join(FAMILIES)}, problem {'|'.join(SYSTEMS)}, "
+        f"A name is {GRAMMAR}, with family {'|'.join(FAMILIES)}, problem {'|'.join(_PROBLEMS)}, "
         f"modifiers {', '.join(MODIFIERS)} (in this order; rotated needs planar), n >= 1 orbits, and k >= 1 for "
         "another draw of them, e.g. complex_TBP_planar_10_train, complex_TBP_planar_10@3_train. "
         "The file of a dataset ends in .nc."
@@ -108,7 +111,7 @@ def parse_name(text: str) -> DatasetName:
 def nearest_name(text: str) -> DatasetName | None:
     """The valid name nearest to a text, word by word; None where nothing of it looks like a name."""
     words = re.split(r"[_\-\s]+|(?=@)", text.strip()[:200])
-    known = [*FAMILIES, *SYSTEMS, "2BP", "planar", *MODIFIERS, *SPLITS]
+    known = [*FAMILIES, *_PROBLEMS, "2BP", "planar", *MODIFIERS, *SPLITS]
     by_case = {k.lower(): k for k in known}
     found: set[str] = set()
     n = draw = 0
@@ -122,7 +125,7 @@ def nearest_name(text: str) -> DatasetName | None:
     family = next((f for f in FAMILIES if f in found), None)
     if family is None:
         return None
-    problem = next((p for p in SYSTEMS if p in found), next(iter(SYSTEMS)))
+    problem = next((p for p in _PROBLEMS if p in found), _PROBLEMS[0])
     modifiers = tuple(m for m in MODIFIERS if m in found)
     planar = "planar" in found or "rotated" in modifiers
     split = next((s for s in SPLITS if s in found), "")

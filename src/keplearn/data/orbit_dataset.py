@@ -19,6 +19,7 @@ from keplearn.data.names import is_name, parse_name
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 from keplearn.systems import SYSTEMS, System
+from keplearn.systems.system import system_of
 from keplearn.systems.two_body import TwoBody
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class OrbitDataset:
 
     def __post_init__(self) -> None:
         """Freeze the arrays, find the body, and check all."""
+        object.__setattr__(self, "problem", SYSTEMS.full_name(self.problem))
         if self.body is _BY_MU:
             object.__setattr__(self, "body", body_of(self.mu))
         for key in ("times", "states", "elements", "accelerations"):
@@ -105,9 +107,15 @@ class OrbitDataset:
 
     @property
     def system(self) -> System | None:
-        """The law that its orbits obey exactly, in km and s; None where none is known."""
-        known = self.acceleration_source == "law" and self.problem in SYSTEMS
-        return SYSTEMS[self.problem](self.mu) if known else None
+        """The law that its orbits obey exactly, in km and s; None where none is known.
+
+        Raises
+        ------
+        NotLoaded
+            If it is of a plugin that is not loaded.
+        """
+        found = system_of(self.problem, exact=self.acceleration_source == "law")
+        return found and found(self.mu)
 
     @property
     def reference(self) -> System:

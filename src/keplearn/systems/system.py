@@ -14,6 +14,7 @@ import numpy as np
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import AnyTimes, AnyVectors, ScalarArray, StateArray, VectorArray
+from keplearn.core.tables import Table, is_foreign
 
 # What may be done to an orbit of the system so that it is one again.
 ROTATION, ROTATION_ABOUT_Z = "rotation", "rotation about z"
@@ -39,7 +40,8 @@ class System(ABC):
     Attributes
     ----------
     token
-        The word that names it in the name of a dataset; given by the decorator `system`.
+        The word that names the problem of a dataset, with its digest if it is not keplearn's own; the decorator
+        `system` gives it.
     formula, source
         The law in a line, and where it is from.
     symmetries
@@ -102,8 +104,8 @@ def _parts(states: StateArray) -> tuple[np.ndarray, np.ndarray]:
     return first[:3], first[3:]
 
 
-SYSTEMS: dict[str, Any] = {}  # Callable[[float], System], each of mu
-"""The systems by the token that names the problem in a dataset's name; each is made of mu."""
+SYSTEMS: Table[Any] = Table("system")  # Callable[[float], System], each of mu
+"""The systems by the token that names the problem of a dataset; each is made of mu."""
 
 
 def system(token: str) -> Callable[[Any], Any]:
@@ -111,18 +113,28 @@ def system(token: str) -> Callable[[Any], Any]:
 
     def enter(made: Any) -> Any:
         unknown = made.symmetries - set(SYMMETRIES)
-        if not token.isalnum() or token in SYSTEMS or unknown:
+        if not token.isalnum() or unknown:
             what = (
                 f"has symmetries {sorted(unknown)}, none of {', '.join(SYMMETRIES)}"
                 if unknown
-                else ("is taken" if token in SYSTEMS else "must be letters and digits")
+                else "must be letters and digits"
             )
             raise KeplearnError(f"system {token!r} ({made.__name__}): {what}.")
-        made.token = token
-        SYSTEMS[token] = made
+        made.token = SYSTEMS.enter(made, made, token)
         return made
 
     return enter
+
+
+def system_of(problem: str, exact: bool) -> Any:
+    """Return the class of the system that orbits of a problem obey, ``exact``-ly; None where none is known.
+
+    Raises
+    ------
+    NotLoaded
+        If it is of a plugin that is not loaded.
+    """
+    return SYSTEMS[problem] if exact and (problem in SYSTEMS or is_foreign(problem)) else None
 
 
 def can_turn(law: System | type[System] | None, planar: bool) -> bool:
