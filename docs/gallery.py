@@ -1,47 +1,62 @@
 """Make docs/gallery.md and its pictures: ``make gallery`` (a study of 48 runs, some minutes, then every figure).
 
-The study is ``benchmarks/study.yaml``; a sweep that has been trained already is drawn at once.
+The study is ``benchmarks/study.yaml``; a sweep that has been trained already is drawn at once. The figures are those
+that are declared (`keplearn.figures.registry`): a new one is here without a line.
 """
 
 import argparse
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from keplearn.figures import style
+from keplearn.evaluation.ranking import best
+from keplearn.figures.declarations import Declaration, declarations
+from keplearn.figures.parts import style
 from keplearn.runs.find import find_runs
 
 HOME = Path(__file__).parent
 STUDY = HOME.parent / "benchmarks" / "study.yaml"
 TEST = "complex_TBP_planar_100_test"
-DATASETS = "complex_TBP_planar_10_train complex_TBP_10_test"
 
-# What is drawn, by a line of what it shows; RUN is the best run of the study on the first test dataset.
-FIGURES = {
-    "How does the mean acceleration error depend on feature layer, output layer, segment length and training "
-    "dataset at once?": f"dots study --on {TEST} --x segment_length_strategy --column dataset_name "
-    "--row feature_layer --colour output_layer",
-    "Orbits of datasets, the Earth to scale": f"orbits {DATASETS}",
-    "Their orbital elements": f"elements {DATASETS}",
-    "The loss, training and validation, phases marked": "loss RUN",
-    "An orbit, true and predicted, with arrows of acceleration": f"orbit RUN --orbit {TEST}#3",
-    "The same of an orbit chosen by its elements": "orbit RUN --orbit a=20000,e=0.4,nu0=20deg",
-    "Position and velocity over time": f"states RUN --orbit {TEST}#3",
-    "The acceleration along an orbit, and its error": f"acceleration RUN --orbit {TEST}#3",
-    "The same over all test orbits: what happens at periapsis": f"acceleration RUN --all --on {TEST}",
-    "Every test orbit's error, against eccentricity and semi-major axis": f"errors RUN --on {TEST}",
-    "What goes into the network": f"features RUN --orbit {TEST}#3",
-    "What comes out": f"outputs RUN --orbit {TEST}#3",
-    "The model after each phase, on the orbit of the training set's mean elements": "phases RUN",
-    "Residual of the learned field": "field RUN --show vectors",
-    "Acceleration against radius": "slope RUN",
-    "Error over semi-major axis and eccentricity": "grid RUN",
-    "Errors of all test orbits by layers": f"box study --on {TEST} --by feature_layer,output_layer",
-    "A metric over two parameters": f"heatmap study --on {TEST} --x segment_ratio --y num_train_orbits "
-    "--column output_layer",
-    "Which parameters drive the error": f"importance study --on {TEST}",
+WORDS = {
+    "datasets": "complex_TBP_planar_10_train complex_TBP_10_test",
+    "metrics": "RUN",
+    "evaluation": f"RUN --orbit {TEST}#3",
+    "orbit": f"RUN --orbit {TEST}#3",
+    "phases": "RUN",
+    "model": "RUN",
+    "runs": f"RUN --on {TEST}",
+    "group": f"study --on {TEST}",
 }
+"""What figures are drawn of, by what they need; RUN is the best run of the study on its first test dataset."""
+
+MORE = {
+    "acceleration": [f"RUN --orbit {TEST}#3", f"RUN --all --on {TEST}"],
+    "box": [f"study --on {TEST} --by feature_layer,output_layer"],
+    "dots": [
+        f"study --on {TEST} --x segment_length_strategy --column dataset_name --row feature_layer "
+        "--colour output_layer"
+    ],
+    "field": ["RUN --show vectors"],
+    "heatmap": [f"study --on {TEST} --x segment_ratio --y num_train_orbits --column output_layer"],
+    "orbit": [f"RUN --orbit {TEST}#3", "RUN --orbit a=20000,e=0.4,nu0=20deg"],
+}
+"""Where options show more of a figure: its words instead, each a picture."""
+
+ORDER = ("group", "datasets", "metrics", "evaluation", "orbit", "phases", "runs", "model")
+FIRST = ("dots", "box", "heatmap", "importance")
+
+
+def figures() -> Iterator[tuple[Declaration, list[str]]]:
+    """Yield every figure with the words of its pictures, in the page's order."""
+
+    def place(declared: Declaration) -> tuple[int, int]:
+        return ORDER.index(declared.of), FIRST.index(declared.name) if declared.name in FIRST else len(FIRST)
+
+    for declared in sorted(declarations().values(), key=place):
+        yield declared, MORE.get(declared.name, [WORDS[declared.of]])
 
 
 def main() -> None:
@@ -52,35 +67,38 @@ def main() -> None:
     keplearn = [sys.executable, "-m", "keplearn"]
     subprocess.run([*keplearn, "sweep", str(STUDY), "--runs", runs], check=True)
     finished = [run for run in find_runs(runs, "study", "finished") if run.config.test]
-    best = min(finished, key=lambda run: run.record["scores"][run.config.test[0]]["mean"] or float("inf"))
+    run = best((run, run.record["scores"][run.config.test[0]]) for run in finished)
+    if run is None:
+        sys.exit("no run of the study has a score")
     # Pictures of a page, not of a paper.
     style.STYLE["savefig.dpi"] = 100
     from keplearn.cli.plot import app
 
+    p = run.config.parameters
     lines = [
         "# Gallery",
         "",
         "Every figure of `keplearn plot`, drawn from a study of 48 runs (`benchmarks/study.yaml`: 3 datasets, 2",
         "segment lengths, 2 depths, 2 feature layers, 2 output layers, 3000 steps each). `make gallery` makes it",
-        f"again. RUN is the run with the smallest mean error on its first test dataset, `{best.run_id}`:",
-        f"{best.config.parameters.feature_layer} + "
-        f"{best.config.parameters.output_layer}. Add `--out FILE.pdf` for a paper, `--data FILE.csv` for the numbers.",
+        f"again. RUN is the run with the smallest mean error on its first test dataset, `{run.run_id}`:",
+        f"{p.feature_layer} + {p.output_layer}. Add `--out FILE.pdf` for a paper, `--data FILE.csv` for the numbers.",
     ]
     (HOME / "gallery").mkdir(exist_ok=True)
     for old in (HOME / "gallery").glob("*.png"):
         old.unlink()
-    for number, (title, command) in enumerate(FIGURES.items(), start=1):
-        words = [best.run_id if word == "RUN" else word for word in shlex.split(command)]
-        picture = HOME / "gallery" / f"{number:02d}-{words[0]}.png"
-        app([*words, "--runs", runs, "--out", str(picture)], result_action="return_value")
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            f"    keplearn plot {command}",
-            "",
-            f"![{title}](gallery/{picture.name})",
-        ]
+    for declared, drawn in figures():
+        lines += ["", f"## {declared.about.rstrip('.')}"]
+        for number, words in enumerate(drawn, start=1):
+            picture = f"{declared.name}{f'-{number}' if len(drawn) > 1 else ''}.png"
+            told = [run.run_id if word == "RUN" else word for word in shlex.split(words)]
+            out = ["--runs", runs, "--out", str(HOME / "gallery" / picture)]
+            app([declared.name, *told, *out], result_action="return_value")
+            lines += [
+                "",
+                f"    keplearn plot {declared.name} {words}",
+                "",
+                f"![{declared.about}](gallery/{picture})",
+            ]
     (HOME / "gallery.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import matplotlib
 
 from keplearn.data.dataset import load_dataset
-from keplearn.figures.datasets import orbits
-from keplearn.figures.style import save_figure
+from keplearn.figures.parts.style import save_figure
+from keplearn.figures.plots.orbits import orbits
 
 CASES = Path(__file__).parent / "cases"
 KEPLEARN = Path(sys.executable).with_name("keplearn")

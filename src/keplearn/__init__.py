@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.table import orbit_table
     from keplearn.experiment.course import train_run
+    from keplearn.figures.registry import figure
     from keplearn.models.acceptance import check_layer
     from keplearn.models.activations import activation
     from keplearn.models.features import LayerSettings, feature_layer
@@ -51,6 +52,7 @@ _HOMES = {
     "check_layer": "models.acceptance",
     "evaluate": "evaluation.rollout",
     "feature_layer": "models.features",
+    "figure": "figures.registry",
     "find_runs": "runs.find",
     "load_config": "config",
     "load_dataset": "data.dataset",
@@ -82,6 +84,7 @@ __all__ = [
     "check_layer",
     "evaluate",
     "feature_layer",
+    "figure",
     "figures",
     "find_runs",
     "load_config",

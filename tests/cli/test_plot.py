@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from keplearn.cli.plot import app
 from keplearn.core.errors import KeplearnError
-from keplearn.figures.numbers import COLUMNS
+from keplearn.figures.parts.numbers import COLUMNS
 from keplearn.runs.find import find_runs
 
 OF_DATASETS = {

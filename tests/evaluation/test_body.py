@@ -27,8 +27,8 @@ from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.slope import slope
 from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.experiment.plan import prepare
-from keplearn.figures.datasets import orbits as draw_datasets
-from keplearn.figures.phases import phases
+from keplearn.figures.plots.orbits import orbits as draw_datasets
+from keplearn.figures.plots.phases import phases
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.bodies import Body
 from keplearn.report.orbits import choose_orbits

@@ -13,8 +13,8 @@ from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.ranking import best, order
 from keplearn.evaluation.rollout import evaluate_law
 from keplearn.evaluation.scores import Scores
-from keplearn.figures.errors import orbit_errors
-from keplearn.figures.labels import metric_label
+from keplearn.figures import errors
+from keplearn.figures.parts.labels import metric_label
 from keplearn.report.content import study_content
 from keplearn.report.orbits import TestData
 from keplearn.runs.find import find_runs
@@ -57,7 +57,7 @@ def test_it_is_in_the_evaluation_and_in_every_table(evaluation):
 
 
 def test_it_names_the_axes_of_figures(evaluation):
-    figure = orbit_errors({"law": evaluation}, quantity="speed%")
+    figure = errors({"law": evaluation}, quantity="speed%")
     assert figure.axes[0].get_ylabel() == "error of the speed (%)"
     assert metric_label("speed%") == "mean error of the speed (%)"
 

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from keplearn.core.errors import KeplearnError
-from keplearn.figures.errors import acceleration, orbit_errors
+from keplearn.figures.plots.acceleration import acceleration
+from keplearn.figures.plots.errors import errors
 
 
 def lines(figure: Figure, gid: str) -> list[Any]:
@@ -73,7 +74,7 @@ def test_where_a_prediction_has_diverged_is_shaded(diverged):
 
 
 def test_one_point_an_orbit_and_model(planar, spatial):
-    figure = orbit_errors({"law": planar, "in space": spatial})
+    figure = errors({"law": planar, "in space": spatial})
     assert len(figure.axes) == 2
     for label, evaluation in (("law", planar), ("in space", spatial)):
         inside, other = lines(figure, f"{label}:in")
@@ -88,7 +89,7 @@ def test_one_point_an_orbit_and_model(planar, spatial):
 
 
 def test_diverged_orbits_have_a_strip_and_are_counted(diverged, planar):
-    figure = orbit_errors({"good": planar, "bad": diverged})
+    figure = errors({"good": planar, "bad": diverged})
     shown = lines(figure, "lost")
     assert [line.get_xdata().tolist() for line in shown] == [
         [float(diverged["eccentricity"][2])],
@@ -98,14 +99,14 @@ def test_diverged_orbits_have_a_strip_and_are_counted(diverged, planar):
     assert labels(figure)[1].endswith("1 of 10 lost")
     assert "lost" not in labels(figure)[0]
     # At the true states no sample of that orbit is lost.
-    assert not lines(orbit_errors({"bad": diverged}, quantity="field"), "lost")
+    assert not lines(errors({"bad": diverged}, quantity="field"), "lost")
     legend = acceleration(diverged, 2).axes[2].get_legend()
     assert legend is not None
     assert "160 of 360 samples lost" in legend.get_texts()[0].get_text()
 
 
 def test_where_most_orbits_diverged_there_is_no_median(planar):
-    figure = orbit_errors({"lost": planar.assign(diverged=("orbit", np.ones(10, bool)))})
+    figure = errors({"lost": planar.assign(diverged=("orbit", np.ones(10, bool)))})
     assert labels(figure) == ["lost: median: lost, 10 of 10 lost"]
     assert not lines(figure, "lost:median")
 
@@ -114,7 +115,7 @@ def test_orbits_that_leave_the_training_radii_are_hollow(planar):
     radius = np.linalg.norm(planar["position"].to_numpy(), axis=-1)
     low, high = radius.min() + 1000.0, radius.max() - 1000.0
     outside = ((radius < low) | (radius > high)).any(axis=1)
-    figure = orbit_errors({"law": planar}, training_range=(low, high))
+    figure = errors({"law": planar}, training_range=(low, high))
     (hollow, _) = lines(figure, "law:out")
     assert len(hollow.get_xdata()) == outside.sum() > 0
     assert hollow.get_markerfacecolor() == "white"
@@ -122,16 +123,16 @@ def test_orbits_that_leave_the_training_radii_are_hollow(planar):
 
 
 def test_other_quantities_have_their_own_axis(planar):
-    label = orbit_errors({"law": planar}, quantity="field").axes[0].get_ylabel()
+    label = errors({"law": planar}, quantity="field").axes[0].get_ylabel()
     assert "at the true states" in label.replace("\n", " ")
     with pytest.raises(KeplearnError, match="Did you mean 'field'"):
-        orbit_errors({"law": planar}, quantity="filed")
+        errors({"law": planar}, quantity="filed")
 
 
 def test_nothing_to_draw_is_an_error(planar):
     with pytest.raises(KeplearnError, match="no evaluation"):
-        orbit_errors({})
+        errors({})
     with pytest.raises(KeplearnError, match="no orbit"):
-        orbit_errors({"law": planar.isel(orbit=slice(0))})
+        errors({"law": planar.isel(orbit=slice(0))})
     with pytest.raises(KeplearnError, match="no orbit 12"):
         acceleration(planar, 12)

@@ -16,7 +16,10 @@ from keplearn.evaluation.field import residual_field
 from keplearn.evaluation.grid import ae_grid, summary
 from keplearn.evaluation.slope import slope as slope_of
 from keplearn.experiment.plan import training_data
-from keplearn.figures import field, grid, save_figure, slope
+from keplearn.figures.parts.style import save_figure
+from keplearn.figures.plots.field import field
+from keplearn.figures.plots.grid import grid
+from keplearn.figures.plots.slope import slope
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.runs.find import find_runs
 
@@ -113,7 +116,7 @@ def test_the_residual_is_to_scale_with_earth_and_orbits(measured):
 def test_arrows_point_along_both_accelerations(measured):
     found = measured["field"]
     assert not any(isinstance(x, Quiver) for x in field(found).axes[0].get_children())
-    drawn = artists(field(found, vectors=True))
+    drawn = artists(field(found, show="vectors"))
     for key in ("true", "learned"):
         arrows = drawn[key]
         assert isinstance(arrows, Quiver)

@@ -15,11 +15,13 @@ from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.ranking import drawn_values
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.store import keep_evaluation
-from keplearn.figures.boxes import box
-from keplearn.figures.groups import beeswarm, dots
-from keplearn.figures.heatmaps import heatmap, readable
-from keplearn.figures.importance import importance
-from keplearn.figures.labels import colour_of, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.figures.parts.cells import readable
+from keplearn.figures.parts.labels import colour_of, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.figures.parts.swarm import beeswarm
+from keplearn.figures.plots.box import box
+from keplearn.figures.plots.dots import dots
+from keplearn.figures.plots.heatmap import heatmap
+from keplearn.figures.plots.importance import importance
 from keplearn.groups.error_table import _labels, error_table
 from keplearn.groups.importance import dependence_table, importance_table
 from keplearn.groups.table import group_table
@@ -488,6 +490,6 @@ def test_a_parameter_has_one_place(small):
     with pytest.raises(KeplearnError, match="Did you mean 'output_layer'"):
         dots(small, x="output_layr")
     with pytest.raises(KeplearnError, match="Did you mean 'median'"):
-        heatmap(small, reduce="medium")
+        heatmap(small, reduce="medium")  # type: ignore[arg-type]
     with pytest.raises(KeplearnError, match="no metric"):
         dots(small, "state", x="seed")

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from keplearn.core.errors import KeplearnError
-from keplearn.figures.series import thin_out
-from keplearn.figures.training import loss
+from keplearn.figures.parts.series import thin_out
+from keplearn.figures.plots.loss import loss
 
 
 def lines(figure: Figure, gid: str) -> list[Any]:

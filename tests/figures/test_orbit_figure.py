@@ -12,7 +12,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.two_body import two_body_dataset
 from keplearn.evaluation.rollout import evaluate_law
-from keplearn.figures.orbits import orbit
+from keplearn.figures.plots.orbit import orbit
 from keplearn.orbits.constants import EARTH_RADIUS
 
 

@@ -12,13 +12,15 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.single import mean_orbit, single_orbit
 from keplearn.evaluation.rollout import evaluate, evaluate_law
-from keplearn.figures.anomaly import GRID, acceleration_all
-from keplearn.figures.datasets import MOST_ORBITS, SUBSTEPS, elements, orbits
-from keplearn.figures.inputs import true_anomalies
-from keplearn.figures.layers import features, outputs
-from keplearn.figures.phases import phases
-from keplearn.figures.states import states
-from keplearn.figures.style import save_figure
+from keplearn.figures.parts.anomaly import GRID, acceleration_all
+from keplearn.figures.parts.inputs import true_anomalies
+from keplearn.figures.parts.style import save_figure
+from keplearn.figures.plots.elements import elements
+from keplearn.figures.plots.features import features
+from keplearn.figures.plots.orbits import MOST_ORBITS, SUBSTEPS, orbits
+from keplearn.figures.plots.outputs import outputs
+from keplearn.figures.plots.phases import phases
+from keplearn.figures.plots.states import states
 from keplearn.models.features import FEATURE_LAYERS, feature_names
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
@@ -366,7 +368,7 @@ def test_a_planar_model_sees_an_orbit_in_space_in_its_plane(run):
 
 def test_what_layers_cannot_be_drawn_of_is_an_error(run, evaluation):
     with pytest.raises(KeplearnError, match="Did you mean 'anomaly'"):
-        features(run.model(), evaluation, 0, "anomly")
+        features(run.model(), evaluation, 0, "anomly")  # type: ignore[arg-type]
     with pytest.raises(KeplearnError, match="units"):
         outputs(run.model().without_units(), evaluation)
     with pytest.raises(KeplearnError, match="no orbit 3"):

@@ -5,10 +5,11 @@ import pytest
 from matplotlib import pyplot
 
 from keplearn.core.errors import KeplearnError
-from keplearn.figures.errors import acceleration, orbit_errors
-from keplearn.figures.orbits import orbit
-from keplearn.figures.style import save_figure
-from keplearn.figures.training import loss
+from keplearn.figures.parts.style import save_figure
+from keplearn.figures.plots.acceleration import acceleration
+from keplearn.figures.plots.errors import errors
+from keplearn.figures.plots.loss import loss
+from keplearn.figures.plots.orbit import orbit
 
 STARTS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
@@ -22,7 +23,7 @@ def test_a_figure_is_written_whole_and_alone(kind, planar, tmp_path):
 
 
 def test_every_figure_can_be_drawn(metrics, diverged, tmp_path):
-    figures = [loss(metrics), orbit(diverged, 2), acceleration(diverged, 2), orbit_errors({"law": diverged})]
+    figures = [loss(metrics), orbit(diverged, 2), acceleration(diverged, 2), errors({"law": diverged})]
     for k, figure in enumerate(figures):
         assert save_figure(figure, tmp_path / f"{k}.png").stat().st_size > 20_000
 
@@ -57,6 +58,6 @@ def test_an_unknown_ending_is_refused(planar, tmp_path):
 
 def test_no_global_state_is_touched(planar):
     before = dict(matplotlib.rcParams)
-    orbit_errors({"law": planar})
+    errors({"law": planar})
     assert dict(matplotlib.rcParams) == before
     assert pyplot.get_fignums() == []

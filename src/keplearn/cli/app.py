@@ -25,7 +25,7 @@ _COMMANDS = {
 
     Every result is kept in RUN/evaluations and read again next time.
     """,
-    "plot:app": "Draw a dataset, a run or a group: a command a figure.",
+    "plot:plot": "Draw a dataset, a run or a group: a command a figure.",
     "report:report": """Write one interactive HTML page of a group: table, plots, every run; it opens offline.
 
     Test datasets that its runs were not evaluated on yet are evaluated.
@@ -36,4 +36,6 @@ _COMMANDS = {
     """,
 }
 for _door, _help in _COMMANDS.items():
-    app.command(f"keplearn.cli.{_door}", name=_door.split(":")[0], help=_help)
+    # What plot is told goes on to its commands, which depend on it.
+    _flags = () if _door == "plot:plot" else app.help_flags
+    app.command(f"keplearn.cli.{_door}", name=_door.split(":")[0], help=_help, help_flags=_flags)

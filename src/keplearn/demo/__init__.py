@@ -11,10 +11,7 @@ from keplearn.data.names import parse_name
 from keplearn.data.satellites import satellites_dataset
 from keplearn.evaluation.ranking import lost_text
 from keplearn.evaluation.table import score_table
-from keplearn.figures.errors import acceleration, orbit_errors
-from keplearn.figures.orbits import orbit
-from keplearn.figures.style import save_figure
-from keplearn.figures.training import loss
+from keplearn.figures import acceleration, errors, loss, orbit, save_figure
 from keplearn.groups.scoring import evaluate_runs, score_runs
 from keplearn.runs.store import Run
 
@@ -123,5 +120,5 @@ def draw_demo(runs: Sequence[Run]) -> list[Path]:
             files.append(run.path / "figures" / f"{name}.png")
             save_figure(figure, files[-1])
     files.append(runs[0].path.parent / "orbit_errors.png")
-    save_figure(orbit_errors(evaluations, title=f"trained on {shown}, tested on {DRAWN}"), files[-1])
+    save_figure(errors(evaluations, title=f"trained on {shown}, tested on {DRAWN}"), files[-1])
     return files

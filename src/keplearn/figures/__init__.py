@@ -1,12 +1,31 @@
-"""Figures on paper: data in, Matplotlib Figure out, one module per family; no display and no global state."""
+"""Figures on paper: data in, Matplotlib Figure out; no display and no global state.
 
-import keplearn.figures.settings  # noqa: F401  # isort: split
-from keplearn.figures.ae_grid import grid
-from keplearn.figures.errors import acceleration, orbit_errors
-from keplearn.figures.orbits import orbit
-from keplearn.figures.power_law import slope
-from keplearn.figures.residual import field
-from keplearn.figures.style import save_figure
-from keplearn.figures.training import loss
+``plots/`` has a file for each figure, ``parts/`` what they share. Each is a function here by its name, imported when
+it is first used: ``keplearn.figures.orbit(evaluation, 3)``.
+"""
 
-__all__ = ["acceleration", "field", "grid", "loss", "orbit", "orbit_errors", "save_figure", "slope"]
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keplearn.figures.parts.style import save_figure as save_figure
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    """Import a figure's function, or `save_figure`, from its file."""
+    from importlib import import_module
+
+    from keplearn.figures.declarations import declarations
+
+    if name == "save_figure":
+        return import_module("keplearn.figures.parts.style").save_figure
+    if name not in declarations():
+        raise AttributeError(f"module 'keplearn.figures' has no attribute {name!r}")
+    return declarations()[name].load().draw
+
+
+def __dir__() -> list[str]:
+    """Show the names before they are imported."""
+    from keplearn.figures.declarations import declarations
+
+    return sorted({*globals(), *declarations(), "save_figure"})

@@ -11,9 +11,9 @@ from jaxtyping import Float64, Int
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.layout import assemble
 from keplearn.evaluation.scores import PREDICTED, Scores, drawn_orbits
-from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import curve as smooth_curve
-from keplearn.figures.plane import drawing_plane
+from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.plane import curve as smooth_curve
+from keplearn.figures.parts.plane import drawing_plane
 from keplearn.report.numbers import rounded
 
 ORBITS = 120

@@ -13,7 +13,7 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.figures import style
+from keplearn.figures.parts import style
 from keplearn.groups.scoring import Track, score_runs
 from keplearn.report.content import Content, ContentBuilder
 from keplearn.report.orbits import choose_orbits

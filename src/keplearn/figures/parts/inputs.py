@@ -1,5 +1,6 @@
 """What figures read, and what they refuse: one orbit out of an evaluation, without padding, and its periapsis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Float64
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import VectorArray
+from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES, states_from_elements
 from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
@@ -152,3 +154,9 @@ def require_finite(found: xarray.Dataset, names: tuple[str, ...], least: int = 1
         raise KeplearnError(f"This cannot be drawn: it lacks {', '.join(missing)}.")
     if np.isfinite(found[names[0]].to_numpy()).sum() < least:
         raise KeplearnError(f"There is nothing to draw: {names[0]} is nowhere finite.")
+
+
+def require_some(datasets: Sequence[OrbitDataset]) -> None:
+    """Refuse to draw nothing."""
+    if not datasets:
+        raise KeplearnError("There is nothing to draw: no dataset was given.")

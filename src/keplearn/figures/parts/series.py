@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 
-from keplearn.figures import style
+from keplearn.figures.parts import style
 
 Dash = Literal["-", "--", "-.", ":"]
 Series = Float64[np.ndarray, "point"]

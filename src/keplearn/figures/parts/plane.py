@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
-from keplearn.figures import style
-from keplearn.figures.inputs import OneOrbit
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import OneOrbit
 from keplearn.orbits.bodies import Body
 
 Plane = Float64[np.ndarray, "2 3"]

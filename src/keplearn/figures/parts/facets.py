@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from keplearn.figures import style
-from keplearn.figures.labels import parameter_label, wrap
+from keplearn.figures.parts import style
+from keplearn.figures.parts.labels import parameter_label, wrap
 from keplearn.groups.values import level_texts, levels, values_of
 
 _LETTER = 0.62

@@ -8,18 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keplearn.figures import style
-from keplearn.figures.events import mark_events
-from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import DASHES
+from keplearn.figures.parts import style
+from keplearn.figures.parts.events import mark_events
+from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.plane import DASHES
+from keplearn.figures.registry import figure
 
 _COLUMNS = (("position", "km", 1000.0, "10³ km"), ("velocity", "km/s", 1.0, "km/s"))
 """Variable, unit of its error, what its components are divided by, and their unit then."""
 
 
-@style.styled
+@figure("evaluation")
 def states(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
-    """Draw the components of position and velocity over time, true and predicted, and below them the errors.
+    """Draw position and velocity over time, true and predicted.
 
     A planar orbit has no row for z. The errors are \\|predicted − true\\|. A prediction that runs away leaves the
     panels, whose range is that of the truth and half of it again at either end.

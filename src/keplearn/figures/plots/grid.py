@@ -10,17 +10,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.grid import ae_grid
 from keplearn.evaluation.metrics import find_metric, keys
-from keplearn.figures import style
-from keplearn.figures.colours import draw_mesh
-from keplearn.figures.inputs import finite, require_finite
-from keplearn.figures.lost import draw_lost_cells
+from keplearn.figures.parts import style
+from keplearn.figures.parts.colours import draw_mesh
+from keplearn.figures.parts.inputs import finite, require_finite
+from keplearn.figures.parts.lost import draw_lost_cells
+from keplearn.figures.registry import figure
+from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.bodies import body_of
 
 
-@style.styled
+def _measure(model: NeuralODE, training: OrbitDataset, quantity: str) -> xarray.Dataset:
+    find_metric(quantity, keys("wide"), "--quantity")  # told before minutes of propagation
+    return ae_grid(model, training)
+
+
+@figure(
+    "model",
+    {"quantity": "mean (along the propagated path) or field (at the true states)."},
+    prepare=_measure,
+)
 def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figure:
-    """Draw a model's error over semi-major axis and eccentricity, a cell an orbit, with the training orbits on top.
+    """Draw the error over semi-major axis and eccentricity, with the training orbits on top.
 
     A cell that lost samples, diverged or not finite, is worse than any number: hatched on a colour that is none of
     the scale. The colours reach from the 1st to the 99th percentile of the others.

@@ -10,17 +10,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from keplearn.figures import style
-from keplearn.figures.inputs import finite, require_finite
+from keplearn.evaluation.slope import slope as measure
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import finite, require_finite
+from keplearn.figures.registry import figure
 
 _TRUE_SLOPE = -2.0
 # Slopes further from the truth are wrong, however far: the panel ends there.
 _SHOWN_SLOPES = (-5.0, 1.0)
 
 
-@style.styled
+@figure("model", prepare=measure)
 def slope(found: xarray.Dataset, title: str = "") -> Figure:
-    """Draw the learned acceleration against radius, and below it the local slope; the truth's is −2.
+    """Draw acceleration against radius on logarithmic axes, with the fitted slope, -2 and the training range.
 
     Parameters
     ----------

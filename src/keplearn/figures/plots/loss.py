@@ -11,15 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from keplearn.core.errors import KeplearnError
-from keplearn.figures import style
-from keplearn.figures.series import PARTS, Part, Series, draw_series
+from keplearn.figures.parts import style
+from keplearn.figures.parts.series import PARTS, Part, Series, draw_series
+from keplearn.figures.registry import figure
 
 _OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
 
 
-@style.styled
+@figure("metrics")
 def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = None) -> Figure:
-    """Draw the loss and its parts against the optimiser step, over all phases of a run.
+    """Draw the loss and its parts over the steps, training and validation.
 
     Training is drawn faint, with its running median on top; validation with markers, at the steps where it
     took place. Parts stand as they enter the loss, multiplied by their weights. Zeros lie below the axis.

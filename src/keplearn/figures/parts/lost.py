@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
-from keplearn.figures import style
+from keplearn.figures.parts import style
 
 _SHARE = 0.2
 """Of the axis's height, for marks and counts."""

@@ -1,51 +1,50 @@
-"""Figures of a group of runs: a metric against up to five parameters, a dot a run."""
+"""The runs of a group, a dot each: a metric against up to five parameters."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.evaluation.ranking import drawn_values
 from keplearn.evaluation.statistics import median
-from keplearn.figures import style
-from keplearn.figures.facets import (
-    Facets,
+from keplearn.figures.parts import style
+from keplearn.figures.parts.facets import (
     Panel,
     draw_legend,
     facets,
     groups_of,
-    inches_of,
     label_axes,
     name_ticks,
     write_lost,
 )
-from keplearn.figures.labels import (
+from keplearn.figures.parts.labels import (
+    Looks,
     choose,
-    colour_of,
     default_title,
     limits,
-    marker_of,
     metric_label,
     parameter_label,
     wants_log,
 )
-from keplearn.figures.lost import lost_handle, make_band
+from keplearn.figures.parts.lost import lost_handle, make_band
+from keplearn.figures.parts.swarm import Places, Swarm, arrange
+from keplearn.figures.registry import figure
 from keplearn.groups.values import level_text, level_texts, levels, require_columns, values_of
 
-# Of its share of the axis a group takes this much; the rest parts it from the next.
-_FILLED = 0.9
-_SIZES = (
-    *((4.6, 1.1), (4.2, 1.1), (3.8, 1.1), (3.8, 0.75), (3.4, 1.1), (3.4, 0.75), (3.0, 1.1), (3.0, 0.75)),
-    *((2.6, 0.75), (2.2, 0.75), (1.8, 0.75), (1.4, 0.75)),
+
+@figure(
+    "group",
+    {
+        "metric": "What is drawn: mean, field, theta-deg, position%, steps_per_second, …",
+        "x": "The parameter along the axis; by default the varying one with most values.",
+        "row": "A parameter with a row of panels for each value.",
+        "column": "A parameter with a column of panels for each value.",
+        "colour": ("--colour", "--color", "A parameter told apart by colours within a place."),
+        "marker": "A parameter told apart by markers within a place.",
+    },
 )
-"""Sizes of a dot in points, and how far apart two stand, in sizes; the first at which all find room is taken."""
-
-
-@style.styled
 def dots(
     table: pd.DataFrame,
     metric: str = "mean",
@@ -56,7 +55,7 @@ def dots(
     marker: str | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw every run of a group as a dot: a metric against up to five parameters at once.
+    """Draw every run as a dot: one metric against up to five parameters at once.
 
     Runs of one place stand side by side, never one on another, by a rule without chance. A run that lost
     samples, its orbits diverged or its errors not finite, is worse than any number: a hollow dot in a band on
@@ -93,7 +92,8 @@ def dots(
     places = levels(values_of(table[x]))
     by = colour if colour is not None else marker
     slots = levels(values_of(_dotted(table, metric)[by])) if by is not None else [None]
-    looks, band = _Looks(table, colour, marker), np.nan
+    at = Places(x, by, places, slots)
+    looks, band = Looks(table, colour, marker), np.nan
     for panel in drawn.panels:
         if log:
             style.log_axis(panel.axes)
@@ -116,35 +116,13 @@ def dots(
     label_axes(drawn, parameter_label(x), metric_label(metric), height)
     # Dots are placed on the paper: the panels must stand before.
     drawn.figure.draw_without_rendering()
-    size, swarms = _arrange(drawn, metric, x, by, places, slots, log)
+    size, swarms = arrange(drawn, metric, at, log)
     for panel, swarm in zip(drawn.panels, swarms, strict=True):
         _draw_dots(panel, metric, swarm, looks, size, log)
-        _draw_lost(panel, metric, (x, by), places, slots, looks, size, band)
-        _draw_medians(panel, metric, (x, by), places, slots, looks, band)
-        _count_lost(panel, metric, x, places)
+        _draw_lost(panel, metric, at, looks, size, band)
+        _draw_medians(panel, metric, at, looks, band)
+        _count_lost(panel, metric, at)
     return drawn.figure
-
-
-class _Looks:
-    """Colours and markers of the runs of a table by the values of two parameters."""
-
-    def __init__(self, table: pd.DataFrame, colour: str | None, marker: str | None):
-        self.names = (colour, marker)
-        self.colours = colour_of(values_of(table[colour])) if colour is not None else {None: style.BLUE}
-        # Colours that are alike in grey differ by their markers.
-        shaped = marker if marker is not None else colour
-        self.markers = marker_of(values_of(table[shaped])) if shaped is not None else {None: "o"}
-        self.marker_is_own = marker is not None
-
-    def __call__(self, colour: Any, marker: Any) -> dict[str, str]:
-        """Colour and marker of the runs with these values."""
-        return {
-            "color": self.colours[colour], "marker": self.markers[marker if self.marker_is_own else colour]
-        }  # fmt: skip
-
-
-def _finite(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return table[np.isfinite(table[metric].to_numpy(np.float64))]
 
 
 def _dotted(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -152,75 +130,7 @@ def _dotted(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table[~np.isnan(table[metric].to_numpy(np.float64))]
 
 
-_Swarm = list[tuple[pd.DataFrame, Float64[np.ndarray, "_"]]]
-"""Runs of a place and colour, and where each stands on x."""
-
-
-def _arrange(
-    drawn: Facets,
-    metric: str,
-    x: str,
-    by: str | None,
-    places: Sequence[Any],
-    slots: Sequence[Any],
-    log: bool,
-) -> tuple[float, list[_Swarm]]:
-    """Place the dots of all panels, as large as they can be without one on another."""
-    width, height = (72 * inches for inches in inches_of(drawn.panels[0].axes))
-    low, high = drawn.panels[0].axes.get_ylim()
-    scale = np.log10 if log else np.asarray
-    share = _FILLED / len(slots)
-    reach = 0.5 * width * share / len(places)
-    groups = []
-    for panel in drawn.panels:
-        found = []
-        for (place, slot), runs in groups_of(_finite(panel.table, metric), x, by):
-            centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
-            value = np.clip(runs[metric].to_numpy(np.float64), low, high)
-            found.append((runs, centre, height * (scale(value) - scale(low)) / (scale(high) - scale(low))))
-        groups.append(found)
-    size, offsets = 0.0, []
-    for size, apart in _SIZES:
-        offsets = [[beeswarm(y, apart * size) for _, _, y in found] for found in groups]
-        widest = max((np.abs(one).max(initial=0.0) for found in offsets for one in found), default=0.0)
-        if widest + size / 2 <= reach:
-            break
-    room = max(reach - size / 2, 0.0)
-    return size, [
-        [
-            (runs, centre + np.clip(moved, -room, room) * len(places) / width)
-            for (runs, centre, _), moved in zip(found, aside, strict=True)
-        ]
-        for found, aside in zip(groups, offsets, strict=True)
-    ]
-
-
-def beeswarm(y: Float64[np.ndarray, "dot"], distance: float) -> Float64[np.ndarray, "dot"]:
-    """Return how far dots at heights ``y`` must move aside to keep a ``distance``; the same unit for all.
-
-    From the lowest dot to the highest, each stands as near to the middle as those before it let it.
-    """
-    offsets = np.zeros(len(y))
-    order = np.argsort(y, kind="stable")
-    for k, one in enumerate(order):
-        near = [other for other in order[:k] if y[one] - y[other] < distance]
-        steps = [np.sqrt(distance**2 - (y[one] - y[other]) ** 2) for other in near]
-        beside = [
-            offsets[other] + side * step for other, step in zip(near, steps, strict=True) for side in (1, -1)
-        ]
-        candidates = sorted([0.0, *beside], key=lambda offset: (abs(offset), -offset))
-        offsets[one] = next(
-            candidate
-            for candidate in candidates
-            if all(
-                abs(candidate - offsets[other]) >= step - 1e-9
-                for other, step in zip(near, steps, strict=True)
-            )
-        )
-    return offsets
-
-
-def _draw_dots(panel: Panel, metric: str, swarm: _Swarm, looks: _Looks, size: float, log: bool) -> None:
+def _draw_dots(panel: Panel, metric: str, swarm: Swarm, looks: Looks, size: float, log: bool) -> None:
     """Draw the runs of a panel, those of one look as one series."""
     if not swarm:
         return
@@ -236,25 +146,15 @@ def _draw_dots(panel: Panel, metric: str, swarm: _Swarm, looks: _Looks, size: fl
         )  # fmt: skip
 
 
-def _draw_lost(
-    panel: Panel,
-    metric: str,
-    names: tuple[str, str | None],
-    places: Sequence[Any],
-    slots: Sequence[Any],
-    looks: _Looks,
-    size: float,
-    band: float,
-) -> None:
+def _draw_lost(panel: Panel, metric: str, at: Places, looks: Looks, size: float, band: float) -> None:
     """Draw the runs that lost samples in the band, side by side, those with fewest on the left."""
-    share = _FILLED / len(slots)
     lost = panel.table[np.isposinf(panel.table[metric].to_numpy(np.float64))]
-    for (place, slot), runs in groups_of(lost, *names):
-        centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
+    for (place, slot), runs in groups_of(lost, at.x, at.by):
         if "lost" in runs:
             runs = runs.sort_values("lost", kind="stable")
-        across = 0.8 * share * ((np.arange(len(runs)) + 0.5) / len(runs) - 0.5)
-        for (colour, marker), part in groups_of(runs.assign(_x=centre + across), *looks.names):
+        across = 0.8 * at.share * ((np.arange(len(runs)) + 0.5) / len(runs) - 0.5)
+        placed = runs.assign(_x=at.centre(place, slot) + across)
+        for (colour, marker), part in groups_of(placed, *looks.names):
             look = looks(colour, marker)
             panel.axes.plot(
                 part["_x"], np.full(len(part), band), linestyle="none", markersize=size, marker=look["marker"],
@@ -263,25 +163,16 @@ def _draw_lost(
             )  # fmt: skip
 
 
-def _draw_medians(
-    panel: Panel,
-    metric: str,
-    names: tuple[str, str | None],
-    places: Sequence[Any],
-    slots: Sequence[Any],
-    looks: _Looks,
-    band: float,
-) -> None:
+def _draw_medians(panel: Panel, metric: str, at: Places, looks: Looks, band: float) -> None:
     """Draw the median of each place and colour as a short line, in the band if that is where it is."""
-    share = _FILLED / len(slots)
     dotted = _dotted(panel.table, metric)
-    for slot in slots:
+    for slot in at.slots:
         line_x, line_y = [], []
-        for (place, other), runs in groups_of(dotted, *names):
+        for (place, other), runs in groups_of(dotted, at.x, at.by):
             if other != slot:
                 continue
-            centre = places.index(place) + share * (slots.index(slot) - (len(slots) - 1) / 2)
-            line_x += [centre - share / 2, centre + share / 2, np.nan]
+            centre = at.centre(place, slot)
+            line_x += [centre - at.share / 2, centre + at.share / 2, np.nan]
             middle = median(runs[metric].to_numpy(np.float64))
             line_y += [*[middle if np.isfinite(middle) else band] * 2, np.nan]
         if line_x:
@@ -292,14 +183,14 @@ def _draw_medians(
             )  # fmt: skip
 
 
-def _count_lost(panel: Panel, metric: str, x: str, places: Sequence[Any]) -> None:
+def _count_lost(panel: Panel, metric: str, at: Places) -> None:
     """Write above each place how many of its runs have no number."""
     lost = panel.table[~np.isfinite(panel.table[metric].to_numpy(np.float64))]
-    for (place,), runs in groups_of(lost, x):
-        write_lost(panel.axes, places.index(place), len(runs))
+    for (place,), runs in groups_of(lost, at.x):
+        write_lost(panel.axes, at.places.index(place), len(runs))
 
 
-def _legend(table: pd.DataFrame, metric: str, looks: _Looks, log: bool) -> list[tuple[str, list[Any]]]:
+def _legend(table: pd.DataFrame, metric: str, looks: Looks, log: bool) -> list[tuple[str, list[Any]]]:
     """Return the handles of the colours, of the markers, and of what else is drawn."""
     colour, marker = looks.names
     dot: dict[str, Any] = {"linestyle": "none", "markersize": 5, "markeredgewidth": 0.0}

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.planes import into_planes, osculating_planes, rotate
-from keplearn.figures import style
-from keplearn.figures.events import mark_events
-from keplearn.figures.inputs import OneOrbit, one_orbit, true_anomalies
+from keplearn.figures.parts import style
+from keplearn.figures.parts.events import mark_events
+from keplearn.figures.parts.inputs import OneOrbit, one_orbit, true_anomalies
 from keplearn.models.neural_ode import NeuralODE
 
 _AXES = {"time": "time (h)", "anomaly": "true anomaly (°)"}

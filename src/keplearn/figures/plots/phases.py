@@ -12,21 +12,30 @@ from matplotlib.lines import Line2D
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.subject import model_hash
-from keplearn.figures import style
-from keplearn.figures.events import mark_events
-from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import DASHES, Frame, curve, draw_body, drawing_plane, frame_around, label_axes
+from keplearn.figures.parts import style
+from keplearn.figures.parts.events import mark_events
+from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.plane import (
+    DASHES,
+    Frame,
+    curve,
+    draw_body,
+    drawing_plane,
+    frame_around,
+    label_axes,
+)
+from keplearn.figures.registry import figure
 from keplearn.models.neural_ode import NeuralODE
 
 _DASHES = ((0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 """Of the phases before the last."""
 
 
-@style.styled
+@figure("phases")
 def phases(
     models: Sequence[NeuralODE], labels: Sequence[str], evaluations: Sequence[xarray.Dataset], title: str = ""
 ) -> Figure:
-    """Draw the orbit that a training's model follows after each of its phases, and its error over time.
+    """Draw the model after each phase, on the orbit of the training set's mean elements.
 
     The first orbit of the evaluations; the last phase is drawn on top. On the left the plane with the body, to
     scale; on the right the error of the acceleration along the propagated path (``mean``).

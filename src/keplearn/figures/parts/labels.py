@@ -16,7 +16,7 @@ from keplearn.config.names import known_names
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import measure_of
-from keplearn.figures import style
+from keplearn.figures.parts import style
 from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
 
 _ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
@@ -128,6 +128,24 @@ def _preferred(text: str) -> int:
         if text in names:
             return names.index(text) % len(_MARKERS)
     return crc32(text.encode()) % len(_MARKERS)
+
+
+class Looks:
+    """Colours and markers of the runs of a table by the values of two parameters."""
+
+    def __init__(self, table: pd.DataFrame, colour: str | None, marker: str | None):
+        self.names = (colour, marker)
+        self.colours = colour_of(values_of(table[colour])) if colour is not None else {None: style.BLUE}
+        # Colours that are alike in grey differ by their markers.
+        shaped = marker if marker is not None else colour
+        self.markers = marker_of(values_of(table[shaped])) if shaped is not None else {None: "o"}
+        self.marker_is_own = marker is not None
+
+    def __call__(self, colour: Any, marker: Any) -> dict[str, str]:
+        """Colour and marker of the runs with these values."""
+        return {
+            "color": self.colours[colour], "marker": self.markers[marker if self.marker_is_own else colour]
+        }  # fmt: skip
 
 
 def wants_log(values: Float[np.ndarray, "..."]) -> bool:

@@ -1,8 +1,7 @@
-"""Figures of errors: the acceleration along one orbit, and every test orbit's error for several models."""
+"""The errors of several runs on every test orbit."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray
@@ -11,97 +10,22 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator
 
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.metrics import METRICS, Metric, find_metric, sampled
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.metrics import Metric, find_metric, sampled
 from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.statistics import median
 from keplearn.evaluation.table import true_samples
-from keplearn.evaluation.vectors import angle_deg
-from keplearn.figures import style
-from keplearn.figures.events import mark_events
-from keplearn.figures.inputs import OneOrbit, one_orbit, require
-from keplearn.figures.labels import wrap
-
-_DEGREES = 360.0
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import require
+from keplearn.figures.parts.labels import wrap
+from keplearn.figures.registry import figure
+from keplearn.groups.scoring import evaluate_runs
+from keplearn.runs.store import Run
 
 # Longer labels than this do not fit twice below a figure of the house's width.
 _LEGEND_LETTERS = 40
-
-
-@style.styled
-def acceleration(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
-    """Draw the acceleration along an orbit: its magnitude, its angle to the true one, and its error.
-
-    Both along the model's propagated path and at the true states.
-
-    Parameters
-    ----------
-    evaluation
-        With the errors ``mean`` and ``field`` in % at each sample.
-    orbit
-        Which orbit, from 0.
-    title
-        Above the figure; by default the orbit's name, semi-major axis and eccentricity.
-
-    Raises
-    ------
-    KeplearnError
-        If a variable is missing, or there is no such orbit.
-    """
-    one = one_orbit(evaluation, orbit, ("predicted_acceleration", "field_acceleration", "mean", "field"))
-    figure, (above, middle, below) = style.new_figure(5.6, (1.0, 0.9, 1.2))
-    bound = bool(np.isfinite(one.period_hours))
-    x = _DEGREES * one.hours / one.period_hours if bound else one.hours
-    path: dict[str, Any] = {"color": style.PREDICTION, "linestyle": (0, (4, 1.5))}
-    field: dict[str, Any] = {"color": style.FIELD, "linestyle": (0, (1, 1))}
-    magnitudes = {
-        "acceleration": ("true", {"color": style.TRUTH}),
-        "predicted_acceleration": ("predicted, propagated path", path),
-        "field_acceleration": ("predicted, true states", field),
-    }
-    for name, (label, look) in magnitudes.items():
-        above.plot(x, np.linalg.norm(one.finite(name), axis=1), label=label, gid=name, **look)
-    for name, look in (("predicted_acceleration", path), ("field_acceleration", field)):
-        angles = angle_deg(one.finite(name), one.finite("acceleration"))
-        middle.plot(x, angles, gid=f"angle:{name}", **look)
-    for name, label, look in (("mean", "propagated path", path), ("field", "true states", field)):
-        below.plot(x, one.finite(name), label=f"{label}\n{_summary(one, name)}", gid=name, **look)
-    mark_events((above, middle, below), one, x, np.isfinite(one.values["mean"]))
-    angle, error = METRICS["theta-deg"], METRICS["mean"]
-    middle.set_ylabel(wrap(angle.short_label, 20))
-    if any(
-        (np.asarray(line.get_ydata(), float) > 0).any()
-        for line in middle.lines
-        if line.get_gid() != "periapsis"
-    ):
-        style.log_axis(middle, angle.rounding)
-    style.log_axis(above)
-    style.log_axis(below, error.rounding)
-    for axes, label in ((above, "|a| (km/s²)"), (below, error.short_label)):
-        axes.set_ylabel(label)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
-    below.set_xlim(x[0], x[-1])
-    below.set_xlabel("mean anomaly since the first sample (°)" if bound else "time (h)")
-    if bound:
-        below.xaxis.set_major_locator(MultipleLocator(45 if x[-1] <= _DEGREES else 180))
-        scale = one.period_hours / _DEGREES
-        both_ways = partial(np.multiply, scale), partial(np.multiply, 1 / scale)
-        hours = above.secondary_xaxis("top", functions=both_ways)
-        hours.set_xlabel("time (h)")
-        hours.tick_params(labelsize=style.STYLE["xtick.labelsize"])
-    figure.suptitle(title or one.title)
-    return figure
-
-
-def _summary(one: OneOrbit, name: str) -> str:
-    """Return "mean 1.2 %" and how many samples are lost, or that nothing is finite."""
-    values = one.finite(name)
-    lost = int((~np.isfinite(values)).sum())
-    if lost == len(values):
-        return "nowhere finite"
-    return f"mean {np.nanmean(values):.3g} %" + (f",\n{lost} of {len(values)} samples lost" if lost else "")
 
 
 class _Errors(NamedTuple):
@@ -121,14 +45,32 @@ _Model = tuple[_Errors, str, str]
 """A model's errors, colour and marker."""
 
 
-@style.styled
-def orbit_errors(
+def _evaluate(
+    runs: Sequence[Run], dataset: OrbitDataset, quantity: str, model: str
+) -> dict[str, xarray.Dataset]:
+    """Return the evaluations of runs on a dataset by run and layers."""
+    find_metric(quantity, sampled(), "--quantity")
+    return {
+        f"{run.run_id[:8]}: {run.config.parameters.feature_layer} + {run.config.parameters.output_layer}": found
+        for run, found in evaluate_runs(runs, dataset, which=model)
+    }
+
+
+@figure(
+    "runs",
+    {
+        "quantity": "A metric that is computed by sample: mean (along the propagated path), field (at the true "
+        "states), position%, theta-deg, …"
+    },
+    prepare=_evaluate,
+)
+def errors(
     evaluations: Mapping[str, xarray.Dataset],
     training_range: tuple[float, float] | None = None,
     quantity: str = "mean",
     title: str = "",
 ) -> Figure:
-    """Draw several models' errors on every test orbit, against eccentricity and semi-major axis.
+    """Draw every test orbit's error for one run or several, against eccentricity and semi-major axis.
 
     A point is the mean over an orbit's samples, the line a model's median over its orbits. Orbits that lost
     samples, diverged or not finite, stand in a strip on top, and count as infinite in the median.

@@ -1,4 +1,4 @@
-"""Figures of datasets: how the elements of their orbits are distributed."""
+"""The elements of datasets: how they are distributed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from keplearn.core.errors import KeplearnError
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.figures import style
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import require_some
+from keplearn.figures.registry import figure
 from keplearn.orbits.elements import ELEMENT_NAMES
 
 _DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
@@ -29,9 +30,9 @@ _AXES = {
 """What a panel shows, in the order of the panels."""
 
 
-@style.styled
+@figure("datasets")
 def elements(datasets: Sequence[OrbitDataset], title: str = "") -> Figure:
-    """Draw how the orbits' elements are distributed, as histograms; several datasets over each other.
+    """Draw histograms of the orbital elements of datasets.
 
     Semi-major axis and eccentricity always, other elements where they vary within or between datasets. The height
     is the share of a dataset's orbits that fall into a bin; where an element is undefined, its dataset's bins
@@ -122,9 +123,3 @@ def _draw_histogram(axes: Axes, name: str, values: Sequence[Float64[np.ndarray, 
         axes.xaxis.set_major_locator(MultipleLocator(high / 4))
     else:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def require_some(datasets: Sequence[OrbitDataset]) -> None:
-    """Refuse to draw nothing."""
-    if not datasets:
-        raise KeplearnError("There is nothing to draw: no dataset was given.")

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from matplotlib.axes import Axes
 
-from keplearn.figures import style
-from keplearn.figures.inputs import OneOrbit
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import OneOrbit
 
 
 def mark_events(

@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from keplearn.figures import style
+from keplearn.figures.parts import style
 
 _COLOURS = "viridis"
 """Rises evenly in lightness: the same order in grey and with the usual colour blindnesses."""

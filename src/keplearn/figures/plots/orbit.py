@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from keplearn.figures import style
-from keplearn.figures.inputs import OneOrbit, one_orbit
-from keplearn.figures.plane import (
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.plane import (
     DASHES,
     Frame,
     Plane,
@@ -21,14 +21,15 @@ from keplearn.figures.plane import (
     frame_around,
     label_axes,
 )
+from keplearn.figures.registry import figure
 
 _PREDICTED = ("predicted_position", "predicted_velocity", "predicted_acceleration")
 _ARROWS = 12
 
 
-@style.styled
+@figure("evaluation")
 def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure:
-    """Draw a true orbit and the model's, with arrows of acceleration on both.
+    """Draw an orbit, true and predicted, with arrows of acceleration.
 
     Planar orbits in x and y; others projected on the osculating plane of their first sample. The arrows stand
     at the same times on both orbits, evenly along the true one, and their length goes as the fourth root of

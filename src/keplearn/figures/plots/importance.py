@@ -11,15 +11,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from keplearn.figures import style
-from keplearn.figures.facets import draw_legend, name_ticks
-from keplearn.figures.labels import default_title, limits, metric_label, parameter_label, wants_log, wrap
-from keplearn.figures.lost import make_band
+from keplearn.figures.parts import style
+from keplearn.figures.parts.facets import draw_legend, name_ticks
+from keplearn.figures.parts.labels import (
+    default_title,
+    limits,
+    metric_label,
+    parameter_label,
+    wants_log,
+    wrap,
+)
+from keplearn.figures.parts.lost import make_band
+from keplearn.figures.registry import figure
 from keplearn.groups.importance import Learnt, dependence, importances, learn
 from keplearn.groups.values import is_ordered, level_texts
 
 
-@style.styled
+@figure(
+    "group",
+    {
+        "metric": "What is explained: mean, field, theta-deg, position%, …",
+        "parameters": "Only these, e.g. width,depth; by default all that vary.",
+        "seed": "Of the random forest.",
+    },
+)
 def importance(
     table: pd.DataFrame,
     metric: str = "mean",
@@ -27,7 +42,7 @@ def importance(
     seed: int = 0,
     title: str = "",
 ) -> Figure:
-    """Draw which parameters drive a metric, and for each value what is best on average and best at best.
+    """Draw which parameters drive a metric: rank correlation, permutation importance, best on average and at best.
 
     Above, rank correlations and permutation importances as in `importance_table`, the most important
     parameter on top; below, the partial dependence on each and the best run of each value, the least of

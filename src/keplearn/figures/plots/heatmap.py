@@ -1,7 +1,7 @@
 """The map of a group: a metric over two parameters, in cells that say their number."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,34 +9,30 @@ from jaxtyping import Float64
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.ranking import drawn_values
-from keplearn.evaluation.statistics import median
-from keplearn.figures import style
-from keplearn.figures.facets import (
+from keplearn.figures.parts import style
+from keplearn.figures.parts.cells import Cells, write_cells
+from keplearn.figures.parts.facets import (
     Facets,
-    Panel,
     draw_legend,
     facets,
-    groups_of,
-    inches_of,
     label_axes,
     name_ticks,
     note,
 )
-from keplearn.figures.labels import (
+from keplearn.figures.parts.labels import (
     choose,
     default_title,
     metric_label,
-    number,
     parameter_label,
     wants_log,
     wrap,
 )
+from keplearn.figures.registry import figure
 from keplearn.groups.values import is_ordered, level_texts, levels, require_columns, values_of
 
 REDUCTIONS = {"median": "median", "mean": "mean", "min": "least", "max": "greatest"}
@@ -47,7 +43,17 @@ _LETTERS = 22
 """Names along y break into lines of so many letters."""
 
 
-@style.styled
+@figure(
+    "group",
+    {
+        "metric": "What is drawn: mean, field, theta-deg, position%, steps_per_second, …",
+        "x": "A parameter along an axis, e.g. segment_ratio; by default one of those with most values.",
+        "y": "A parameter along the other axis, e.g. num_train_orbits.",
+        "row": "A parameter with a row of panels for each value.",
+        "column": "A parameter with a column of panels for each value.",
+        "reduce": "How the runs of a cell become one number.",
+    },
+)
 def heatmap(
     table: pd.DataFrame,
     metric: str = "mean",
@@ -55,10 +61,10 @@ def heatmap(
     y: str | None = None,
     row: str | None = None,
     column: str | None = None,
-    reduce: str = "median",
+    reduce: Literal["median", "mean", "min", "max"] = "median",
     title: str = "",
 ) -> Figure:
-    """Draw a metric over two parameters as coloured cells, each with its number.
+    """Draw a metric over two parameters, the cells annotated, with panels by a third and a fourth.
 
     A cell is reduced over its runs; one that lost samples, its orbits diverged or its errors not finite, counts
     as worse than any number. Where that is the outcome the cell is hatched and says "lost"; how many runs did
@@ -97,7 +103,7 @@ def heatmap(
     across, down = levels(values_of(table[x])), levels(values_of(table[y]))
     height = 0.3 + max(0.5 * len(down), 0.9)
     drawn = facets(table, row, column, height, 1.9)
-    grids = [_Cells(panel.table, metric, x, y, across, down, reduce) for panel in drawn.panels]
+    grids = [Cells(panel.table, metric, x, y, across, down, reduce) for panel in drawn.panels]
     every = np.concatenate([grid.values.ravel() for grid in grids])
     norm = _norm(every)
     counts = {int(n) for grid in grids for n in grid.runs.ravel() if n}
@@ -123,42 +129,8 @@ def heatmap(
     drawn.figure.draw_without_rendering()
     colours = colormaps[_COLOURS]
     for panel, grid in zip(drawn.panels, grids, strict=True):
-        _write_cells(panel, grids, grid, norm, colours, len(counts) > 1)
+        write_cells(panel, grids, grid, norm, colours, len(counts) > 1)
     return drawn.figure
-
-
-class _Cells:
-    """What stands in the cells of a panel, (y, x): the reduced metric, infinite where lost, and numbers of runs.
-
-    ``lost``: those that lost samples; ``none``: those without a value, ``unfinished`` of them are not finished.
-    """
-
-    def __init__(
-        self,
-        table: pd.DataFrame,
-        metric: str,
-        x: str,
-        y: str,
-        across: Sequence[Any],
-        down: Sequence[Any],
-        reduce: str,
-    ):
-        shape = len(down), len(across)
-        self.values: Float64[np.ndarray, "y x"] = np.full(shape, np.nan)
-        self.runs, self.lost, self.none, self.unfinished = (np.zeros(shape, int) for _ in range(4))
-        for (at, over), runs in groups_of(table, x, y):
-            cell = down.index(over), across.index(at)
-            values = drawn_values(runs, metric)
-            there = values[~np.isnan(values)]
-            self.runs[cell], self.none[cell] = len(values), len(values) - len(there)
-            self.lost[cell] = np.isposinf(there).sum()
-            if "state" in runs:
-                self.unfinished[cell] = (np.isnan(values) & (runs["state"] != "finished").to_numpy()).sum()
-            if len(there):
-                self.values[cell] = _REDUCE[reduce](there)
-
-
-_REDUCE = {"median": median, "mean": np.mean, "min": np.min, "max": np.max}
 
 
 def _norm(values: Float64[np.ndarray, "cell"]) -> Normalize:
@@ -172,7 +144,7 @@ def _norm(values: Float64[np.ndarray, "cell"]) -> Normalize:
     return Normalize(low, high if high > low else low + (abs(low) or 1.0))
 
 
-def _draw_cells(axes: Axes, grid: _Cells, norm: Normalize) -> None:
+def _draw_cells(axes: Axes, grid: Cells, norm: Normalize) -> None:
     """Draw the colours, and hatches where the outcome is no number."""
     down, across = grid.values.shape
     axes.pcolormesh(
@@ -216,70 +188,7 @@ def _name_axes(
     label_axes(drawn, parameter_label(x), parameter_label(y), height)
 
 
-def _write_cells(
-    panel: Panel, grids: Sequence[_Cells], grid: _Cells, norm: Normalize, colours: Colormap, varies: bool
-) -> None:
-    """Write in each cell its number, and what else must be known of its runs, in a colour that is read."""
-    width, height = inches_of(panel.axes)
-    down, across = grid.values.shape
-    width, height = width / across, height / down
-    longest = max(
-        [len(number(value)) for one in grids for value in one.values.ravel() if np.isfinite(value)] or [1]
-    )
-    size = float(np.clip(72 * 0.9 * width / (0.62 * longest), 4.0, 8.5))
-    for (j, i), value in np.ndenumerate(grid.values):
-        if not grid.runs[j, i]:
-            continue
-        finite = np.isfinite(value)
-        background = colours(norm(value)) if finite else (0.95, 0.93, 0.9, 1.0)
-        look: dict[str, Any] = {"ha": "center", "color": readable(background), "annotation_clip": False}
-        words, remarks = _words(grid, j, i, varies)
-        # One line of remarks, or two where one would be too small.
-        lines, small = remarks, 0.0
-        for lines in ([" ".join(remarks)], remarks):
-            small = min(0.8 * size, 72 * 0.92 * width / (0.62 * max([1, *map(len, lines)])))
-            if small >= _SMALLEST:
-                break
-        fits = bool(remarks) and small >= 0.8 * _SMALLEST and 72 * height > 1.2 * (size + small * len(lines))
-        shift = 0.62 * small * len(lines) if fits else 0.0
-        own = min(size, 72 * 0.92 * width / (0.62 * len(words)))
-        panel.axes.annotate(
-            words, (i, j), (0, shift), textcoords="offset points", va="center", fontsize=own, gid="value",
-            **look,
-        )  # fmt: skip
-        if fits:
-            panel.axes.annotate(
-                "\n".join(lines), (i, j), (0, shift - 0.62 * size), textcoords="offset points", va="top",
-                fontsize=small, linespacing=1.05, gid="runs", **look,
-            )  # fmt: skip
-
-
-_SMALLEST = 5.0
-"""Points; the remarks in a cell are not smaller if they can be set in two lines."""
-
-
-def _words(grid: _Cells, j: int, i: int, varies: bool) -> tuple[str, list[str]]:
-    """Return what stands in a cell, and the remarks below."""
-    none, lost, runs = (int(x[j, i]) for x in (grid.none, grid.lost, grid.runs))
-    value = float(grid.values[j, i])
-    if np.isnan(value):
-        return f"×{none} of {runs}", []
-    remarks = [f"◇{lost} of {runs}"] if lost else []
-    if none:
-        remarks.append(f"×{none}" if lost else f"×{none} of {runs}")
-    if varies and not remarks:
-        remarks = [f"n = {runs}"]
-    return number(value) if np.isfinite(value) else "lost", remarks
-
-
-def readable(background: Sequence[float]) -> str:
-    """Return black or white, whichever stands out more on a colour (contrast of WCAG 2.1)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3]]
-    luminance = float(np.dot([0.2126, 0.7152, 0.0722], linear))
-    return "black" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "white"
-
-
-def _legend(grids: Sequence[_Cells], counts: set[int]) -> list[Any]:
+def _legend(grids: Sequence[Cells], counts: set[int]) -> list[Any]:
     """Return what the hatches and signs mean."""
     runs, lost, none, unfinished = (
         sum(int(getattr(grid, name).sum()) for grid in grids)

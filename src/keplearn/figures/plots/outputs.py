@@ -1,7 +1,6 @@
-"""What goes into a model's network along a true orbit, and what comes out: small multiples, one panel each."""
+"""What comes out of a model's network along a true orbit, a panel each."""
 
-import re
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.figures import style
-from keplearn.figures.along import TrueOrbit
-from keplearn.figures.plane import DASHES
-from keplearn.models.features import feature_names
+from keplearn.figures.parts import style
+from keplearn.figures.parts.along import TrueOrbit
+from keplearn.figures.parts.multiples import small_multiples, typeset, widen
+from keplearn.figures.parts.plane import DASHES
+from keplearn.figures.registry import figure
 from keplearn.models.geometry import rtn_frame
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.models.outputs import DIRECTIONS, MAGNITUDES, PRODUCTS, HeadValues
@@ -23,64 +23,15 @@ from keplearn.models.outputs import DIRECTIONS, MAGNITUDES, PRODUCTS, HeadValues
 Values = Float64[np.ndarray, "_ sample"]
 
 
-@style.styled
-def features(
-    model: NeuralODE,
-    evaluation: xarray.Dataset | OrbitDataset,
-    orbit: int = 0,
-    against: str = "time",
-    title: str = "",
-) -> Figure:
-    """Draw every input of a model's network along a true orbit, a panel each.
-
-    In the model's canonical units. A planar model sees an orbit in space turned into its osculating plane.
-
-    Parameters
-    ----------
-    model
-        With its units.
-    evaluation
-        An evaluation or a dataset; of it only the true orbits are read.
-    orbit
-        Which orbit, from 0.
-    against
-        ``time`` (h) or ``anomaly`` (true anomaly, degrees, periapsis in the middle).
-    title
-        Above the figure; by default the layer's name and the orbit.
-
-    Raises
-    ------
-    KeplearnError
-        If the model has no units, a variable is missing, or there is no such orbit or axis.
-    """
-    shape = model.architecture
-    along = TrueOrbit(model, evaluation, orbit, against)
-    with jax.enable_x64(True):
-        r, v = (jnp.asarray(x, jnp.float64) for x in (along.r, along.v))
-        values = np.asarray(shape.features.function(r, v, shape.settings))
-    names = feature_names(shape.feature_layer, shape.settings)
-    columns = 3 if len(names) in (3, 5, 6, 9) else min(4, len(names))
-    figure, panels = _small_multiples(len(names), columns)
-    for k, (axes, name, row) in enumerate(zip(panels, names, values, strict=True)):
-        along.draw(axes, row, color=style.TRUTH, gid=f"feature:{k}")
-        axes.set_title(_typeset(name), fontsize=9.0)
-        _widen(axes)
-    along.finish(figure, panels, columns)
-    figure.suptitle(
-        title or f"Inputs of the network, {shape.feature_layer} (canonical units)\n{along.one.title}"
-    )
-    return figure
-
-
-@style.styled
+@figure("orbit", {"against": "time or (true) anomaly."})
 def outputs(
     model: NeuralODE,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
-    against: str = "time",
+    against: Literal["time", "anomaly"] = "time",
     title: str = "",
 ) -> Figure:
-    """Draw every output of a model's network along a true orbit, and the acceleration that comes of them.
+    """Draw each output of the network along a true orbit, and the acceleration that comes of them.
 
     First the outputs, after the final activation if there is one. Where they are m and **d** of M(m) · D(**d**),
     a second row shows M and the components of D, unless these are m and **d** themselves. The last row is the
@@ -130,10 +81,10 @@ def outputs(
             for k, axis in enumerate(axes)
         ]
     columns = 3 if len(rows) % 4 else 4
-    figure, panels = _small_multiples(len(rows), columns)
+    figure, panels = small_multiples(len(rows), columns)
     for panel, (gid, name, values, truth) in zip(panels, rows, strict=True):
         _draw_pair(along, panel, values, truth, gid)
-        panel.set_title(_typeset(name), fontsize=9.0)
+        panel.set_title(typeset(name), fontsize=9.0)
     along.finish(figure, panels, columns)
     figure.suptitle(
         title or f"Outputs of the network for {shape.output_layer} (canonical units)\n{along.one.title}"
@@ -183,26 +134,4 @@ def _draw_pair(
         look = {"color": style.FIELD, "linestyle": DASHES, "label": "model at the true states"}
         along.draw(axes, truth, color=style.TRUTH, label="true", gid=f"true:{gid}")
         along.draw(axes, values, gid=gid, **look)
-    _widen(axes)
-
-
-def _small_multiples(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its first ``count`` panels; the others are hidden."""
-    rows = -(-count // columns)
-    figure, panels = style.new_figure(1.2 * rows + 1.15, [1.0] * rows, columns)
-    for axes in panels[count:]:
-        axes.set_visible(False)
-    return figure, panels[:count]
-
-
-def _widen(axes: Axes) -> None:
-    """Keep rounding out of sight: a constant is a straight line in the middle."""
-    low, high = axes.dataLim.y0, axes.dataLim.y1
-    least = max(1e-6, 1e-3 * max(abs(low), abs(high)))
-    if high - low < least:
-        axes.set_ylim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
-
-
-def _typeset(name: str) -> str:
-    """Set what follows a ``_`` below the line: v_x, and r'_x as r' with x below."""
-    return re.sub(r"(\w)('?)_(\w)", lambda m: rf"${m[1]}{m[2]}_{{{m[3]}}}$", name)
+    widen(axes)

@@ -1,6 +1,6 @@
 """The figure of the learned field's residual over a plane."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray
@@ -14,10 +14,12 @@ from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from keplearn.figures import style
-from keplearn.figures.colours import draw_mesh
-from keplearn.figures.inputs import finite, require_finite
-from keplearn.figures.lost import draw_lost_cells
+from keplearn.evaluation.field import residual_field
+from keplearn.figures.parts import style
+from keplearn.figures.parts.colours import draw_mesh
+from keplearn.figures.parts.inputs import finite, require_finite
+from keplearn.figures.parts.lost import draw_lost_cells
+from keplearn.figures.registry import figure
 from keplearn.orbits.bodies import body_of
 
 _ARROWS = 13
@@ -27,9 +29,15 @@ _HIGHEST = 7.0
 _OUTLINE = [withStroke(linewidth=1.8, foreground=style.GREY)]
 
 
-@style.styled
-def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figure:
-    """Draw the residual of the learned field over x and y, with the body to scale and the training orbits.
+@figure(
+    "model",
+    {"show": "residual, or vectors besides."},
+    prepare=residual_field,
+)
+def field(
+    found: xarray.Dataset, title: str = "", show: Literal["residual", "vectors"] = "residual"
+) -> Figure:
+    """Draw the residual of the vector field in percent over x and y, with the training orbits on top.
 
     Parameters
     ----------
@@ -37,9 +45,9 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
         As `keplearn.evaluation.field.residual_field` gives it: km, %, km/s².
     title
         Above the figure.
-    vectors
-        Draw the learned and the true acceleration as arrows too; their length goes as the fourth root of the
-        size, as in `keplearn.figures.orbit`.
+    show
+        With ``vectors`` the learned and the true acceleration are drawn as arrows too; their length goes as the fourth
+        root of the size, as in `keplearn.figures.orbit`.
 
     Where the residual is not finite the map is hatched, as what is lost is elsewhere, and the cells are counted.
 
@@ -61,7 +69,7 @@ def field(found: xarray.Dataset, title: str = "", vectors: bool = False) -> Figu
     draw_mesh(figure, axes, (x, y), _to_the_ground(residual, inside), label)
     handles = [_draw_training_orbits(axes, found), *_draw_body(axes, found)]
     handles += draw_lost_cells(axes, (_edges(x), _edges(y)), lost, "not finite: lost")
-    if vectors:
+    if show == "vectors":
         handles += _draw_vectors(axes, found)
     axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])
     for axis in (axes.xaxis, axes.yaxis):

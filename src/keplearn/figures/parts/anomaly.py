@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.vectors import angle_deg
-from keplearn.figures import style
-from keplearn.figures.inputs import require, true_anomalies
-from keplearn.figures.labels import wrap
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import require, true_anomalies
+from keplearn.figures.parts.labels import wrap
 
 GRID = np.linspace(-180.0, 180.0, 181)
 """True anomalies at which the orbits are compared, degrees."""

@@ -1,4 +1,4 @@
-"""Figures of datasets: where their orbits lie (here), and how their elements are distributed."""
+"""The orbits of datasets: where they lie, all at one scale."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,12 @@ from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.figures import style
-from keplearn.figures.elements import elements, require_some
-from keplearn.figures.plane import between_samples, draw_body
+from keplearn.figures.parts import style
+from keplearn.figures.parts.inputs import require_some
+from keplearn.figures.parts.plane import between_samples, draw_body
+from keplearn.figures.registry import figure
 from keplearn.orbits.bodies import Body
 from keplearn.orbits.kepler import period
-
-__all__ = ["MOST_ORBITS", "SUBSTEPS", "elements", "orbits"]
 
 MOST_ORBITS = 300
 """Of a larger dataset so many are drawn, evenly chosen."""
@@ -32,9 +31,9 @@ _COLUMNS = 3
 _Frame = tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]
 
 
-@style.styled
+@figure("datasets")
 def orbits(datasets: Sequence[OrbitDataset], title: str = "") -> Figure:
-    """Draw the orbits of datasets, a panel each, all at one scale and with what they go round.
+    """Draw orbits of datasets side by side, with what they go round to scale.
 
     Planar datasets in x and y, others in space. The colour is the eccentricity. Of a dataset of more than
     `MOST_ORBITS` orbits as many are drawn, evenly chosen, and its panel says so.

@@ -1,7 +1,7 @@
 """Boxes and violins: how errors are spread over orbits or samples, for each value of some parameters."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,9 @@ from matplotlib.patches import Patch
 
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.statistics import quantiles
-from keplearn.figures import style
-from keplearn.figures.facets import draw_legend, groups_of, name_ticks, note, write_lost
-from keplearn.figures.labels import (
+from keplearn.figures.parts import style
+from keplearn.figures.parts.facets import draw_legend, groups_of, name_ticks, note, write_lost
+from keplearn.figures.parts.labels import (
     default_title,
     limits,
     metric_label,
@@ -26,19 +26,47 @@ from keplearn.figures.labels import (
     wants_log,
     wrap,
 )
-from keplearn.figures.lost import make_band
-from keplearn.groups.values import level_texts, levels, shorten, values_of
+from keplearn.figures.parts.lost import make_band
+from keplearn.figures.parts.outliers import name_of, number_points, records, worst_of
+from keplearn.figures.registry import figure
+from keplearn.groups.error_table import error_table
+from keplearn.groups.values import level_texts, levels, values_of
+from keplearn.runs.store import Run
 
-_WORST = 5
-"""So many outliers are named."""
 _COLUMNS = ("run_id", "label", "orbit", "value")
 
 
-@style.styled
+def _errors(
+    runs: Sequence[Run],
+    table: pd.DataFrame,
+    metric: str,
+    parameters: Sequence[str] | None = None,
+    per: Literal["orbit", "sample"] = "orbit",
+    say: Callable[[str], object] = lambda text: None,
+) -> pd.DataFrame:
+    """Return the errors of a group's runs by the values of parameters: by default of two that vary."""
+    by = parameters or [key for key in table.attrs["varying"] if key != "seed"][:2]
+    return error_table(runs, table.attrs["dataset"], by, per, metric, say)
+
+
+@figure(
+    "group",
+    {
+        "metric": "What is drawn: mean, field, theta-deg, position%, …",
+        "parameters": (
+            "--by",
+            "Parameters that make a box, e.g. output_layer,feature_layer; runs that differ in others (seeds) are "
+            "pooled.",
+        ),
+        "per": "orbit or sample.",
+        "violin": "Draw densities besides.",
+    },
+    prepare=_errors,
+)
 def box(
     errors: pd.DataFrame, metric: str = "mean", by: str | None = None, violin: bool = False, title: str = ""
 ) -> Figure:
-    """Draw a box, or a violin, for each label: how its errors are spread.
+    """Draw boxes or violins of errors by parameter values, with medians, means and the worst outliers named.
 
     A box reaches from the lower to the upper quartile, its whiskers to the last value within 1.5 times that
     from it; what lies beyond is an outlier, and the worst are named by run and orbit. A value that is infinite is
@@ -90,32 +118,16 @@ def box(
     ]
     _name_boxes(axes, errors, by, places, boxes)
     axes.set_ylabel(wrap(_value_label(errors, metric), 32))
-    worst = _worst(pd.concat(outliers))
+    worst = worst_of(pd.concat(outliers))
     handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
     unit = errors.attrs.get("unit", unit_of(metric))
-    names = [note(f"{row.number}  {_name(row)}: {number(row.value)} {unit}") for row in _records(worst)]
+    names = [note(f"{row.number}  {name_of(row)}: {number(row.value)} {unit}") for row in records(worst)]
     half = -(-len(handles) // 2)
     draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
     figure.suptitle(title or default_title(errors))
     figure.draw_without_rendering()
-    _number_worst(axes, worst, 0.8 if some_lost else 0.9)
+    number_points(axes, worst, 0.8 if some_lost else 0.9)
     return figure
-
-
-def _worst(outliers: pd.DataFrame) -> pd.DataFrame:
-    """Return the greatest outlier of each of the worst orbits, numbered from 1."""
-    worst = outliers.sort_values("value", ascending=False, kind="stable")
-    worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
-    return worst.assign(number=range(1, len(worst) + 1))
-
-
-def _records(worst: pd.DataFrame) -> list[Any]:
-    return list(worst.itertuples())
-
-
-def _name(row: Any) -> str:
-    """Return run and orbit, the run by the beginning of its id."""
-    return f"{str(row.run_id)[:8]}/{shorten(str(row.orbit))}"
 
 
 def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "kept"]:
@@ -243,35 +255,3 @@ def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int)
     if left := errors.attrs.get("left_out"):
         handles.append(note(f"{left} unfinished run{'s' * (left > 1)} left out"))
     return handles
-
-
-def _number_worst(axes: Axes, worst: pd.DataFrame, top: float) -> None:
-    """Write the number of each of the worst outliers beside its point, one above the other where they are close."""
-    pixels = axes.get_figure(root=True).get_dpi() / 72  # type: ignore[union-attr]
-    step = 1.15 * _NUMBER * pixels
-    for at, rows in worst.groupby("at"):
-        rows = rows.iloc[::-1]  # the lowest first
-        points = axes.transData.transform(np.column_stack([rows["at"], rows["value"]]))
-        heights = points[:, 1].copy()
-        # On either side in turn: two on one side keep their distance.
-        for k in range(2, len(heights)):
-            heights[k] = max(heights[k], heights[k - 2] + step)
-        # Pushed down again from below the counts, as far as need be.
-        ceiling = axes.transAxes.transform((0.0, top))[1] - step / 2
-        for k in range(len(heights)):
-            heights[k] = min(heights[k], ceiling - step * ((len(heights) - 1 - k) // 2))
-        sides = [(1, "left") if k % 2 == 0 else (-1, "right") for k in range(len(heights))]
-        for (_, row), point, height, (side, hang) in zip(
-            rows.iterrows(), points, heights, sides, strict=True
-        ):
-            axes.annotate(
-                str(row["number"]), (float(at), row["value"]), (9 * side, (height - point[1]) / pixels),  # type: ignore[arg-type]
-                textcoords="offset points", fontsize=_NUMBER, va="center", ha=hang, gid="worst",
-                arrowprops={
-                    "arrowstyle": "-", "linewidth": 0.4, "color": style.GREY, "shrinkA": 0.0, "shrinkB": 1.5,
-                },
-            )  # fmt: skip
-
-
-_NUMBER = 7.0
-"""Points: the size of these numbers."""

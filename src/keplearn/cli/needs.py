@@ -1,0 +1,246 @@
+"""What figures are drawn of, found by the names on the command line: a function for each `Need`.
+
+Each returns things by the names of figures' parameters, with the default ``title`` and what the file is ``named`` by.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from keplearn.core.errors import KeplearnError
+
+if TYPE_CHECKING:
+    import xarray
+
+    from keplearn.data.orbit_dataset import OrbitDataset
+    from keplearn.runs.store import Run
+
+Things = dict[str, Any]
+Given = Mapping[str, Any]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Saving:
+    """Where a figure goes, and what every figure may be told."""
+
+    out: Annotated[
+        Path | None, Parameter(help="The figure's file: .png, .pdf or .svg; by default KIND-NAME.png.")
+    ] = None
+    data: Annotated[Path | None, Parameter(help="A .csv file for the numbers behind the figure.")] = None
+    title: Annotated[str, Parameter(help="Above the figure; by default what was trained and tested on.")] = ""
+    runs: Annotated[Path, Parameter(help="The directory of all runs.")] = Path("runs")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Test:
+    """On what a run is drawn."""
+
+    on: Annotated[str | None, Parameter(help="A test dataset; by default the run's first.")] = None
+    orbit: Annotated[
+        str | None,
+        Parameter(help="NAME#k (from 0), or elements such as a=20000,e=0.4,nu0=20deg (km; i, raan, argp)."),
+    ] = None
+    model: Annotated[str, Parameter(help="best (of the last phase), final, or phase:P.")] = "best"
+
+
+NO_SAVING, NO_TEST = Saving(), Test()
+
+RunName = Annotated[str, Parameter(help="A run's id, a unique beginning of it, or group/id.")]
+Which = Annotated[str, Parameter(help="best (of the last phase), final, or phase:P.")]
+
+
+def _datasets(
+    datasets: Annotated[
+        list[str], Parameter(negative=(), name="DATASET", help="Names or files of datasets.")
+    ],
+    /,
+    *,
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
+    from keplearn.data.dataset import load_dataset
+
+    return {"datasets": [load_dataset(name) for name in datasets], "named": datasets}
+
+
+def _metrics(run: RunName, *, saving: Saving = NO_SAVING, given: Given) -> Things:
+    found = _run(run, saving)
+    phases = found.config.parameters.optimizer if len(found.record["phases"]) > 1 else None
+    return {"metrics": found.metrics(), "phases": phases, "title": _trained(found), "named": [found.run_id]}
+
+
+def _evaluation(run: RunName, *, test: Test = NO_TEST, saving: Saving = NO_SAVING, given: Given) -> Things:
+    from keplearn.evaluation.rollout import evaluate
+    from keplearn.evaluation.store import keep_evaluation
+
+    found = _run(run, saving)
+    dataset, k = _chosen(found, test)
+    model = found.model(test.model)
+    if test.orbit is not None and "#" not in test.orbit:
+        evaluation = evaluate(model, dataset)
+    else:
+        evaluation = keep_evaluation(found.path, model, dataset, which=test.model)
+    title = _both(found, evaluation, None if given.get("all_orbits") else k)
+    return {"evaluation": evaluation, "orbit": k, "title": title, "named": [found.run_id]}
+
+
+def _orbit(run: RunName, *, test: Test = NO_TEST, saving: Saving = NO_SAVING, given: Given) -> Things:
+    found = _run(run, saving)
+    dataset, k = _chosen(found, test)
+    return {"model": found.model(test.model), "evaluation": dataset, "orbit": k, "named": [found.run_id]}
+
+
+def _phases(
+    run: RunName,
+    *,
+    orbit: Annotated[
+        str | None, Parameter(help="Another orbit: NAME#k, or elements such as a=20000,e=0.4,nu0=20deg.")
+    ] = None,
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
+    from keplearn.data.single import mean_orbit
+    from keplearn.evaluation.rollout import evaluate_together
+
+    found = _run(run, saving)
+    dataset, k = _chosen(found, Test(orbit=orbit)) if orbit else (mean_orbit(_training(found)), 0)
+    one = dataset if len(dataset) == 1 else dataset.only(k)
+    steps = found.config.parameters.steps_strategy
+    models = [found.model(f"phase:{p}") for p in range(len(steps))]
+    return {
+        "models": models,
+        "labels": [f"phase {p}: {n} steps" for p, n in enumerate(steps)],
+        "evaluations": evaluate_together(models, one),
+        "title": f"{_trained(found)}\n{one.name}",
+        "named": [found.run_id],
+    }
+
+
+def _model(run: RunName, *, model: Which = "best", saving: Saving = NO_SAVING, given: Given) -> Things:
+    found = _run(run, saving)
+    return {
+        "model": found.model(model),
+        "training": _training(found),
+        "title": _trained(found),
+        "named": [found.run_id],
+    }
+
+
+def _runs(
+    names: Annotated[
+        list[str],
+        Parameter(negative=(), name="RUN", help="Runs: ids, unique beginnings of them, or group/id."),
+    ],
+    /,
+    *,
+    on: Annotated[str | None, Parameter(help="A test dataset; by default the first run's first.")] = None,
+    model: Which = "best",
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
+    from keplearn.data.dataset import load_dataset
+
+    found = [_run(name, saving) for name in names]
+    name = on or _first_test(found[0])
+    return {
+        "runs": found,
+        "dataset": load_dataset(name),
+        "model": model,
+        "title": f"tested on {_short(name)}",
+        "named": [run.run_id for run in found],
+    }
+
+
+def _group(
+    group: Annotated[str, Parameter(help="A group of runs.")],
+    *,
+    on: Annotated[str | None, Parameter(help="A test dataset; by default the first.")] = None,
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
+    from keplearn.groups.table import group_table
+    from keplearn.runs.find import find_runs
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    runs = find_runs(saving.runs, group, on_damaged=lambda error: say(f"skipped: {error}"))
+    return {"table": group_table(runs, on), "runs": runs, "say": say, "named": [group]}
+
+
+NEEDS: dict[str, Callable[..., Things]] = {
+    "datasets": _datasets,
+    "metrics": _metrics,
+    "evaluation": _evaluation,
+    "orbit": _orbit,
+    "phases": _phases,
+    "model": _model,
+    "runs": _runs,
+    "group": _group,
+}
+"""What finds the things for each `keplearn.figures.registry.Need`; its parameters are the command's, ``given`` aside:
+the figure's own options."""
+
+
+def _run(name: str, saving: Saving) -> "Run":
+    from keplearn.runs.find import open_run
+
+    return open_run(saving.runs, name)
+
+
+def _training(run: "Run") -> "OrbitDataset":
+    from keplearn.experiment.plan import training_data
+
+    return training_data(run.config.dataset_name, run.config.parameters.num_trajs)
+
+
+def _first_test(run: "Run") -> str:
+    name = next(iter(run.config.test), "")
+    if not name:
+        raise KeplearnError(f"run {run.run_id} has no test dataset: name one with --on.")
+    return name
+
+
+def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
+    """Return the dataset that is meant and the orbit in it."""
+    from keplearn.data.dataset import load_dataset
+    from keplearn.data.single import parse_orbit, single_orbit
+
+    if test.orbit is None or "#" in test.orbit:
+        name, _, number = (test.orbit or "").partition("#")
+        name = name or test.on or _first_test(run)
+        dataset = load_dataset(name)
+        if number and not (number.isdecimal() and int(number) < len(dataset)):
+            raise KeplearnError(f"--orbit {test.orbit}: {name} has the orbits #0 to #{len(dataset) - 1}.")
+        return dataset, int(number or 0)
+    training = _training(run)
+    return single_orbit(training.mu, body=training.body, **parse_orbit(test.orbit)), 0
+
+
+def _trained(run: "Run") -> str:
+    """Return what a title says of a run: its layers, and what it was trained on."""
+    p = run.config.parameters
+    layers = f"{p.feature_layer} + {p.output_layer} ({run.group[:24]}/{run.run_id[:8]})"
+    return f"{layers}\ntrained on {_short(run.config.dataset_name)}"
+
+
+def _both(run: "Run", evaluation: "xarray.Dataset", orbit: int | None) -> str:
+    """Return what was trained, and what it is tested on."""
+    name, count = _short(evaluation.attrs["dataset"]), evaluation.sizes["orbit"]
+    if orbit is None:
+        return f"{_trained(run)}\ntested on the {count} orbits of {name}"
+    if count == 1 and "=" in name:  # chosen by its elements, which are its name
+        return f"{_trained(run)}\ntested on {name}"
+    a, e = (float(evaluation[key][orbit]) for key in ("semi_major_axis", "eccentricity"))
+    return f"{_trained(run)}\ntested on {name}#{orbit}: a = {a:,.0f} km, e = {e:.3f}"
+
+
+def _short(dataset: str) -> str:
+    """Return a dataset's name, or a file's without its directories."""
+    return Path(dataset).name if dataset.endswith(".nc") else dataset
