@@ -4,6 +4,7 @@ import subprocess
 import sys
 from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import gallery
 import numpy as np
@@ -32,7 +33,7 @@ def test_what_is_read_of_a_figure_is_what_its_function_has(name):
     for option in declared.options:
         default = parameters[option.parameter].default
         assert option.default == default
-        assert option.kind in (list[str], type(default), str) or default in option.kind.__args__
+        assert option.kind in (list[str], type(default), str) or default in get_args(option.kind)
     assert "title" in parameters
     assert (found.draw.__doc__ or "").splitlines()[0].lower() == f"draw {declared.about}".lower()
 
@@ -109,7 +110,10 @@ def test_a_figure_of_ones_own_is_a_command(own, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("@figure('datasets', HELP)\ndef a(datasets, title=''):\n    '''A.'''", "my_figures.py:2: figure a: .*HELP has to be written out"),
+        (
+            "@figure('datasets', HELP)\ndef a(datasets, title=''):\n    '''A.'''",
+            "my_figures.py:2: figure a: .*HELP has to be written out",
+        ),
         ("@figure('datasets', {'b': 'B.'})\ndef a(datasets):\n    '''A.'''", "there is no parameter b"),
         ("@figure('datasets', {'b': 'B.'})\ndef a(datasets, b: dict):\n    '''A.'''", "not dict"),
         ("@figure('datasets', {'b': 'B.'})\ndef a(datasets, b: int", "cannot be read"),

@@ -16,7 +16,8 @@ from keplearn.evaluation.ranking import drawn_values
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.figures.parts.cells import readable
-from keplearn.figures.parts.labels import colour_of, metric_label, number, parameter_label, wants_log, wrap
+from keplearn.figures.parts.labels import colour_of, metric_label, number, parameter_label, wrap
+from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.parts.swarm import beeswarm
 from keplearn.figures.plots.box import box
 from keplearn.figures.plots.dots import dots
@@ -490,6 +491,6 @@ def test_a_parameter_has_one_place(small):
     with pytest.raises(KeplearnError, match="Did you mean 'output_layer'"):
         dots(small, x="output_layr")
     with pytest.raises(KeplearnError, match="Did you mean 'median'"):
-        heatmap(small, reduce="medium")  # type: ignore[arg-type]
+        heatmap(small, reduce="medium")
     with pytest.raises(KeplearnError, match="no metric"):
         dots(small, "state", x="seed")

@@ -368,7 +368,7 @@ def test_a_planar_model_sees_an_orbit_in_space_in_its_plane(run):
 
 def test_what_layers_cannot_be_drawn_of_is_an_error(run, evaluation):
     with pytest.raises(KeplearnError, match="Did you mean 'anomaly'"):
-        features(run.model(), evaluation, 0, "anomly")  # type: ignore[arg-type]
+        features(run.model(), evaluation, 0, "anomly")
     with pytest.raises(KeplearnError, match="units"):
         outputs(run.model().without_units(), evaluation)
     with pytest.raises(KeplearnError, match="no orbit 3"):

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keplearn.core.errors import KeplearnWarning, printable
+from keplearn.core.numbers import number_text
 
 
 def number(value: object) -> str:
@@ -17,7 +18,7 @@ def number(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return "-" if value != value else f"{value:.4g}"
+        return "-" if value != value else number_text(value)
     return str(value)
 
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.numbers import number_text
 from keplearn.evaluation.ranking import lost_in, lost_text
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _progress_line(study: "Study", standing: "Standing", started: float) -> str:
 def _percent(scores: dict[str, Any]) -> str:
     """Return a mean with what is lost of it."""
     lost = lost_text(scores)
-    return f"{scores['mean']:.4g} %" + (f" ({lost})" if lost else "")
+    return f"{number_text(scores['mean'])} %" + (f" ({lost})" if lost else "")
 
 
 def _duration(seconds: float) -> str:

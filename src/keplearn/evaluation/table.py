@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from keplearn.core.numbers import number_text
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.metrics import METRICS, floors, keys
 from keplearn.evaluation.ranking import with_lost
@@ -156,7 +157,7 @@ def true_samples(evaluation: "xarray.Dataset") -> np.ndarray:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}" if np.isfinite(value) else "-"
+        return number_text(value) if np.isfinite(value) else "-"
     return "-" if value is None else str(value)
 
 

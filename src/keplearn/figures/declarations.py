@@ -157,7 +157,7 @@ def _literal(node: ast.expr) -> Any:
 def _kind(annotation: ast.expr | None) -> Any:
     text = "str" if annotation is None else ast.unparse(annotation).removesuffix(" | None")
     if text.startswith("Literal["):
-        values = ast.literal_eval(text.removeprefix("Literal"))
+        values = ast.literal_eval(text.removeprefix("Literal").removesuffix(" | str"))
         return Literal[tuple(values)]
     if text not in _KINDS:
         raise ValueError(f"an option is of type {', '.join(_KINDS)} or Literal[…], not {text}")

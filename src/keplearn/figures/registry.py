@@ -54,8 +54,8 @@ def figure(
         - ``group``: ``table`` of a group, a row a run, ``runs``, and ``say``, for remarks
     options
         The parameters that the command has as options, with their help; where an option is called otherwise, its
-        names and the help. The type is the parameter's annotation: str, int, float, bool, a Literal, or
-        Sequence[str], which is given as names with commas.
+        names and the help. The type is the parameter's annotation: str, int, float, bool, a Literal (or that and str,
+        where the function itself refuses others), or Sequence[str], which is given as names with commas.
     prepare
         Makes the first parameter of what is found and of options, named as the function's are.
     """

@@ -1,6 +1,6 @@
 """The runs of a group as one table: parameters, state and scores, a row a run; what group figures and pages draw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
 from keplearn.runs.store import Run
+
+STATES = ("run_id", "state", "kind", "reason")
+"""What a run's record tells of itself."""
 
 SUMMED = ("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second")
 """What a run's summary adds to its parameters."""
@@ -51,25 +54,49 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
             f"no run of the group was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
         )
     configs = [run.config for run in runs]
-    differing = [key.partition(".")[2] for key in varying(configs)]
+    differing = {key.partition(".")[2]: values for key, values in varying_cells(configs).items()}
     rows = []
     for run, config in zip(runs, configs, strict=True):
         record = run.record
-        summary, scores = record.get("summary") or {}, (record.get("scores") or {}).get(dataset) or {}
-        row: dict[str, Any] = {key: record.get(key) for key in ("run_id", "state", "kind", "reason")}
+        scores = (record.get("scores") or {}).get(dataset) or {}
+        row: dict[str, Any] = {key: record.get(key) for key in STATES}
         row |= parameter_cells(config)
-        row |= {key: summary.get(key) for key in SUMMED}
-        row |= {"seconds": (summary.get("seconds") or {}).get("total")}
+        row |= summary_cells(record)
         row |= {key: _number(scores.get(key)) for key in METRICS}
         rows.append(row)
     table = pd.DataFrame(rows)
+    for key in differing.keys() & set(table):
+        table[key] = differing[key]
     table.attrs |= {
-        "varying": differing,
+        "varying": list(differing),
         "metrics": list(METRICS),
         "dataset": dataset,
         "group": runs[0].group,
     }
     return table
+
+
+def summary_cells(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run's record tells of its training, as it stands in the table; None for what it lacks."""
+    summary = record.get("summary") or {}
+    return {key: summary.get(key) for key in SUMMED} | {
+        "seconds": (summary.get("seconds") or {}).get("total")
+    }
+
+
+def varying_cells(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
+    """Return the parameters that differ among runs by dotted key, and of each run the value as it stands in the table.
+
+    A value that is the same in all phases is that one value, unless the runs have different numbers of them.
+    """
+    found = {}
+    for key, values in varying(configs).items():
+        lengths = {len(value) for value in values if isinstance(value, list)}
+        found[key] = [
+            cell(value) if isinstance(value, list) and len(value) > 1 and len(lengths) > 1 else _plain(value)
+            for value in values
+        ]
+    return found
 
 
 def parameter_cells(config: RunConfig) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.numbers import number_text
 
 
 def values_of(column: "pd.Series[Any]") -> list[Any]:
@@ -40,9 +41,18 @@ def _is_number(value: Any) -> bool:
 
 def level_text(value: Any) -> str:
     """Return a parameter's value as text, a long one shortened."""
+    return shorten(value_text(value))
+
+
+def value_text(value: Any) -> str:
+    """Return a parameter's value as figures and the page write it."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else shorten(str(value))
+    if isinstance(value, list):
+        if len(value) == 1:
+            return value_text(value[0])
+        return f"[{', '.join(map(value_text, value))}]"
+    return number_text(value) if isinstance(value, float) else str(value)
 
 
 def level_texts(values: Iterable[Any]) -> dict[Any, str]:

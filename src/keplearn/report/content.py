@@ -15,7 +15,10 @@ from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS, TRAINING
 from keplearn.evaluation.ranking import LOST, lost_in, places
 from keplearn.evaluation.scores import Scores
-from keplearn.groups.difference import cell, flat, varying
+from keplearn.figures.parts.scales import wants_log
+from keplearn.groups.difference import flat
+from keplearn.groups.table import STATES, summary_cells, varying_cells
+from keplearn.groups.values import value_text
 from keplearn.report.curves import Losses, loss_curves
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import TestData
@@ -98,8 +101,8 @@ class ContentBuilder:
     def content(self) -> Content:
         """The whole, once all runs were added."""
         configs = [run.config for run in self.runs]
-        differing = varying(configs)
-        common = {key: cell(x) for key, x in flat(configs[0]).items() if key not in differing}
+        differing = varying_cells(configs)
+        common = {key: value_text(x) for key, x in flat(configs[0]).items() if key not in differing}
         columns = [*self._states(), *self._parameters(differing), *self._metrics(), *self._summed()]
         head = {
             "group": self.runs[0].group,
@@ -113,20 +116,15 @@ class ContentBuilder:
         return Content(head, self.details)
 
     def _states(self) -> list[Column]:
-        keys = {"run_id": "run", "state": "state", "kind": "failure", "reason": "reason"}
+        labels = {"run_id": "run", "kind": "failure"}
         records = [run.record for run in self.runs]
-        return [column(key, label, "state", [r.get(key) for r in records]) for key, label in keys.items()]
+        return [column(key, labels.get(key, key), "state", [r.get(key) for r in records]) for key in STATES]
 
     def _parameters(self, differing: Mapping[str, Sequence[object]]) -> list[Column]:
-        found = []
-        for key, values in differing.items():
-            plain = [_single(value) for value in values]
-            numbers = all(
-                (isinstance(x, int | float) and not isinstance(x, bool)) or x is None for x in plain
-            )
-            cells = plain if numbers else [cell(value) for value in values]
-            found.append(column(key, key.partition(".")[2], "parameter", cells))
-        return found
+        return [
+            column(key, key.partition(".")[2], "parameter", _numbers_or_texts(values))
+            for key, values in differing.items()
+        ]
 
     def _metrics(self) -> list[Column]:
         found = []
@@ -143,11 +141,10 @@ class ContentBuilder:
         return found
 
     def _summed(self) -> list[Column]:
-        summaries = [run.record.get("summary") or {} for run in self.runs]
+        summaries = [summary_cells(run.record) for run in self.runs]
         found = []
         for key, measure in TRAINING.items():
-            read = [s.get(key) if key != "seconds" else (s.get(key) or {}).get("total") for s in summaries]
-            values = [_number(value) for value in read]
+            values = [_number(summary[key]) for summary in summaries]
             if any(value is not None for value in values):
                 about = {"unit": measure.unit, "about": measure.about}
                 found.append(column(key, measure.short, "summary", values, **about))
@@ -180,20 +177,25 @@ def column(key: str, label: str, role: str, values: Sequence[Any], **about: Any)
     values
         One a run.
     about
-        More of it: unit, about, dataset, shown, better.
+        More of it: unit, about, dataset, shown, better, lost.
     """
     head = {"key": key, "label": label, "role": role, **about}
     if all(value is None or isinstance(value, int | float) for value in values) and role != "state":
-        return {**head, "values": list(values)}
+        lost = about.get("lost") or [0] * len(values)
+        shown = [x for x, gone in zip(values, lost, strict=True) if x is not None and not gone]
+        log = {"log": True} if wants_log(np.array(shown, float), key.partition("@")[0]) else {}
+        return {**head, **log, "values": list(values)}
     levels = {text: k for k, text in enumerate(dict.fromkeys(x for x in values if x is not None))}
     return {**head, "levels": [str(x) for x in levels], "codes": [levels.get(x, -1) for x in values]}
 
 
-def _single(value: object) -> object:
-    """A value without the lists of one entry around it."""
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value
+def _numbers_or_texts(values: Sequence[object]) -> list[Any]:
+    """Values as they are if all are numbers, else as texts; None where missing."""
+    if all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values
+    ):
+        return list(values)
+    return [None if value is None else value_text(value) for value in values]
 
 
 def _ranked(scores: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:

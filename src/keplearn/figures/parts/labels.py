@@ -3,27 +3,22 @@
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import isfinite, log10
 from typing import Any
 from zlib import crc32
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.colors import to_hex, to_rgb
 
 from keplearn.config.names import known_names
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
+from keplearn.core.numbers import number_text
 from keplearn.evaluation.metrics import measure_of
 from keplearn.figures.parts import style
 from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
 
 _ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
 """What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
-
-_LOG_RANGE = 20.0
-"""Positive values whose greatest is this many times the least stand on a logarithmic axis."""
 
 
 def metric_label(metric: str, *, of_runs: bool = True) -> str:
@@ -46,15 +41,9 @@ def _plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a number in few letters: ``0.0123``, ``12.3``, ``1230``, ``1.2e+06``."""
-    if value == 0 or not isfinite(value):
-        return f"{value:g}"
-    power = int(np.floor(log10(abs(value))))
-    if not -4 < power < 5:
-        return re.sub(r"e([+-])0*", r"e\1", f"{value:.1e}").replace("e+", "e")
-    rounded = round(value, digits - 1 - power)
-    return f"{rounded:.{max(0, digits - 1 - power)}f}"
+def number(value: float) -> str:
+    """Return a number as figures write it, with three digits."""
+    return number_text(value, 3)
 
 
 def wrap(text: str, letters: int) -> str:
@@ -146,26 +135,6 @@ class Looks:
         return {
             "color": self.colours[colour], "marker": self.markers[marker if self.marker_is_own else colour]
         }  # fmt: skip
-
-
-def wants_log(values: Float[np.ndarray, "..."]) -> bool:
-    """Whether finite values ask for a logarithmic axis: none negative, most above 0, a wide range."""
-    values = values[np.isfinite(values)]
-    positive = values[values > 0]
-    if len(positive) < max(2, 0.5 * len(values)) or (values < 0).any():
-        return False
-    return bool(positive.max() >= _LOG_RANGE * positive.min())
-
-
-def limits(values: Float[np.ndarray, "..."], log: bool, above: float = 0.06) -> tuple[float, float]:
-    """Return the range of an axis for all finite values, with room below and a share ``above``."""
-    values = values[np.isfinite(values) & ((values > 0) | (not log))]
-    if not values.size:
-        return (0.1, 1.0) if log else (0.0, 1.0)
-    low, high = (np.log10([values.min(), values.max()])) if log else (values.min(), values.max())
-    span = high - low or (0.5 if log else abs(high) or 1.0)
-    low, high = low - 0.05 * span, high + above * span
-    return (float(10**low), float(10**high)) if log else (float(low), float(high))
 
 
 def default_title(table: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from keplearn.figures.parts import style
 from keplearn.figures.parts.anomaly import acceleration_all
 from keplearn.figures.parts.events import mark_events
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit
-from keplearn.figures.parts.labels import wrap
+from keplearn.figures.parts.labels import number, wrap
 from keplearn.figures.registry import figure
 
 _DEGREES = 360.0
@@ -97,4 +97,6 @@ def _summary(one: OneOrbit, name: str) -> str:
     lost = int((~np.isfinite(values)).sum())
     if lost == len(values):
         return "nowhere finite"
-    return f"mean {np.nanmean(values):.3g} %" + (f",\n{lost} of {len(values)} samples lost" if lost else "")
+    return f"mean {number(float(np.nanmean(values)))} %" + (
+        f",\n{lost} of {len(values)} samples lost" if lost else ""
+    )

@@ -18,16 +18,15 @@ from keplearn.figures.parts import style
 from keplearn.figures.parts.facets import draw_legend, groups_of, name_ticks, note, write_lost
 from keplearn.figures.parts.labels import (
     default_title,
-    limits,
     metric_label,
     number,
     parameter_label,
     unit_of,
-    wants_log,
     wrap,
 )
 from keplearn.figures.parts.lost import make_band
 from keplearn.figures.parts.outliers import name_of, number_points, records, worst_of
+from keplearn.figures.parts.scales import limits, wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.error_table import error_table
 from keplearn.groups.values import level_texts, levels, values_of
@@ -100,7 +99,7 @@ def box(
         raise KeplearnError("There is nothing to draw: the table has no row.")
     values = np.where(np.isfinite(errors["value"]), errors["value"], np.inf).astype(np.float64)
     errors = errors.assign(value=values)
-    log, some_lost = wants_log(values), bool(np.isinf(values).any())
+    log, some_lost = wants_log(values, metric), bool(np.isinf(values).any())
     places = levels(values_of(errors[by]))
     figure, (axes,) = style.new_figure(4.6 if len(places) < 7 else 5.4)
     if log:

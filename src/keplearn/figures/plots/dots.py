@@ -23,12 +23,11 @@ from keplearn.figures.parts.labels import (
     Looks,
     choose,
     default_title,
-    limits,
     metric_label,
     parameter_label,
-    wants_log,
 )
 from keplearn.figures.parts.lost import lost_handle, make_band
+from keplearn.figures.parts.scales import limits, wants_log
 from keplearn.figures.parts.swarm import Places, Swarm, arrange
 from keplearn.figures.registry import figure
 from keplearn.groups.values import level_text, level_texts, levels, require_columns, values_of
@@ -86,7 +85,7 @@ def dots(
     require_columns(table, metric, (x, row, column, colour, marker))
     values = drawn_values(table, metric)
     table = table.assign(**{metric: values})
-    log, some_lost = wants_log(values), bool(np.isposinf(values).any())
+    log, some_lost = wants_log(values, metric), bool(np.isposinf(values).any())
     height = 2.2 if row else 2.7
     drawn = facets(table, row, column, height, 2.1)
     places = levels(values_of(table[x]))

@@ -19,7 +19,8 @@ from keplearn.evaluation.statistics import median
 from keplearn.evaluation.table import true_samples
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import require
-from keplearn.figures.parts.labels import wrap
+from keplearn.figures.parts.labels import number, wrap
+from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.scoring import evaluate_runs
 from keplearn.runs.store import Run
@@ -167,7 +168,7 @@ def _count(errors: _Errors, unit: str) -> str:
     """Return "median 1.2 %, 3 of 100 lost" for the legend."""
     total, lost = len(errors.error), int(errors.lost.sum())
     middle = _median(errors)
-    text = f"median {middle:.3g} {unit}".rstrip() if np.isfinite(middle) else "median: lost"
+    text = f"median {number(middle)} {unit}".rstrip() if np.isfinite(middle) else "median: lost"
     return text + (f", {lost} of {total} lost" if lost else "")
 
 
@@ -181,7 +182,7 @@ def _draw_errors(axes: Axes, name: str, models: Mapping[str, _Model], metric: Me
             axes.plot(x, y, linestyle="none", alpha=0.8, gid=f"{label}:{place}", **look)
         if np.isfinite(middle := _median(errors)):
             axes.axhline(middle, color=colour, linewidth=1.1, gid=f"{label}:median")
-    if metric.log:
+    if wants_log(np.concatenate([errors.error for errors, *_ in models.values()]), metric.key):
         style.log_axis(axes, metric.rounding)
 
 

@@ -22,7 +22,7 @@ def features(
     model: NeuralODE,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
-    against: Literal["time", "anomaly"] = "time",
+    against: Literal["time", "anomaly"] | str = "time",
     title: str = "",
 ) -> Figure:
     """Draw each input of the network along a true orbit.

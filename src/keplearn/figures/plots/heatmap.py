@@ -29,9 +29,9 @@ from keplearn.figures.parts.labels import (
     default_title,
     metric_label,
     parameter_label,
-    wants_log,
     wrap,
 )
+from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.values import is_ordered, level_texts, levels, require_columns, values_of
 
@@ -61,7 +61,7 @@ def heatmap(
     y: str | None = None,
     row: str | None = None,
     column: str | None = None,
-    reduce: Literal["median", "mean", "min", "max"] = "median",
+    reduce: Literal["median", "mean", "min", "max"] | str = "median",
     title: str = "",
 ) -> Figure:
     """Draw a metric over two parameters, the cells annotated, with panels by a third and a fourth.
@@ -105,7 +105,7 @@ def heatmap(
     drawn = facets(table, row, column, height, 1.9)
     grids = [Cells(panel.table, metric, x, y, across, down, reduce) for panel in drawn.panels]
     every = np.concatenate([grid.values.ravel() for grid in grids])
-    norm = _norm(every)
+    norm = _norm(every, metric)
     counts = {int(n) for grid in grids for n in grid.runs.ravel() if n}
     for panel, grid in zip(drawn.panels, grids, strict=True):
         _draw_cells(panel.axes, grid, norm)
@@ -133,14 +133,14 @@ def heatmap(
     return drawn.figure
 
 
-def _norm(values: Float64[np.ndarray, "cell"]) -> Normalize:
+def _norm(values: Float64[np.ndarray, "cell"], metric: str) -> Normalize:
     """Return the scale of the colours: logarithmic where the values ask for it."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         return Normalize(0.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
-    if wants_log(values) and low > 0:
-        return LogNorm(low, high)
+    if wants_log(values, metric):
+        return LogNorm(float(finite[finite > 0].min()), high, clip=True)
     return Normalize(low, high if high > low else low + (abs(low) or 1.0))
 
 

@@ -15,13 +15,12 @@ from keplearn.figures.parts import style
 from keplearn.figures.parts.facets import draw_legend, name_ticks
 from keplearn.figures.parts.labels import (
     default_title,
-    limits,
     metric_label,
     parameter_label,
-    wants_log,
     wrap,
 )
 from keplearn.figures.parts.lost import make_band
+from keplearn.figures.parts.scales import limits, wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.importance import Learnt, dependence, importances, learn
 from keplearn.groups.values import is_ordered, level_texts
@@ -82,7 +81,7 @@ def importance(
     drawn = values[["partial", "best"]].to_numpy(np.float64)
     some_lost = bool(np.isposinf(drawn).any())
     drawn = drawn[np.isfinite(drawn)]
-    log = wants_log(drawn) or (learnt.log and float(drawn.max()) > 5 * float(drawn.min()))
+    log = wants_log(drawn, metric)
     for k, (name, panel) in enumerate(zip(names, panels, strict=True)):
         if log:
             style.log_axis(panel)
@@ -140,10 +139,9 @@ def _draw_permutations(axes: Axes, found: pd.DataFrame) -> None:
     falls, spread = found["permutation"].to_numpy(), found["spread"].to_numpy()
     texts = [_two_digits(fall) for fall in falls]
     _draw_bars(axes, found, falls, texts, color=style.SKY, gid="permutation", xerr=spread, error_kw=_WHISKER)
-    # The number stands after the whisker.
-    for text, error in zip(axes.texts, spread, strict=True):
-        x, y = text.xy  # type: ignore[attr-defined]
-        text.xy = (x + error, y)  # type: ignore[attr-defined]
+    # The number stands after the whisker, or right of 0.
+    for text, end in zip(axes.texts, falls + spread, strict=True):
+        text.xy = (max(float(end), 0.0), text.xy[1])  # type: ignore[attr-defined]
     axes.set_yticks(range(len(found)), [""] * len(found))
     axes.set_xlim(
         min(0.0, 1.1 * float((falls - spread).min())), 1.22 * max(float((falls + spread).max()), 0.05)

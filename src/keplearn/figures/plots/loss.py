@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
+from keplearn.figures.parts.labels import number
 from keplearn.figures.parts.series import PARTS, Part, Series, draw_series
 from keplearn.figures.registry import figure
 
@@ -206,6 +207,6 @@ def _default_label(rows: pd.DataFrame) -> str:
     if "lr" not in rows:
         return label
     first, last = rows["lr"].iloc[0], rows["lr"].iloc[-1]
-    return f"{label}, lr {first:.3g}" + (
-        "" if np.isclose(first, last) else f" to {0.0 if last < 1e-3 * first else last:.2g}"
+    return f"{label}, lr {number(float(first))}" + (
+        "" if np.isclose(first, last) else f" to {number(0.0 if last < 1e-3 * first else float(last))}"
     )

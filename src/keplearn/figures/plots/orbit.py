@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.labels import number
 from keplearn.figures.parts.plane import (
     DASHES,
     Frame,
@@ -155,11 +156,11 @@ def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: Frame) -> list[Lin
     if (end := _end(one)) is not None:
         inside = frame.holds(projected[-1:]).all()
         entries.append(
-            entry(f"prediction diverged\nafter {one.hours[end]:.3g} h", **(_END if inside else {}))
+            entry(f"prediction diverged\nafter {number(float(one.hours[end]))} h", **(_END if inside else {}))
         )
     if not frame.holds(projected).all():
         entries.append(entry("prediction leaves\nthe frame"))
     if not planar and len(projected):
         highest = np.nanmax(np.abs(predicted @ np.cross(*plane)))
-        entries.append(entry(f"prediction out of plane:\nup to {highest:,.3g} km"))
+        entries.append(entry(f"prediction out of plane:\nup to {number(float(highest))} km"))
     return entries

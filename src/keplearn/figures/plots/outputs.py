@@ -28,7 +28,7 @@ def outputs(
     model: NeuralODE,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
-    against: Literal["time", "anomaly"] = "time",
+    against: Literal["time", "anomaly"] | str = "time",
     title: str = "",
 ) -> Figure:
     """Draw each output of the network along a true orbit, and the acceleration that comes of them.

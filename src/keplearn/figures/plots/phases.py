@@ -15,6 +15,7 @@ from keplearn.evaluation.subject import model_hash
 from keplearn.figures.parts import style
 from keplearn.figures.parts.events import mark_events
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit
+from keplearn.figures.parts.labels import number
 from keplearn.figures.parts.plane import (
     DASHES,
     Frame,
@@ -146,10 +147,10 @@ def _legend(
     for one, label, look, path in zip(ones, labels, looks, paths, strict=True):
         errors = one.finite("mean")
         known = errors[np.isfinite(errors)]
-        text = f"{label}: mean {known.mean():.3g} %" if len(known) else f"{label}: nowhere finite"
+        text = f"{label}: mean {number(float(known.mean()))} %" if len(known) else f"{label}: nowhere finite"
         if one.diverged or len(known) < len(errors):
             hours = one.hours[np.isfinite(errors)]
-            text += f", diverged after {hours[-1] if len(hours) else 0:.3g} h"
+            text += f", diverged after {number(float(hours[-1]) if len(hours) else 0.0)} h"
         elif not frame.holds(path[np.isfinite(path).all(axis=1)]).all():
             text += ", leaves the frame"
         entries.append(Line2D([], [], label=text, **look))

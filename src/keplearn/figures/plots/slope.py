@@ -13,6 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from keplearn.evaluation.slope import slope as measure
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import finite, require_finite
+from keplearn.figures.parts.labels import number
 from keplearn.figures.registry import figure
 
 _TRUE_SLOPE = -2.0
@@ -83,7 +84,7 @@ def slope(found: xarray.Dataset, title: str = "") -> Figure:
         ),
     }
     if np.isfinite(fitted):
-        text = f"fit in training radii: slope {fitted:.4f}, rms {facts['fit_rms_percent']:.2g} %"
+        text = f"fit in training radii: slope {fitted:.4f}, rms {number(float(facts['fit_rms_percent']))} %"
         entries[text.replace("-", "−")] = Line2D([], [], **dashes)
     entries["training radii"] = shade
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=2)

@@ -120,7 +120,7 @@ function drawHeat() {
   facets.rest = some.rest;
   const counted = state.heat.by === "runs";
   const numbers = facets.flatMap((facet) => facet.list.map((cell) => cell.value)).filter((number) => number !== null);
-  const scale = scaleOf(numbers, 0);
+  const scale = scaleOf(numbers, value.log && !counted, 0);
   const someLost = numbers.includes(LOST);
   const title = counted ? "number of runs" : `${state.heat.by} of ${value.title}`;
   const section = document.getElementById("heat");

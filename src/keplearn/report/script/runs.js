@@ -92,7 +92,7 @@ function lossPlot(chosen, width) {
     ...(detail.low || []),
     ...(detail.high || []),
   ]);
-  const y = scaleOf(values, 0.03, 8);
+  const y = scaleOf(values, true);
   const x = linearScale(0, Math.max(...kinds.flatMap((kind) => kind.ends)), 0);
   const left = 26 + Math.max(...y.ticks(6).map((tick) => textWidth(tickText(tick))));
   const box = { left, top: 6, width: width - left - 22, height: 190 };
@@ -171,7 +171,7 @@ function errorPlot(chosen, width) {
   const scored = chosen.filter((run) => run.detail.errors);
   const values = scored.flatMap((run) => run.detail.errors.flat());
   if (!values.some((value) => value !== null)) return [];
-  const numbers = scaleOf(values.filter(Number.isFinite), 0.06, 8);
+  const numbers = scaleOf(values.filter(Number.isFinite), true, 0.06);
   const y = values.includes("lost") ? withLost(numbers) : numbers;
   const left = 26 + Math.max(...y.ticks(6).map((tick) => textWidth(tickText(tick))));
   const box = { left, top: 20, width: width - left - 12, height: 170 };

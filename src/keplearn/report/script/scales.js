@@ -1,13 +1,13 @@
 // From values to places: linear and logarithmic scales, their ticks, levels, and groups of values.
 
-// Scales: from a value to 0..1. Logarithmic where positive values span more than a factor of thirty (or another);
-// where signs mix over decades, linear in the middle and logarithmic outside.
-function scaleOf(values, padded = 0.03, factor = 30) {
+// Scales: from a value to 0..1. Whether a column is logarithmic is what figures say of it (keplearn.figures.parts.scales):
+// zeros then lie at the lower end. Else, where signs mix over decades, linear in the middle and logarithmic outside.
+function scaleOf(values, log, padded = 0.03) {
   const finite = values.filter((value) => value !== null && Number.isFinite(value));
   if (!finite.length) return linearScale(0, 1);
   let [low, high] = [Infinity, -Infinity];
   for (const value of finite) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  if (low > 0 && high / low > factor) return logScale(low, high, padded);
+  if (log && high > 0) return logScale(Math.min(...finite.filter((value) => value > 0)), high, padded);
   const sizes = finite
     .map(Math.abs)
     .filter((value) => value > 0)
@@ -40,7 +40,15 @@ const linearScale = (low, high, padded = 0.03) =>
     (x) => x,
     linearTicks,
   );
-const logScale = (low, high, padded) => transformed(low, high, padded, Math.log10, (x) => 10 ** x, logTicks);
+const logScale = (low, high, padded) =>
+  transformed(
+    low,
+    high,
+    padded,
+    (x) => Math.log10(Math.max(x, low)),
+    (x) => 10 ** x,
+    logTicks,
+  );
 const wideScale = (low, high, middle, padded) =>
   transformed(
     low,
@@ -106,7 +114,7 @@ function tickText(value) {
 // Scales are of all runs, so that a filter does not move what it leaves.
 function columnScale(column, padded) {
   column.scales ||= {};
-  const made = () => (column.lost ? withLost(scaleOf(column.at, padded)) : scaleOf(column.at, padded));
+  const made = () => (column.lost ? withLost(scaleOf(column.at, column.log, padded)) : scaleOf(column.at, column.log, padded));
   return (column.scales[padded] ||= column.text ? levelScale(column) : made());
 }
 
@@ -136,7 +144,7 @@ function groupsOf(column, most = 24) {
 }
 
 function stretches(column, size) {
-  const scale = scaleOf(column.at, 0);
+  const scale = scaleOf(column.at, column.log, 0);
   const ends = Array.from({ length: size + 1 }, (_, k) => Number(scale.value(k / size).toPrecision(2)));
   const labels = ends.slice(1).map((end, k) => `${tickText(ends[k])}–${tickText(end)}`);
   if (column.lost) labels.push("lost");

@@ -41,14 +41,13 @@ function show(column, row, unit = "") {
   return column.text ? column.levels[value] : `${format(value)}${unit}`;
 }
 
-// Four significant digits, as short as they can be.
+// Four significant digits, as short as they can be; the rule of keplearn.core.numbers.
 function format(value) {
   if (value === LOST) return "lost";
   if (value === null || !Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e6 || size < 1e-3))
-    return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
-  return String(Number(value.toPrecision(size >= 1e4 ? 6 : 4)));
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
+  const [digits, power] = value.toExponential(3).split("e").map(Number);
+  return power >= -4 && power < 6 ? String(Number(value.toPrecision(4))) : `${digits}e${power}`;
 }
 
 let lines = null;
