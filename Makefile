@@ -1,10 +1,11 @@
-# make demo | test | test-fast | test-slow | lint | bench | gallery | numbers | lock: each sets up .venv from requirements.lock first, once.
+# make demo | test | test-fast | test-slow | test-lowest | lint | bench | gallery | numbers | lock: each sets up .venv from
+# requirements.lock first, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 # Readable without a terminal, and no bytecode or caches outside the tree.
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup demo test test-fast test-slow lint format bench gallery numbers lock
+.PHONY: setup demo test test-fast test-slow test-lowest lint format bench gallery numbers lock
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
@@ -26,7 +27,8 @@ test: setup
 
 # The domain alone: nothing is trained, swept, started or installed.
 FAST := orbits data config models evaluation/test_statistics.py evaluation/test_ranking.py evaluation/test_body.py \
-  training/test_losses.py test_machine.py test_locks.py test_documents.py test_trust.py
+  training/test_losses.py core/test_machine.py core/test_processes.py core/test_locks.py systems test_documents.py \
+  test_trust.py
 test-fast: setup
 	$(PYTEST) -m 'not slow and not system' $(FAST:%=tests/%)
 
@@ -34,11 +36,20 @@ test-fast: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
+# The domain, and trainings, on the lowest versions that pyproject.toml allows, in an environment of their own.
+LOWEST := .venv-lowest
+test-lowest: setup
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --resolution lowest-direct --editable . --group lowest
+	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow and not system' $(FAST:%=tests/%) \
+	  tests/training/test_optimizers.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_script.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -1,13 +1,13 @@
 """The cores that a measurement runs on."""
 
-import os
+from keplearn.core.machine import cores
 
 
 def last_core() -> int:
     """Return the core that single-core measurements run on."""
-    return sorted(os.sched_getaffinity(0))[-1]
+    return cores()[-1]
 
 
-def on_cores(*cores: int) -> list[str]:
+def on_cores(*numbers: int) -> list[str]:
     """Return the words before a command that keep it on cores; Linux alone has them."""
-    return ["taskset", "--cpu-list", ",".join(map(str, cores))]
+    return ["taskset", "--cpu-list", ",".join(map(str, numbers))]

@@ -43,6 +43,8 @@ def test_nothing_large_is_imported_before_the_command_listens_for_signals():
 
 
 def test_ctrl_c_while_libraries_are_imported_is_one_line():
+    if not Path("/proc/self/status").exists():
+        pytest.skip("which signals a process heeds is told by /proc alone")
     process = started(*CLI, "evaluate", "nothing")
     status = Path(f"/proc/{process.pid}/status")
     heeded = 0
@@ -186,7 +188,7 @@ def test_the_calling_process_gets_its_handlers_back(monkeypatch):
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         return [signal.getsignal(number) for number in numbers], sys.unraisablehook
 
-    before, descriptors = state(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before, descriptors = state(), len(os.listdir("/dev/fd"))  # noqa: PTH208
     for words in (["config", "defaults"], ["runs", "--state", "none"]):
         monkeypatch.setattr(sys, "argv", ["keplearn", *words])
         try:
@@ -198,7 +200,7 @@ def test_the_calling_process_gets_its_handlers_back(monkeypatch):
     signal.set_wakeup_fd(wakeup)
     assert wakeup == -1
     until = time.monotonic() + 30
-    while len(os.listdir("/proc/self/fd")) > descriptors:  # noqa: PTH208
+    while len(os.listdir("/dev/fd")) > descriptors:  # noqa: PTH208
         assert time.monotonic() < until
         time.sleep(0.05)
 

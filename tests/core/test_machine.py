@@ -1,6 +1,5 @@
 """The cores and memory that a process may use: of its affinity, and of control groups as containers have them."""
 
-import mmap
 import os
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from keplearn.core import machine
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone keeps processes on cores")
 def test_cores_are_those_of_the_affinity():
     mine = os.sched_getaffinity(0)
     try:
@@ -19,15 +19,6 @@ def test_cores_are_those_of_the_affinity():
     assert set(machine.cores()) == mine
     assert 1 <= machine.core_count() <= len(mine)
     assert set(machine.idlest(sorted(mine), 1)) <= mine
-
-
-def test_resident_memory_grows_by_what_is_taken():
-    """Pages mapped anew: what an earlier test gave back, the allocator may hand out again without growing."""
-    before = machine.resident_memory(os.getpid())
-    with mmap.mmap(-1, 100_000_000) as taken:
-        taken.write(bytes(len(taken)))
-        assert machine.resident_memory(os.getpid()) - before == pytest.approx(len(taken), rel=0.1)
-    assert machine.resident_memory(2**22 + 1) == 0
 
 
 @pytest.mark.parametrize("version", [1, 2])

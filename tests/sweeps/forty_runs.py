@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from keplearn.core.processes import own_processes
+
 CLI = (sys.executable, "-m", "keplearn")
 SABOTEUR = (sys.executable, str(Path(__file__).with_name("saboteur.py")))
 TABLES = {
@@ -26,16 +28,7 @@ TABLES = {
 
 def processes_of(place: Path, module: str = "keplearn.sweeps.worker") -> list[int]:
     """The processes that have a directory and a module, or whatever else, in their command."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (OSError, IndexError):
-            continue
-        if str(place) in words and module in words and not zombie:
-            found.append(int(entry.name))
-    return found
+    return [pid for pid, command in own_processes() if str(place) in command and module in command]
 
 
 def wait_for(condition, seconds=120.0):

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cluster import free_ports
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.processes import open_files
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
 from keplearn.sweeps import ray_session
@@ -47,11 +47,10 @@ def listening(processes):
     """The addresses at which processes listen, as the kernel writes them: four bytes, or sixteen."""
     sockets = set()
     for process in processes:
-        with suppress(OSError):
-            sockets |= {str(fd.readlink()) for fd in Path(f"/proc/{process}/fd").iterdir()}
+        sockets |= set(open_files(process))
     found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+    for table in Path("/proc/net").glob("tcp*"):  # Linux alone tells
+        for line in table.read_text().splitlines()[1:]:
             words = line.split()
             if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
                 found.add(words[1].partition(":")[0])

@@ -1,4 +1,8 @@
-"""What machine this is: its processor, the cores and memory that this process may really use, where it keeps things."""
+"""What machine this is: its processor, the cores and memory that this process may really use, where it keeps things.
+
+Linux tells most of it in ``/proc`` and ``/sys``, and keeps a process on cores of its choice. Elsewhere (macOS) the
+cores and memory are the whole machine's, and processes stay where the system puts them.
+"""
 
 import grp
 import os
@@ -24,7 +28,15 @@ def processor(*facts: str) -> str:
 
 def cores() -> list[int]:
     """Return the cores on which this process may run."""
-    return sorted(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def stay_on(core: int) -> None:
+    """Keep this process on a core, where the system lets it choose."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
 
 
 def core_count() -> int:
@@ -35,6 +47,8 @@ def core_count() -> int:
 def idlest(among: list[int], count: int, seconds: float = 0.3) -> list[int]:
     """Return the cores that were least busy for a moment, by ``/proc/stat``: others may compute here too."""
     before = _busy()
+    if not before:
+        return among[:count]
     time.sleep(seconds)
     after = _busy()
     ranked = sorted(among, key=lambda core: after.get(core, 0) - before.get(core, 0))
@@ -69,9 +83,10 @@ def _quota() -> float:
 def free_memory() -> int:
     """Return the bytes that processes may still take: of the machine, or of a control group where that is less.
 
-    A group's page cache is not counted: it gives way.
+    A group's page cache is not counted: it gives way. Where the system does not say what is free, all of it is.
     """
-    free = [int(number) * 1024 for number in _numbers("/proc/meminfo", "MemAvailable:")] or [1 << 40]
+    known = [number * 1024 for number in _numbers("/proc/meminfo", "MemAvailable:")]
+    free = known or [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for version, limit, used in (
         ("", "memory.max", "anon"),
         ("memory", "memory.limit_in_bytes", "total_rss"),
@@ -80,12 +95,6 @@ def free_memory() -> int:
             if (most := _read(group / limit)).isdigit():
                 free.append(max(0, int(most) - sum(_numbers(group / "memory.stat", used))))
     return min(free)
-
-
-def resident_memory(pid: int) -> int:
-    """Return the bytes of memory that a process has resident; 0 once it is gone."""
-    fields = _read(f"/proc/{pid}/statm").split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
 
 
 def cache_directory() -> Path | None:

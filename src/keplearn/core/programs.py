@@ -34,7 +34,7 @@ from jax.experimental import serialize_executable
 
 from keplearn.core.errors import KeplearnWarning
 from keplearn.core.files import replacing
-from keplearn.core.machine import cache_directory, others_may_change, processor
+from keplearn.core.machine import cache_directory, cores, others_may_change, processor
 from keplearn.core.signals import busy
 
 MAX_BYTES = 1_000_000_000
@@ -176,7 +176,7 @@ def _surroundings(device: Any) -> tuple[object, ...]:
         source.update(file.read_bytes())
     devices = (device.platform, device.device_kind, device.id, jax.device_count(device.platform))
     packages = tuple(version(name) for name in _PACKAGES)
-    flags = (*(os.environ.get(name, "") for name in _VARIABLES), len(os.sched_getaffinity(0)))
+    flags = (*(os.environ.get(name, "") for name in _VARIABLES), len(cores()))
     cpu = processor("model name", "flags", "Features")
     return (source.hexdigest(), packages, devices, cpu, flags)
 

@@ -110,8 +110,7 @@ def render(content: Content) -> str:
     The browser is told to run this one program and to load nothing from anywhere (Content-Security-Policy), and
     the data stand in it as JSON without ``<``, so that no name or value can become a part of the page.
     """
-    script = "\n".join((_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
+    script = program()
     css = (_HERE / "page.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(css)}; script-src {_hash(script)}"
     parts = {
@@ -128,6 +127,12 @@ def render(content: Content) -> str:
     text = "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
     # A lone surrogate (a file's name that is no UTF-8) cannot be written.
     return text.encode("utf-8", "replace").decode()
+
+
+def program() -> str:
+    """Return the page's program: its files one after another, in one function, so that nothing of it is global."""
+    script = "\n".join((_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{script}\n}})();\n'
 
 
 def _json(value: object) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import remove_temporaries
-from keplearn.core.machine import resident_memory
+from keplearn.core.processes import resident_memory
 from keplearn.core.signals import busy, held
 from keplearn.groups.study import Study
 from keplearn.runs.writer import RunWriter

@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from keplearn.core.processes import open_files, own_processes
+
 PLACE, PREFIX = Path("/tmp"), "keplearn-ray-"
 MARK, TOKEN, SESSION = "keplearn.json", "auth_token", "r"
 LINK = "ray"
@@ -78,19 +80,7 @@ def _end_processes(home: Path) -> None:
 def processes_in(home: Path) -> Iterator[int]:
     """Yield this user's processes that are Ray's, and have the home in their command or files of it open."""
     inside = f"{home}/"
-    for entry in Path("/proc").iterdir():
-        try:
-            if not entry.name.isdigit() or entry.stat().st_uid != os.getuid():
-                continue
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            is_ray = command.startswith("ray::") or "/ray/" in command
-            if is_ray and (inside in command or any(f.startswith(inside) for f in _open_files(entry))):
-                yield int(entry.name)
-        except OSError:  # it has just ended
-            continue
-
-
-def _open_files(process: Path) -> Iterator[str]:
-    for number in (process / "fd").iterdir():
-        with suppress(OSError):
-            yield str(number.readlink())
+    for process, command in own_processes():
+        is_ray = command.startswith("ray::") or "/ray/" in command
+        if is_ray and (inside in command or any(file.startswith(inside) for file in open_files(process))):
+            yield process

@@ -4,18 +4,16 @@ It may die of anything at any moment; whoever started it (`keplearn.sweeps.pool`
 Python can catch is recorded in the run's directory by the training itself.
 """
 
-import ctypes
 import faulthandler
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from keplearn.core.machine import stay_on
+from keplearn.core.processes import die_with
 from keplearn.core.signals import heeding
-
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 
 
 def main(arguments: list[str]) -> None:
@@ -24,13 +22,10 @@ def main(arguments: list[str]) -> None:
     A core of -1 leaves the process where it is.
     """
     runs, group, reports, parent, core = Path(arguments[0]), arguments[1], *map(int, arguments[2:5])
-    # A killed driver must leave nobody behind; it may have died before this was asked for.
-    ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(1)
+    die_with(parent)  # a killed driver must leave nobody behind
     faulthandler.enable()  # where a segmentation fault was, in the log
     if core >= 0:
-        os.sched_setaffinity(0, {core})  # before JAX starts its threads, of which there would be one a core
+        stay_on(core)  # before JAX starts its threads, of which there would be one a core
     with os.fdopen(reports, "w", buffering=1) as pipe:
 
         def report(**event: Any) -> None:

@@ -11,6 +11,7 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** @param {string | null} text */
 function shape(parent, tag, attributes = {}, text = null) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -24,7 +25,14 @@ const drawing = (width, height, attributes = {}) =>
 
 let onPaper = false;
 
-const ruler = document.createElement("canvas").getContext("2d");
+/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
+function contextOf(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("no canvas can be drawn on");
+  return context;
+}
+
+const ruler = contextOf(document.createElement("canvas"));
 function textWidth(text, size = 11) {
   ruler.font = `${size}px ${FONT}`;
   return ruler.measureText(text).width;
@@ -79,7 +87,7 @@ function canvas(width, height) {
   const sharp = onPaper ? 3 : devicePixelRatio || 1;
   [made.width, made.height] = [Math.round(width * sharp), Math.round(height * sharp)];
   [made.style.width, made.style.height] = [`${width}px`, `${height}px`];
-  const context = made.getContext("2d");
+  const context = contextOf(made);
   context.scale(sharp, sharp);
   return [made, context];
 }
@@ -325,7 +333,7 @@ function chooser(title, key) {
 }
 
 // The tooltip: a title, then name and value by line.
-const tip = document.getElementById("tip");
+const tip = find("#tip");
 function showTip(event, title, entries = []) {
   tip.replaceChildren(
     element("strong", {}, title),

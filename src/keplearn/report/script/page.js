@@ -6,51 +6,47 @@ function buildTop() {
   const counts = ["finished", "failed", "interrupted", "running"]
     .map((name) => [name, number(name)])
     .filter(([, many]) => many);
-  document
-    .getElementById("top")
-    .replaceChildren(
-      element("h1", {}, study.group),
-      element("p", { class: "muted" }, `${count} runs · keplearn report of ${study.made}`),
-    );
-  document
-    .getElementById("summary")
-    .replaceChildren(
-      tile(
-        "Runs",
-        element(
-          "div",
-          { class: "states" },
-          ...counts.map(([name, many]) =>
-            element("span", { class: `state ${name}` }, element("b", {}, String(many)), ` ${name}`),
-          ),
+  find("#top").replaceChildren(
+    element("h1", {}, study.group),
+    element("p", { class: "muted" }, `${count} runs · keplearn report of ${study.made}`),
+  );
+  find("#summary").replaceChildren(
+    tile(
+      "Runs",
+      element(
+        "div",
+        { class: "states" },
+        ...counts.map(([name, many]) =>
+          element("span", { class: `state ${name}` }, element("b", {}, String(many)), ` ${name}`),
         ),
       ),
-      tile(best === null ? "Best run" : `Best run by ${means[0].title}`, bestLink()),
-      tile("Time", timeText()),
-      tile(
-        "Test datasets",
-        element(
-          "ol",
-          { class: "datasets" },
-          ...study.datasets.map((data, k) =>
+    ),
+    tile(best === null ? "Best run" : `Best run by ${means[0].title}`, bestLink()),
+    tile("Time", timeText()),
+    tile(
+      "Test datasets",
+      element(
+        "ol",
+        { class: "datasets" },
+        ...study.datasets.map((data, k) =>
+          element(
+            "li",
+            {},
+            element("b", {}, `D${k + 1} `),
+            data.name,
             element(
-              "li",
-              {},
-              element("b", {}, `D${k + 1} `),
-              data.name,
-              element(
-                "span",
-                { class: "muted" },
-                data.count ? ` ${data.count} ${data.count === 1 ? "orbit" : "orbits"}` : "",
-              ),
+              "span",
+              { class: "muted" },
+              data.count ? ` ${data.count} ${data.count === 1 ? "orbit" : "orbits"}` : "",
             ),
           ),
         ),
       ),
-      variesTile(),
-      failedRuns(),
-      commonConfig(),
-    );
+    ),
+    variesTile(),
+    failedRuns(),
+    commonConfig(),
+  );
 }
 
 const tile = (title, content, kind = "") =>
@@ -178,7 +174,7 @@ function drawBar() {
     delete state.brushes[key];
     changed("axes");
   };
-  const bar = document.getElementById("bar");
+  const bar = find("#bar");
   bar.replaceChildren(
     element("span", { id: "shown" }, element("b", {}, String(view.shown.length)), ` of ${count} runs shown`),
     ...[...new Set(active)].map((key) =>
@@ -258,7 +254,7 @@ const needs = {
 };
 const due = new Set();
 let resting = 0;
-const main = document.querySelector("main");
+const main = find("main");
 
 function changed(what = "runs") {
   // While a filter moves, the plots below wait until it rests.
@@ -277,11 +273,11 @@ function changed(what = "runs") {
 function redraw() {
   if (!due.size) return;
   applyFilters();
-  const open = [...document.querySelectorAll(".chooser[open]")].map((box) => box.parentElement.parentElement.id);
-  const scroll = document.querySelector("#table .scroller")?.scrollLeft || 0;
+  const open = findAll(".chooser[open]").map((box) => box.closest("section")?.id);
+  const scroll = seek("#table .scroller")?.scrollLeft || 0;
   for (const part of needs.all) if (due.has(part)) for (const draw of parts[part]) draw();
-  for (const id of open) document.querySelector(`#${id} .chooser`).open = true;
-  document.querySelector("#table .scroller").scrollLeft = scroll;
+  for (const id of open) find(`#${id} .chooser`).setAttribute("open", "");
+  find("#table .scroller").scrollLeft = scroll;
   due.clear();
   writeAddress();
   if (!resting) main.removeAttribute("aria-busy");
@@ -303,23 +299,20 @@ addEventListener("hashchange", () => {
 });
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  const box = document.querySelector(".chooser[open]");
-  if (box) box.open = false;
-  else if (state.runs.length && event.target.tagName !== "INPUT") {
+  const box = seek(".chooser[open]");
+  if (box) box.removeAttribute("open");
+  else if (state.runs.length && !(event.target instanceof HTMLInputElement)) {
     state.runs = [];
     changed();
   }
 });
 addEventListener("click", (event) => {
-  for (const box of document.querySelectorAll(".chooser[open]")) if (!box.contains(event.target)) box.open = false;
+  for (const box of findAll(".chooser[open]")) if (!event.composedPath().includes(box)) box.removeAttribute("open");
 });
-for (const [event, paper] of [
-  ["beforeprint", true],
-  ["afterprint", false],
-]) {
-  addEventListener(event, () => {
-    onPaper = paper;
-    changed("all");
-    redraw();
-  });
+function onto(paper) {
+  onPaper = paper;
+  changed("all");
+  redraw();
 }
+addEventListener("beforeprint", () => onto(true));
+addEventListener("afterprint", () => onto(false));

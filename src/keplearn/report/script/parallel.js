@@ -6,7 +6,7 @@ let parallelAxes = [];
 let parallelLayer = null;
 
 function buildParallel() {
-  const section = document.getElementById("parallel");
+  const section = find("#parallel");
   const menu = columnMenu("Colour", state.colour, (key) => {
     state.colour = key;
     changed("colour");
@@ -30,7 +30,7 @@ function buildParallel() {
 }
 
 function drawParallel() {
-  const holder = document.querySelector("#parallel .plot");
+  const holder = find("#parallel .plot");
   const width = holder.clientWidth;
   const height = PARALLEL.top + PARALLEL.height + PARALLEL.missing + PARALLEL.bottom;
   const shown = state.axes.map((key) => columnOf.get(key));

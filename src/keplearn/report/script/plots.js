@@ -37,47 +37,43 @@ function buildPlots() {
   for (const name of Object.keys(STATISTICS))
     by.append(element("option", { value: name }, name === "runs" ? "number of runs" : name));
   by.value = state.heat.by;
-  document
-    .getElementById("heat")
-    .replaceChildren(
-      element(
-        "div",
-        { class: "head" },
-        element("h2", {}, "Heat map"),
-        element("span", { class: "hint" }, "click a cell to open its best run"),
-      ),
-      element(
-        "div",
-        { class: "choicebar" },
-        choose("heat", "x", "x"),
-        choose("heat", "y", "y"),
-        choose("heat", "value", "colour", { numbers: true }),
-        element("label", { class: "choice" }, element("span", {}, "of each cell"), by),
-        choose("heat", "facet", "facet", { none: "none" }),
-      ),
-      element("div", { class: "keys" }),
-      element("div", { class: "plot" }),
-    );
-  document
-    .getElementById("dots")
-    .replaceChildren(
-      element(
-        "div",
-        { class: "head" },
-        element("h2", {}, "Dot plot"),
-        element("span", { class: "hint" }, "bars are medians; click a dot to open its run"),
-      ),
-      element(
-        "div",
-        { class: "choicebar" },
-        choose("dots", "x", "x"),
-        choose("dots", "y", "y", { numbers: true }),
-        choose("dots", "colour", "colour"),
-        choose("dots", "facet", "facet", { none: "none" }),
-      ),
-      element("div", { class: "keys" }),
-      element("div", { class: "plot" }),
-    );
+  find("#heat").replaceChildren(
+    element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "Heat map"),
+      element("span", { class: "hint" }, "click a cell to open its best run"),
+    ),
+    element(
+      "div",
+      { class: "choicebar" },
+      choose("heat", "x", "x"),
+      choose("heat", "y", "y"),
+      choose("heat", "value", "colour", { numbers: true }),
+      element("label", { class: "choice" }, element("span", {}, "of each cell"), by),
+      choose("heat", "facet", "facet", { none: "none" }),
+    ),
+    element("div", { class: "keys" }),
+    element("div", { class: "plot" }),
+  );
+  find("#dots").replaceChildren(
+    element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "Dot plot"),
+      element("span", { class: "hint" }, "bars are medians; click a dot to open its run"),
+    ),
+    element(
+      "div",
+      { class: "choicebar" },
+      choose("dots", "x", "x"),
+      choose("dots", "y", "y", { numbers: true }),
+      choose("dots", "colour", "colour"),
+      choose("dots", "facet", "facet", { none: "none" }),
+    ),
+    element("div", { class: "keys" }),
+    element("div", { class: "plot" }),
+  );
 }
 
 // One part a facet, or the whole.
@@ -123,19 +119,17 @@ function drawHeat() {
   const scale = scaleOf(numbers, value.log && !counted, 0);
   const someLost = numbers.includes(LOST);
   const title = counted ? "number of runs" : `${state.heat.by} of ${value.title}`;
-  const section = document.getElementById("heat");
-  section
-    .querySelector(".keys")
-    .replaceChildren(
-      element(
-        "div",
-        { class: "legend" },
-        element("span", { class: "muted" }, title),
-        ...(numbers.length ? [ramp(scale)] : []),
-        ...(someLost ? [lostKey(LOST_CELL)] : []),
-      ),
-    );
-  layFacets(section.querySelector(".plot"), facets, (cells, width) => heatPicture(cells, width, x, y, scale));
+  const section = find("#heat");
+  find(".keys", section).replaceChildren(
+    element(
+      "div",
+      { class: "legend" },
+      element("span", { class: "muted" }, title),
+      ...(numbers.length ? [ramp(scale)] : []),
+      ...(someLost ? [lostKey(LOST_CELL)] : []),
+    ),
+  );
+  layFacets(find(".plot", section), facets, (cells, width) => heatPicture(cells, width, x, y, scale));
 }
 
 function heatCells(list, x, y, value) {
@@ -242,9 +236,9 @@ function heatCell(picture, cell, [left, top, dx, dy], names, scale) {
 
 function drawDots() {
   const [x, y, colour] = ["x", "y", "colour"].map((key) => columnOf.get(state.dots[key]));
-  const section = document.getElementById("dots");
-  section.querySelector(".keys").replaceChildren(legend(colour));
-  layFacets(section.querySelector(".plot"), facetsOf(state.dots.facet), (list, width) =>
+  const section = find("#dots");
+  find(".keys", section).replaceChildren(legend(colour));
+  layFacets(find(".plot", section), facetsOf(state.dots.facet), (list, width) =>
     dotsPicture(list, width, x, y, colouring(colour)),
   );
 }

@@ -1,12 +1,12 @@
 // The selected runs: one by itself, or several side by side, each in its colour.
 
 function drawRuns() {
-  const panel = document.getElementById("runs");
+  const panel = find("#runs");
   const opened = panel.hidden;
   panel.hidden = !state.runs.length;
-  document.getElementById("layout").classList.toggle("open", !panel.hidden);
+  find("#layout").classList.toggle("open", !panel.hidden);
   if (panel.hidden) return panel.replaceChildren();
-  const open = new Set([...panel.querySelectorAll("details[open]")].map((part) => part.dataset.part));
+  const open = new Set(findAll("details[open]", panel).map((part) => part.dataset.part));
   const chosen = state.runs.map((row, k) => ({
     row,
     id: idOf(row),
@@ -113,11 +113,11 @@ function lossPlot(chosen, width) {
 
 function lossCurves(picture, run, kind, px, py) {
   const { loss, low, high, val } = run.detail;
-  const point = (values, steps) => (value, k) =>
+  const point = (steps) => (value, k) =>
     value === null || !Number.isFinite(py(value)) ? null : [px(steps[k]), py(value)];
   if (low) {
-    const up = high.map(point(high, kind.steps)).filter(Boolean);
-    const down = low.map(point(low, kind.steps)).filter(Boolean).reverse();
+    const up = high.map(point(kind.steps)).filter(Boolean);
+    const down = low.map(point(kind.steps)).filter(Boolean).reverse();
     if (up.length)
       shape(picture, "path", {
         d: `M${[...up, ...down].map((xy) => xy.join(" ")).join("L")}Z`,
@@ -129,13 +129,13 @@ function lossCurves(picture, run, kind, px, py) {
   // Phases are apart: their losses do not compare.
   const phase = (step) => kind.ends.findIndex((end) => step <= end);
   shape(picture, "path", {
-    d: broken(loss.map(point(loss, kind.steps)), kind.steps.map(phase)),
+    d: broken(loss.map(point(kind.steps)), kind.steps.map(phase)),
     ...line,
     "stroke-width": 1.8,
     "stroke-dasharray": run.dash,
   });
   if (!val) return;
-  const places = val.map(point(val, kind.validated));
+  const places = val.map(point(kind.validated));
   shape(picture, "path", { d: broken(places, kind.validated.map(phase)), ...line, "stroke-width": 0.8, opacity: 0.8 });
   for (const [k, xy] of places.entries()) {
     if (!xy) continue;

@@ -74,7 +74,7 @@ function linearTicks(low, high, most = 5) {
   if (low === high) return [low];
   const rough = (high - low) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const step = ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) * power;
   const ticks = [];
   for (let k = Math.ceil(low / step - 0.5); k <= high / step + 0.5; k += 1)
     ticks.push(Number((k * step).toPrecision(12)));

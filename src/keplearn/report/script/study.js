@@ -1,6 +1,21 @@
 // The study's data, the state of the view, and which runs the filters leave.
 
-const study = JSON.parse(document.getElementById("study").textContent);
+// The first element of a selector, or null, and all of them.
+/** @type {(selector: string, within?: ParentNode) => HTMLElement | null} */
+const seek = (selector, within = document) => within.querySelector(selector);
+/** @type {(selector: string, within?: ParentNode) => HTMLElement[]} */
+const findAll = (selector, within = document) => 
+  [...within.querySelectorAll(selector)].filter((found) => found instanceof HTMLElement);
+
+// An element that is there: the page has it, or the program is wrong.
+/** @type {(selector: string, within?: ParentNode) => HTMLElement} */
+function find(selector, within) {
+  const found = seek(selector, within);
+  if (!found) throw new Error(`the page has no ${selector}`);
+  return found;
+}
+
+const study = JSON.parse(find("#study").textContent);
 const columns = study.columns;
 const columnOf = new Map(columns.map((column) => [column.key, column]));
 const count = (columns[0].codes || columns[0].values).length;
@@ -26,7 +41,6 @@ function prepare(column) {
 
 const idOf = (row) => show(columnOf.get("run_id"), row);
 const stateOf = (row) => show(columnOf.get("state"), row);
-const rowOf = new Map(rows.map((row) => [idOf(row), row]));
 const shownColumns = (role) => columns.filter((column) => column.role === role);
 const isMetric = (column) => column.role === "metric" || column.role === "summary";
 const metricOf = (number, name) =>
@@ -53,7 +67,7 @@ function format(value) {
 let lines = null;
 // What is known of one run alone is read when it is asked for: a line of JSON each.
 function detailOf(row) {
-  lines ||= document.getElementById("details").textContent.split("\n");
+  lines ||= find("#details").textContent.split("\n");
   return JSON.parse(lines[row]);
 }
 
@@ -80,7 +94,7 @@ function defaults() {
     dots: { x: spare[0].key, y: firstMetric.key, colour: (spare[1] || spare[0]).key, facet: "" },
     filters: {},
     brushes: {},
-    runs: [],
+    runs: /** @type {number[]} */ ([]),
   };
 }
 
@@ -128,7 +142,7 @@ function readAddress() {
     else if (head === "heat" || head === "dots") readChoice(state[head], rest, value);
     else if (head === "filter" && columnOf.has(rest)) state.filters[rest] = value;
     else if (head === "brush" && columnOf.has(rest)) readBrush(rest, value);
-    else if (key === "run" && rowOf.has(value)) state.runs.push(rowOf.get(value));
+    else if (key === "run") state.runs.push(...rows.filter((row) => idOf(row) === value));
   }
 }
 
@@ -209,6 +223,7 @@ const view = { passes: new Uint8Array(count), sorted: rows, wrong: new Set() };
 
 // Which rows pass, and in which order they stand.
 function applyFilters() {
+  /** @type {((row: number) => boolean)[]} */
   const tests = [];
   view.wrong.clear();
   for (const [key, text] of Object.entries(state.filters)) {
@@ -216,7 +231,10 @@ function applyFilters() {
     if (test) tests.push(test);
     else if (test === undefined) view.wrong.add(key);
   }
-  for (const [key, range] of Object.entries(state.brushes)) tests.push(brushed(columnOf.get(key), ...range));
+  for (const [key, range] of Object.entries(state.brushes)) {
+    const test = brushed(columnOf.get(key), ...range);
+    if (test) tests.push(test);
+  }
   for (const row of rows) view.passes[row] = tests.every((test) => test(row)) ? 1 : 0;
   view.shown = rows.filter((row) => view.passes[row]);
   view.sorted = sortRows(view.shown);
@@ -231,7 +249,7 @@ function sortRows(list) {
   const value = (row) => (rank ? rank[column.at[row]] : column.order[row]);
   return [...list].sort((a, b) => {
     const [gone, other] = [column.order[a] === null, column.order[b] === null];
-    if (gone || other) return gone - other || a - b; // missing ones last, either way
+    if (gone || other) return Number(gone) - Number(other) || a - b; // missing ones last, either way
     return sign * (value(a) - value(b)) || a - b;
   });
 }

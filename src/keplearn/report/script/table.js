@@ -5,7 +5,7 @@ let tableFocus = 0;
 const PAPER_ROWS = 400; // on paper nothing scrolls: so many rows are written out
 
 function buildTable() {
-  const section = document.getElementById("table");
+  const section = find("#table");
   const shown = ["run_id", ...state.table].map((key) => columnOf.get(key));
   const widths = shown.map(columnWidth);
   const grid = element("table", { role: "grid", "aria-rowcount": count });
@@ -81,7 +81,7 @@ function headerRow(shown) {
 function sortBy(key) {
   state.sort = state.sort === key ? `-${key}` : state.sort === `-${key}` ? "" : key;
   changed("sort");
-  document.querySelector(`#table button[data-sort="${CSS.escape(key)}"]`)?.focus();
+  seek(`#table button[data-sort="${CSS.escape(key)}"]`)?.focus();
 }
 
 function filterRow(shown) {
@@ -106,9 +106,10 @@ function filterRow(shown) {
 }
 
 function markFilters() {
-  for (const input of document.querySelectorAll("#table [data-filter]")) {
-    const key = input.dataset.filter;
-    input.setAttribute("aria-invalid", view.wrong.has(key));
+  for (const input of document.querySelectorAll("#table input[data-filter]")) {
+    if (!(input instanceof HTMLInputElement)) continue;
+    const key = input.dataset.filter ?? "";
+    input.setAttribute("aria-invalid", String(view.wrong.has(key)));
     input.classList.toggle("active", key in state.filters);
     if (document.activeElement !== input) input.value = state.filters[key] || "";
   }
@@ -116,18 +117,18 @@ function markFilters() {
 
 let tableWindow = 0;
 // The first row in the document; it moves by six, so that a little scrolling leaves the rows where they are.
-const windowOf = () => Math.floor(document.querySelector("#table .scroller").scrollTop / ROW / 6) * 6 - 6;
+const windowOf = () => Math.floor(find("#table .scroller").scrollTop / ROW / 6) * 6 - 6;
 
 function drawTable() {
-  const scroller = document.querySelector("#table .scroller");
-  const body = scroller.querySelector("tbody");
+  const scroller = find("#table .scroller");
+  const body = find("tbody", scroller);
   const shown = ["run_id", ...state.table].map((key) => columnOf.get(key));
   const total = view.sorted.length;
   scroller.style.height = onPaper ? "auto" : `${Math.min(13, Math.max(3, total)) * ROW + 78}px`;
   tableWindow = windowOf();
   const first = onPaper ? 0 : Math.max(0, Math.min(tableWindow, total - 26));
   const last = Math.min(total, onPaper ? PAPER_ROWS : first + 36);
-  const focused = body.contains(document.activeElement) && document.activeElement.tagName === "TR";
+  const focused = document.activeElement?.tagName === "TR" && body.contains(document.activeElement);
   tableFocus = Math.min(tableFocus, Math.max(0, total - 1));
   const made = [];
   for (let k = first; k < last; k += 1) made.push(tableRow(shown, view.sorted[k], k));
@@ -136,7 +137,7 @@ function drawTable() {
     body.replaceChildren(
       element("tr", {}, element("td", { colspan: shown.length + 1, class: "muted" }, "No run passes the filters.")),
     );
-  if (focused) body.querySelector('tr[tabindex="0"]')?.focus({ preventScroll: true });
+  if (focused) seek('tr[tabindex="0"]', body)?.focus({ preventScroll: true });
 }
 
 function spacer(height) {
@@ -177,7 +178,7 @@ function tableClick(event) {
   tableFocus = Number(line.dataset.place);
   const box = event.target.closest(".pick");
   select(Number(line.dataset.row), Boolean(box) || event.ctrlKey || event.metaKey || event.shiftKey);
-  document.querySelector(`#table tr[data-place="${tableFocus}"]`)?.focus({ preventScroll: true });
+  seek(`#table tr[data-place="${tableFocus}"]`)?.focus({ preventScroll: true });
 }
 
 function tableKey(event) {
@@ -186,7 +187,7 @@ function tableKey(event) {
   const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
   if (event.key in moves) {
     tableFocus = Math.max(0, Math.min(view.sorted.length - 1, Number(line.dataset.place) + moves[event.key]));
-    const scroller = document.querySelector("#table .scroller");
+    const scroller = find("#table .scroller");
     const [top, room] = [tableFocus * ROW, scroller.clientHeight - 62 - ROW];
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     if (top > scroller.scrollTop + room) scroller.scrollTop = top - room;
