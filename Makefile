@@ -36,13 +36,14 @@ test-fast: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
-# The domain, and trainings, on the lowest versions that pyproject.toml allows, in an environment of their own.
+# The domain and a training on the lowest versions that pyproject.toml allows, in an environment of their own.
 LOWEST := .venv-lowest
 test-lowest: setup
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
-	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --resolution lowest-direct --editable . --group lowest
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --resolution lowest-direct --editable '.[study]'
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --group test
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow and not system' $(FAST:%=tests/%) \
-	  tests/training/test_optimizers.py
+	  tests/training/test_fit.py
 
 lint: setup
 	$(BIN)/ruff check .

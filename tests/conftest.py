@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
-from effort import LITTLE_EFFORT
+from effort import LITTLE_EFFORT, is_enough_for, little_effort
 from jaxtyping import install_import_hook
 
 install_import_hook("keplearn", "beartype.beartype")
@@ -43,7 +44,7 @@ DEAREST = (
     "models/test_layers.py",
     "report/test_report_page.py",
     "test_demo.py",
-    "test_integrate.py",
+    "integrate/test_integrate.py",
     "figures/test_group_figures.py",
     "cli/test_plot.py",
 )
@@ -57,6 +58,13 @@ def pytest_collection_modifyitems(items):
     """Begin with the dearest files."""
     order = {Path(__file__).parent / file: number for number, file in enumerate(DEAREST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Compile with little effort for tests that need no more, what they share included."""
+    with little_effort() if is_enough_for(item.path) else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

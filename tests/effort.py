@@ -3,6 +3,61 @@
 XLA then takes a third of its time. Numbers differ in rounding alone from those of what a user compiles.
 """
 
-OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+OPTIONS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 # The same for all that a process compiles, in its environment.
 LITTLE_EFFORT = {"XLA_FLAGS": " ".join(f"--{name}={value}".lower() for name, value in OPTIONS.items())}
+# Where it is enough: of what programs give, these tests state what holds to six digits at most.
+ENOUGH_FOR = (
+    "sweeps",
+    "figures",
+    "report",
+    "groups",
+    "plugins",
+    "evaluation",
+    "cli",
+)
+
+
+def is_enough_for(test: Path) -> bool:
+    """Say whether a file of tests needs no more."""
+    here = Path(__file__).parent
+    return any(test.is_relative_to(here / place) for place in ENOUGH_FOR)
+
+
+@cache
+def _kept() -> tuple[OrderedDict[Any, Any], Any]:
+    """What `keplearn.core.programs` remembers of programs that are compiled so, beside the others."""
+    from keplearn.core import programs
+
+    return OrderedDict(), cache(programs._surroundings.__wrapped__)
+
+
+@contextmanager
+def little_effort() -> Iterator[None]:
+    """Compile keplearn's programs with little effort, in this process and in those that it starts."""
+    import jax
+
+    from keplearn.core import programs
+
+    jax.local_devices()  # XLA has read its flags by now: what it is told here is for other processes
+    compile, held = jax.stages.Lowered.compile, (programs._programs, programs._surroundings)
+    flags = os.environ.get("XLA_FLAGS")
+    jax.stages.Lowered.compile = lambda self, options=None: compile(self, OPTIONS | (options or {}))
+    programs._programs, programs._surroundings = _kept()
+    os.environ |= LITTLE_EFFORT
+    try:
+        yield
+    finally:
+        jax.stages.Lowered.compile = compile
+        programs._programs, programs._surroundings = held
+        os.environ.pop("XLA_FLAGS")
+        if flags is not None:
+            os.environ["XLA_FLAGS"] = flags
