@@ -1,6 +1,6 @@
 """Little effort in compiling: for programs that run a few times, where no fact hangs on the last bit.
 
-XLA then takes a third of its time. Numbers differ in rounding alone from those of what a user compiles.
+XLA then takes half of its time or less. Numbers differ in rounding alone from those of what a user compiles.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 OPTIONS = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 # The same for all that a process compiles, in its environment.
 LITTLE_EFFORT = {"XLA_FLAGS": " ".join(f"--{name}={value}".lower() for name, value in OPTIONS.items())}
-# Where it is enough: of what programs give, these tests state what holds to six digits at most.
+# Where it is enough: rooms whose tests compare no last bits of what programs give.
 ENOUGH_FOR = (
     "sweeps",
     "figures",

@@ -12,7 +12,7 @@ from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.numbers import number_text
 
 
-def values_of(column: "pd.Series[Any]") -> list[Any]:
+def values_of(column: "pd.Series") -> list[Any]:
     """Return the values of a column as Python's own, with None for whatever is missing."""
     return [None if pd.isna(v) else v.item() if isinstance(v, np.generic) else v for v in column]
 
