@@ -39,7 +39,7 @@ test-slow: setup
 # The domain and a training on the lowest versions that pyproject.toml allows, in an environment of their own.
 LOWEST := .venv-lowest
 test-lowest: setup
-	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) -m venv --clear $(LOWEST)
 	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --resolution lowest-direct --editable '.[study]'
 	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --group test
 	$(LOWEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m 'not slow and not system' $(FAST:%=tests/%) \
