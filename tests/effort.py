@@ -7,7 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def little_effort() -> Iterator[None]:
     jax.local_devices()  # XLA has read its flags by now: what it is told here is for other processes
     compile, held = jax.stages.Lowered.compile, (programs._programs, programs._surroundings)
     flags = os.environ.get("XLA_FLAGS")
-    jax.stages.Lowered.compile = lambda self, options=None: compile(self, OPTIONS | (options or {}))
+    jax.stages.Lowered.compile = partialmethod(compile, OPTIONS)  # pyright: ignore[reportAttributeAccessIssue]
     programs._programs, programs._surroundings = _kept()
     os.environ |= LITTLE_EFFORT
     try:
