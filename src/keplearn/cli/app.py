@@ -36,6 +36,6 @@ _COMMANDS = {
     """,
 }
 for _door, _help in _COMMANDS.items():
-    # What plot is told goes on to its commands, which depend on it.
-    _flags = () if _door == "plot:plot" else app.help_flags
-    app.command(f"keplearn.cli.{_door}", name=_door.split(":")[0], help=_help, help_flags=_flags)
+    # What plot is told goes on to its commands, --help too: some are made of files that are told.
+    _flags = {"help_flags": ()} if _door == "plot:plot" else {}
+    app.command(f"keplearn.cli.{_door}", name=_door.split(":")[0], help=_help, **_flags)
