@@ -39,12 +39,16 @@ if TYPE_CHECKING:
     from keplearn.runs.store import Run
     from keplearn.systems import System, system
     from keplearn.training.losses import loss
+    from keplearn.training.optimizers import optimizer
+    from keplearn.training.residuals import Residuals
+    from keplearn.training.schedules import schedule
 
 _HOMES = {
     "KeplearnError": "core.errors",
     "LayerSettings": "models.features",
     "NeuralODE": "models.neural_ode",
     "OrbitDataset": "data.dataset",
+    "Residuals": "training.residuals",
     "Run": "runs.store",
     "RunConfig": "config",
     "System": "systems",
@@ -61,11 +65,13 @@ _HOMES = {
     "loss": "training.losses",
     "metric": "evaluation.metrics",
     "open_run": "runs.find",
+    "optimizer": "training.optimizers",
     "orbit_table": "evaluation.table",
     "output_layer": "models.outputs",
     "run_config": "config",
     "save_dataset": "data.dataset",
     "save_model": "models.files",
+    "schedule": "training.schedules",
     "sink": "runs.events",
     "statistic": "evaluation.metrics",
     "system": "systems",
@@ -77,6 +83,7 @@ __all__ = [
     "LayerSettings",
     "NeuralODE",
     "OrbitDataset",
+    "Residuals",
     "Run",
     "RunConfig",
     "System",
@@ -94,11 +101,13 @@ __all__ = [
     "loss",
     "metric",
     "open_run",
+    "optimizer",
     "orbit_table",
     "output_layer",
     "run_config",
     "save_dataset",
     "save_model",
+    "schedule",
     "sink",
     "statistic",
     "system",

@@ -44,22 +44,6 @@ parameters: {feature_layer: squared, width: 4, depth: 1, steps_strategy: 2, batc
 """
 
 
-@pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    """Return a function that forgets all plugins, as a new process would know none; it is done after each test."""
-    monkeypatch.setenv(plugins.ALLOWED, "")
-
-    def forget():
-        for digest in list(tables.sources):
-            tables.remove(digest)
-        for name in list(tables.modules):
-            del tables.modules[name], sys.modules[name]
-        plugins.load_installed.cache_clear()
-
-    yield forget
-    forget()
-
-
 @pytest.fixture
 def study(tmp_path):
     (tmp_path / "my_layers.py").write_text(LAYER)

@@ -1,9 +1,12 @@
 """What each step of a phase takes: its learning rate, its batch, its rotations."""
 
+import jax
 import numpy as np
+import optax
 import pytest
 
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
+from keplearn.training.schedules import SCHEDULES
 
 
 def test_an_epoch_takes_each_segment_at_most_once_and_drops_the_incomplete_batch():
@@ -34,6 +37,27 @@ def test_learning_rates_are_constant_or_half_a_cosine():
     assert cosine[0] == 0.01
     np.testing.assert_allclose(cosine[50], 0.005, rtol=1e-12)
     assert 0 < cosine[-1] < 1e-5 and np.all(np.diff(cosine) < 0)
+    with jax.enable_x64(True):
+        of_optax = optax.cosine_decay_schedule(0.01, 100)(np.arange(100))
+    np.testing.assert_allclose(cosine, of_optax, rtol=0, atol=1e-17)
+
+
+def test_rates_are_the_same_to_the_last_bit_however_many_are_asked_for_at_once():
+    phase = Phase((0.0, 1.0), 0.003, 3000, 18, schedule="cosine")
+    whole = phase.learning_rates(0, 3000)
+    pieces = [phase.learning_rates(first, first + 100) for first in range(0, 3000, 100)]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    np.testing.assert_array_equal(whole, 0.003 * (1 + np.cos(np.pi * np.arange(3000) / 3000)) / 2)
+
+
+def test_a_schedule_of_optax_is_one_line(monkeypatch):
+    """It is asked for with the steps already taken, in double precision."""
+    monkeypatch.setitem(
+        SCHEDULES, "warmup", lambda rate, steps: optax.warmup_cosine_decay_schedule(0.0, rate, 10, steps)
+    )
+    rates = Phase((0.0, 1.0), 0.01, 100, 18, schedule="warmup").learning_rates(0, 100)
+    assert rates.dtype == np.float64 and rates[0] == 0 and np.argmax(rates) == 10
+    np.testing.assert_allclose(rates[:11], np.linspace(0, 0.01, 11), rtol=1e-14)
 
 
 @pytest.mark.parametrize("planar", [True, False])

@@ -21,18 +21,19 @@ from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.systems.two_body import TwoBody
+from keplearn.training import batches
 from keplearn.training import phase as loop
 from keplearn.training.calls import Answer
 from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, random_rotations
 from keplearn.training.events import Checkpoint, PhaseEnded, Row, Rows
 from keplearn.training.fit import fit
+from keplearn.training.grid_error import grid_error
 from keplearn.training.objective import (
     Batch,
     Constants,
     Problem,
     assemble,
-    grid_error,
     objective,
     solve,
     validation,
@@ -172,9 +173,9 @@ def test_the_seed_decides_weights_and_batches(plain, split):
 @pytest.mark.parametrize("batch_size", [5, 1000])
 def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, batch_size):
     """Batches of 5 of the segments, and of all of them; both are filled up, or neither."""
-    monkeypatch.setattr(loop, "batch_sizes", lambda phase, settings, n: (min(n, batch_size), 64))
+    monkeypatch.setattr(batches, "batch_sizes", lambda phase, settings, n: (min(n, batch_size), 64))
     filled = train(split, ADAM, augment=augment, batch_size=batch_size)
-    monkeypatch.setattr(loop, "batch_sizes", lambda phase, settings, n: (min(n, batch_size),) * 2)
+    monkeypatch.setattr(batches, "batch_sizes", lambda phase, settings, n: (min(n, batch_size),) * 2)
     exact = train(split, ADAM, augment=augment, batch_size=batch_size)
     for one, other in zip(filled.rows, exact.rows, strict=True):
         assert one["lost"] == other["lost"] == 0
@@ -186,14 +187,16 @@ def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, 
     "batch_size, sizes", [(256, (20, 64)), (50, (20, 50)), (16, (16, 16)), (-1, (20, 20))]
 )
 def test_small_batches_are_filled_up_to_few_sizes(batch_size, sizes):
-    assert loop.batch_sizes(ADAM, FitSettings(batch_size=batch_size), 20) == sizes
+    assert batches.batch_sizes(ADAM, FitSettings(batch_size=batch_size), 20) == sizes
     bfgs = replace(ADAM, optimizer="bfgs")
-    assert loop.batch_sizes(bfgs, FitSettings(batch_size=batch_size), 20) == (20, 20)
+    assert batches.batch_sizes(bfgs, FitSettings(batch_size=batch_size), 20) == (20, 20)
 
 
-@pytest.mark.parametrize(("name", "value"), [("SECONDS_PER_CHUNK", 1e-9), ("CHUNK", 5)])
-def test_chunks_do_not_change_numbers(plain, split, monkeypatch, name, value):
-    monkeypatch.setattr(loop, name, value)
+@pytest.mark.parametrize(
+    ("module", "name", "value"), [(loop, "SECONDS_PER_CHUNK", 1e-9), (batches, "CHUNK", 5)]
+)
+def test_chunks_do_not_change_numbers(plain, split, monkeypatch, module, name, value):
+    monkeypatch.setattr(module, name, value)
     assert_same(train(split, ADAM), plain)
 
 
@@ -330,7 +333,8 @@ def constants(max_disagreement: Any = 10.0) -> Constants:
 
 
 def batch(segments: Segments) -> Batch:
-    return Batch(jnp.asarray(segments.states), jnp.asarray(segments.times), jnp.ones(len(segments)))
+    states, times, accelerations = map(jnp.asarray, (segments.states, segments.times, segments.accelerations))
+    return Batch(states, times, jnp.ones(len(segments)), accelerations)
 
 
 @pytest.mark.usefixtures("_x64")
@@ -410,6 +414,11 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
         grid_error(problem(grid=Grid(LENGTH, 1)), TwoBody(1.0), b).percentile for b in (data, turned)
     )
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
+    r, v = np.moveaxis(np.asarray(turned.states).reshape(LENGTH, 2, 3, -1), (1, 2), (0, 1))
+    law = TwoBody(1.0).acceleration(0.0, r, v)
+    np.testing.assert_allclose(
+        np.moveaxis(np.asarray(turned.accelerations), 1, 0), law, rtol=1e-10, atol=1e-12
+    )
     assert np.abs(turned.states - data.states).max() > 0.1
     np.testing.assert_allclose(
         np.linalg.norm(turned.states[:, :3], axis=1), np.linalg.norm(data.states[:, :3], axis=1), rtol=1e-13

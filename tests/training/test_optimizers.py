@@ -1,13 +1,18 @@
 """The optimisers on functions whose minima are known."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import optimistix
 import pytest
 
-from keplearn.training.optimizers import OPTIMIZERS, Adam
+from keplearn.core import tables
+from keplearn.core.errors import KeplearnError
+from keplearn.training.optimizers import OPTIMIZERS, LeastSquares, Minimiser, optimizer
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +21,7 @@ def _x64() -> Iterator[None]:
         yield
 
 
+ADAM = OPTIMIZERS["adam"]
 SCALES = np.logspace(-2, 2, 8)
 MINIMUM = np.linspace(-1, 1, 8)
 
@@ -30,9 +36,9 @@ def rosenbrock(x):
     return loss, {"rosenbrock": loss}
 
 
-def run(name, function, start, steps, rate=0.0, max_norm=np.inf):
+def run(optimizer, function, start, steps, rate=0.0, max_norm=np.inf):
     """Steps of an optimiser in one compiled loop: the last point, the losses, the gradient norms."""
-    optimizer = OPTIMIZERS[name]
+    optimizer = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     rate, max_norm = jnp.asarray(rate, start.dtype), jnp.asarray(max_norm, start.dtype)
 
     def body(carry, _):
@@ -97,8 +103,8 @@ def test_a_long_gradient_is_shortened_to_the_bound_and_keeps_its_direction():
     gradient = -SCALES * MINIMUM
     length = np.linalg.norm(gradient)
     for bound in (0.01 * length, 100 * length):
-        step = jax.jit(lambda b: Adam.step(quadratic, x, Adam.init(quadratic, x), jnp.asarray(0.1), b))(bound)
-        taken = np.asarray(step.state.mu) / 0.1
+        step = jax.jit(lambda b: ADAM.step(quadratic, x, ADAM.init(quadratic, x), jnp.asarray(0.1), b))(bound)
+        taken = np.asarray(step.state[0].mu) / 0.1
         np.testing.assert_allclose(taken, gradient * min(1.0, bound / length), rtol=1e-12)
         assert step.gradient_norm == pytest.approx(length)
 
@@ -116,11 +122,11 @@ def test_one_huge_gradient_does_not_stall_what_comes_after():
         def body(carry, i):
             steep = jnp.where(i == 0, 1e12, 1.0)
             function = lambda x: jax.tree.map(lambda loss: steep * loss, quadratic(x))  # noqa: E731
-            step = Adam.step(function, carry[0], carry[1], jnp.asarray(0.05), bound)
+            step = ADAM.step(function, carry[0], carry[1], jnp.asarray(0.05), bound)
             return (step.parameters, step.state), None
 
         x = jnp.full(8, 3.0)
-        (x, _), _ = jax.lax.scan(body, (x, Adam.init(quadratic, x)), jnp.arange(300))
+        (x, _), _ = jax.lax.scan(body, (x, ADAM.init(quadratic, x)), jnp.arange(300))
         return quadratic(x)[0]
 
     start = quadratic(jnp.full(8, 3.0))[0]
@@ -130,7 +136,7 @@ def test_one_huge_gradient_does_not_stall_what_comes_after():
 
 def test_adam_does_not_go_where_parameters_are_not_finite():
     x = jnp.zeros(8)
-    step = Adam.step(quadratic, x, Adam.init(quadratic, x), jnp.asarray(np.inf), jnp.asarray(100.0))
+    step = ADAM.step(quadratic, x, ADAM.init(quadratic, x), jnp.asarray(np.inf), jnp.asarray(100.0))
     assert not step.finite and np.isfinite(step.loss)
     np.testing.assert_array_equal(step.parameters, x)
 
@@ -140,9 +146,100 @@ def test_adam_stays_where_a_gradient_is_not_finite():
         return jnp.sum(jnp.sqrt(x)), {}
 
     x = jnp.array([0.0, 1.0])
-    state = Adam.init(broken, x)
-    step = Adam.step(broken, x, state, jnp.asarray(0.1), jnp.asarray(jnp.inf))
+    state = ADAM.init(broken, x)
+    step = ADAM.step(broken, x, state, jnp.asarray(0.1), jnp.asarray(jnp.inf))
     assert not step.finite
     np.testing.assert_array_equal(step.parameters, x)
     for new, old in zip(jax.tree.leaves(step.state), jax.tree.leaves(state), strict=True):
         np.testing.assert_array_equal(new, old)
+
+
+def rosenbrock_residuals(x):
+    """Half of whose squared length is Rosenbrock's function, beside that and its parts."""
+    return jnp.sqrt(2.0) * jnp.concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]]), rosenbrock(x)
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [optimistix.LevenbergMarquardt(0.0, 0.0), optimistix.Dogleg(0.0, 0.0)],
+    ids=lambda solver: type(solver).__name__,
+)
+def test_least_squares_finds_a_known_minimum_and_its_loss_never_rises(solver):
+    x, losses, norms = run(LeastSquares(solver), rosenbrock_residuals, jnp.array([-1.2, 1.0, -0.5]), 40)
+    np.testing.assert_allclose(x, 1.0, atol=1e-7)
+    assert np.all(np.diff(losses) <= 0)
+    assert losses[0] == pytest.approx(float(rosenbrock(jnp.array([-1.2, 1.0, -0.5]))[0]))
+    gradient = jax.grad(lambda x: rosenbrock(x)[0])(jnp.array([-1.2, 1.0, -0.5]))
+    assert norms[0] == pytest.approx(float(jnp.linalg.norm(gradient)))
+
+
+def test_least_squares_reject_a_point_where_residuals_are_not_finite():
+    def walled(x):
+        residuals = jnp.where(jnp.all(jnp.abs(x) < 1), 10 * (jnp.exp(x) - jnp.exp(0.9)), jnp.nan)
+        return residuals, (jnp.sum(residuals**2) / 2, {})
+
+    x, losses, _ = run(
+        LeastSquares(optimistix.LevenbergMarquardt(0.0, 0.0)), walled, jnp.array([-0.9, 0.2]), 60
+    )
+    np.testing.assert_allclose(x, 0.9, atol=1e-6)
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "function"),
+    [
+        (OPTIMIZERS["adam"], rosenbrock),
+        (OPTIMIZERS["bfgs"], rosenbrock),
+        (LeastSquares(optimistix.LevenbergMarquardt(0.0, 0.0)), rosenbrock_residuals),
+    ],
+    ids=["adam", "bfgs", "least squares"],
+)
+def test_the_state_of_every_adapter_is_arrays_alone_for_programs_and_checkpoints(adapter, function):
+    """`jax.eval_shape` takes nothing else."""
+    before, after = (
+        jax.eval_shape(state, jnp.zeros(3))
+        for state in (
+            lambda x: adapter.init(function, x),
+            lambda x: adapter.step(function, x, adapter.init(function, x), x[0], x[0]).state,
+        )
+    )
+    assert jax.tree.leaves(before) == jax.tree.leaves(after) != []
+
+
+def test_a_minimiser_of_optimistix_and_a_transformation_of_optax_need_no_code_of_their_own():
+    conjugate = Minimiser(optimistix.NonlinearCG(0.0, 0.0))
+    x, losses, _ = run(conjugate, quadratic, jnp.zeros(8), 400)
+    assert losses[-1] < 1e-3 * losses[0] and np.all(np.diff(losses) <= 0)
+    with entered(lambda learning_rate: optax.sgd(learning_rate, momentum=0.9), "momentum") as momentum:
+        x, _, _ = run(momentum, quadratic, jnp.zeros(8), 3, rate=0.01)
+    expected, trace = np.zeros(8), np.zeros(8)
+    for _ in range(3):
+        trace = SCALES * (expected - MINIMUM) + 0.9 * trace
+        expected = expected - 0.01 * trace
+    np.testing.assert_allclose(x, expected, rtol=1e-12)
+
+
+@contextmanager
+def entered(function, name):
+    """The entry of a function in the table, as a plugin would make it; it is gone afterwards."""
+    function.__name__ = name
+    before = set(OPTIMIZERS)
+    optimizer(function)
+    (added,) = set(OPTIMIZERS) - before
+    yield OPTIMIZERS[added]
+    tables.remove(added.partition("@")[2])
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda: optax.sgd(0.1), "one of nothing that returns GradientTransformation"),
+        (lambda rate: optimistix.BFGS(0.0, 0.0), "one of the rate that returns BFGS"),
+        (lambda: optimistix.NelderMead(0.0, 0.0), "one of nothing that returns NelderMead"),
+    ],
+)
+def test_what_is_none_of_the_three_kinds_is_refused(function, said):
+    before = dict(OPTIMIZERS)
+    with pytest.raises(KeplearnError, match=rf"optimizer <lambda>: it must be .*; it is {said}"):
+        optimizer(function)
+    assert dict(OPTIMIZERS) == before

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from keplearn.config.names import dataset_facts
+from keplearn.config.names import dataset_facts, takes_all_segments
 from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ HARMONICS = Effect(
 )
 FOURIER = _if("feature_layer", "fourier")
 BATCHES = Effect(
-    lambda run: set(run.parameters.optimizer) != {"bfgs"},
-    "bfgs has no learning rate, takes all segments and clips nothing",
+    lambda run: not all(map(takes_all_segments, run.parameters.optimizer)),
+    "its optimizer has no learning rate, takes all segments and clips nothing",
 )
 SPLIT = Effect(lambda run: run.parameters.train_val_split < 1 and _orbits(run) > 1, "nothing is split off")
 SEVERAL_ORBITS = Effect(lambda run: _orbits(run) > 1, "one orbit trains and validates")

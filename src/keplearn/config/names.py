@@ -1,4 +1,4 @@
-"""What the config looks up elsewhere: the tables of layers and losses, and the facts of a dataset."""
+"""What the config looks up elsewhere: the tables of layers, losses, optimisers, and the facts of a dataset."""
 
 import hashlib
 import json
@@ -30,13 +30,14 @@ _NAMES = {
     ),
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
-    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS"),
+    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch",)),
+    "schedule": _Names("keplearn.training.schedules", "SCHEDULES"),
 }
 
 
 @cache
 def _own() -> dict[str, dict[str, dict[str, Any]]]:
-    """Keplearn's own names of layers, losses, optimisers by the key that chooses one, with their facts.
+    """Keplearn's own names of layers, losses, optimisers, schedules by the key that chooses one, with their facts.
 
     The tables bring JAX with them, and a check of a config must not wait seconds for that: what is in them is
     kept on disk under a hash of their source.
@@ -67,7 +68,7 @@ def _others(key: str) -> Table[Any] | None:
 
 
 def known_names() -> dict[str, tuple[str, ...]]:
-    """Return the valid names of layers, activations, losses, optimisers, by the key that chooses one."""
+    """Return the valid names of layers, activations, losses, optimisers, schedules, by the key that chooses one."""
     return {key: (*names, *getattr(_others(key), "latest", ())) for key, names in _own().items()}
 
 
@@ -108,6 +109,11 @@ def has_magnitude(output_layer: str) -> bool:
 def uses_velocity(feature_layer: str) -> bool:
     """Say whether a feature layer depends on more than the position."""
     return _fact("feature_layer", feature_layer, "uses_velocity")
+
+
+def takes_all_segments(optimizer: str) -> bool:
+    """Say whether an optimiser takes all segments in each step, in double precision, and no learning rate."""
+    return _fact("optimizer", optimizer, "full_batch")
 
 
 class DatasetFacts(NamedTuple):

@@ -20,7 +20,7 @@ from keplearn.config.facts import (
     Fact,
     facts_of,
 )
-from keplearn.config.names import has_magnitude, needs_position_features, uses_velocity
+from keplearn.config.names import has_magnitude, needs_position_features, takes_all_segments, uses_velocity
 
 
 class Parameters(BaseModel):
@@ -163,9 +163,12 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Parameters":
-        if "bfgs" in self.optimizer and self.dtype != "float64":
+        double = next((name for name in self.optimizer if takes_all_segments(name)), None)
+        if double and self.dtype != "float64":
             raise f.Conflict(
-                "optimizer", "bfgs needs double precision: set dtype: float64 (or use the optimizer adam)"
+                "optimizer",
+                f"{double.partition('@')[0]} needs double precision: set dtype: float64 "
+                "(or use the optimizer adam)",
             )
         if self.sign_flip > 0 and not has_magnitude(self.output_layer):
             raise f.Conflict(

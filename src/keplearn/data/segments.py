@@ -24,18 +24,19 @@ class NoSegments(KeplearnError):
 class Segments:
     """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
 
-    ``states`` (sample, 6, segment), ``times`` (sample, segment).
+    ``states`` (sample, 6, segment), ``times`` (sample, segment), true ``accelerations`` (sample, 3, segment).
     """
 
     states: Float64[np.ndarray, "sample 6 segment"]
     times: Float64[np.ndarray, "sample segment"]
+    accelerations: Float64[np.ndarray, "sample 3 segment"]
 
     def __len__(self) -> int:
         return self.states.shape[-1]
 
     def take(self, indices: np.ndarray) -> "Segments":
         """Return the segments of these indices."""
-        return Segments(self.states[:, :, indices], self.times[:, indices])
+        return Segments(*(x[..., indices] for x in (self.states, self.times, self.accelerations)))
 
     @property
     def uniform(self) -> bool:
@@ -62,18 +63,22 @@ def cut(
     A remainder at the end of the window is dropped. The window holds the samples
     round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
     """
-    states, times = [], []
+    states, times, accelerations = [], [], []
     for orbit in orbits:
         start, end = _window(window, int(dataset.n_samples[orbit]))
         for first in range(start, end - length + 1, length):
-            states.append(dataset.states[orbit, first : first + length])
-            stretch = dataset.times[orbit, first : first + length]
+            samples = slice(first, first + length)
+            states.append(dataset.states[orbit, samples])
+            accelerations.append(dataset.accelerations[orbit, samples])
+            stretch = dataset.times[orbit, samples]
             times.append(stretch - stretch[0])
     if not states:
-        return Segments(np.empty((length, 6, 0)), np.empty((length, 0)))
+        return Segments(np.empty((length, 6, 0)), np.empty((length, 0)), np.empty((length, 3, 0)))
+    canonical = units.to_canonical_accelerations(np.stack(accelerations))
     return Segments(
         np.ascontiguousarray(np.moveaxis(units.to_canonical_states(np.stack(states)), 0, -1)),
         np.ascontiguousarray(units.to_canonical_times(np.stack(times)).T),
+        np.ascontiguousarray(np.moveaxis(canonical, 0, -1)),
     )
 
 

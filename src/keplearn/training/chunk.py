@@ -11,7 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.training.objective import Batch, Constants, Problem, objective, validation, without_lost
+from keplearn.training.objective import (
+    Batch,
+    Constants,
+    Problem,
+    objective,
+    to_minimise,
+    validation,
+    without_lost,
+)
 from keplearn.training.optimizers import OPTIMIZERS
 
 
@@ -51,9 +59,11 @@ def draw(
 
 
 def rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:
-    """Rotate each segment: positions and velocities alike."""
-    halves = [jnp.einsum("ijb,sjb->sib", turn, x) for x in (batch.states[:, :3], batch.states[:, 3:])]
-    return batch._replace(states=jnp.concatenate(halves, axis=1))
+    """Rotate each segment: positions, velocities and accelerations alike."""
+    turned = lambda x: jnp.einsum("ijb,sjb->sib", turn, x)  # noqa: E731
+    states = jnp.concatenate([turned(batch.states[:, :3]), turned(batch.states[:, 3:])], axis=1)
+    accelerations = None if batch.accelerations is None else turned(batch.accelerations)
+    return batch._replace(states=states, accelerations=accelerations)
 
 
 def take_steps(
@@ -82,7 +92,7 @@ def take_steps(
 
     def body(loop):
         parameters, state, buffers, i, _, batch = loop
-        function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
+        function = to_minimise(problem, batch, constants)
         step = optimizer.step(function, parameters, state, rates[i], constants.max_grad_norm)
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
@@ -126,7 +136,7 @@ def rescue(
     optimizer = OPTIMIZERS[problem.optimizer]
     given = jnp.sum(batch.keep)
     batch = without_lost(problem, carry.parameters, batch, constants)
-    function = lambda x: objective(problem, x, batch, constants)  # noqa: E731
+    function = to_minimise(problem, batch, constants)
     state = _whole_state(problem, carry, None, constants)
     step = optimizer.step(function, carry.parameters, state, rate, constants.max_grad_norm)
     some = jnp.any(batch.keep > 0)
@@ -153,7 +163,7 @@ def start(problem: Problem, parameters: Array, data: Batch | None, constants: Co
 def _initial_state(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> Any:
     def function(x):
         assert data is not None  # an optimiser that takes batches does not evaluate to begin
-        return objective(problem, x, data, constants)
+        return to_minimise(problem, data, constants)(x)
 
     return OPTIMIZERS[problem.optimizer].init(function, parameters)
 

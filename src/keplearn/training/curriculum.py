@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 from jaxtyping import Float64, Int32
+
+from keplearn.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,11 @@ class Phase:
     integrator: str = "grid"
 
     def learning_rates(self, first: int, last: int) -> Float64[np.ndarray, "step"]:
-        """Rates of the steps first ≤ k < last: constant, or a half cosine from the rate down to 0."""
+        """Rates of the steps first ≤ k < last by the schedule."""
         steps = np.arange(first, last)
-        if self.schedule == "cosine":
-            return self.learning_rate * (1 + np.cos(np.pi * steps / self.steps)) / 2
-        return np.full(len(steps), self.learning_rate)
+        with jax.enable_x64(True):
+            rates = SCHEDULES[self.schedule](self.learning_rate, self.steps)(steps)
+        return np.broadcast_to(np.asarray(rates, np.float64), steps.shape)
 
 
 def batch_order(

@@ -1,108 +1,147 @@
-"""Losses: pure functions of predicted and true segments. Adding one is adding one function here.
+"""Losses: what is compared of predicted and true segments. Adding one is adding one function here.
 
-A loss returns its parts by name, each already multiplied by its weight, so that they add up to the loss that
-is minimised and can be drawn as they are. All means skip lost segments (``keep`` 0); the first sample of a
-segment is given and does not count. |·| of a state is the norm of its six components in canonical units.
+A loss states what it needs, and returns its parts by name: residuals with their weight (`Residuals`, `Penalty`), or a
+plain number. What is minimised is the sum of its parts' numbers, which are recorded at every step; where all are
+squares, methods of least squares can minimise it too. The first sample of a segment is given and does not count.
+|·| of a state is the norm of its six components in canonical units.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from keplearn.core.errors import KeplearnError
 from keplearn.core.jax_shapes import Scalar
 from keplearn.core.tables import Table
-from keplearn.models.neural_ode import NeuralODE
-from keplearn.systems import System
+from keplearn.training.residuals import Flat, Part, Penalty, Residuals, least_squares_of, size, value_of
+from keplearn.training.solved import NEEDS, Solved
 
 Weights = Mapping[str, Scalar]
 Parts = dict[str, Scalar]
 
 
-class Solved(NamedTuple):
-    """What a loss sees: a batch of integrated segments.
+@dataclass(frozen=True)
+class Loss:
+    """A loss, or a term that any loss can take: its function, and what that needs, of `NEEDS`."""
 
-    ``law`` is the system in canonical units, where a term needs it (`NEEDS_LAW`).
-    ``predicted`` and ``truth`` (sample, 6, segment) without the first sample, ``initial`` (6, segment) that
-    sample, ``keep`` (segment,) 1, or 0 for a lost segment, ``model`` the network being trained.
+    function: Callable[[Solved, Weights], Mapping[str, Part]]
+    needs: frozenset[str]
+
+
+LOSSES: Table[Loss] = Table("loss")
+# Terms that any loss can take, weight 0 unless set; the function's name is the weight's in the config.
+ADDITIVE_TERMS: dict[str, Loss] = {}
+
+
+def loss(function: Any = None, *, needs: str | Iterable[str] = "trajectory") -> Any:
+    """Enter a loss into the table under its own name.
+
+    Parameters
+    ----------
+    function
+        From `Solved` and the weights of the config to the loss's parts by name.
+    needs
+        What it compares: ``trajectory``, ``field`` (dy/dt at the true states), or both; ``law``, if it asks what the
+        system conserves.
     """
 
-    predicted: Float[Array, "sample 6 segment"]
-    truth: Float[Array, "sample 6 segment"]
-    initial: Float[Array, "6 segment"]
-    keep: Float[Array, "segment"]
-    model: NeuralODE
-    law: System | None
+    def enter(function: Any) -> Any:
+        made = _made(function, needs)
+        if not made.needs & {"trajectory", "field"}:
+            raise KeplearnError(
+                f"loss {function.__name__}: it must need trajectory or field, to compare one."
+            )
+        LOSSES.enter(function, made)
+        return function
+
+    return enter if function is None else enter(function)
 
 
-Loss = Callable[[Solved, Weights], Parts]
-LOSSES: Table[Loss] = Table("loss")
+def _term(*needs: str) -> Callable[[Any], Any]:
+    """Enter a term into the table of those that any loss can take."""
+
+    def enter(function: Any) -> Any:
+        ADDITIVE_TERMS[function.__name__] = _made(function, needs)
+        return function
+
+    return enter
 
 
-def loss(function: Loss) -> Loss:
-    """Enter a loss into the table under its own name."""
-    LOSSES.enter(function, function)
-    return function
+def _made(function: Any, needs: str | Iterable[str]) -> Loss:
+    words = frozenset((needs,) if isinstance(needs, str) else needs)
+    if unknown := words - set(NEEDS):
+        raise KeplearnError(
+            f"loss {function.__name__}: needs {sorted(unknown)[0]!r}, which is none of {', '.join(NEEDS)}."
+        )
+    return Loss(function, words)
 
 
-@loss
-def percent_error(solved: Solved, weights: Weights) -> Parts:
+@loss(needs="trajectory")
+def percent_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of 100 |ŷ - y| / max(|y|, 1e-8)."""
-    error = _size(solved.predicted - solved.truth) / jnp.maximum(_size(solved.truth), 1e-8)
-    return {"percent_error": 100 * _mean(error, solved.keep)}
+    scale = jnp.maximum(size(solved.truth), 1e-8)
+    return {"percent_error": Residuals(solved.predicted - solved.truth, 1, scale, 100.0)}
 
 
-@loss
-def mean_squared_error(solved: Solved, weights: Weights) -> Parts:
+@loss(needs="trajectory")
+def mean_squared_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of (ŷ - y)² over samples and components."""
-    return {"mean_squared_error": _mean_square(solved.predicted - solved.truth, solved.keep)}
+    return {"mean_squared_error": _by_component(solved.predicted - solved.truth)}
 
 
-@loss
-def percent_error_plus_nmse(solved: Solved, weights: Weights) -> Parts:
+@loss(needs="trajectory")
+def percent_error_plus_nmse(solved: Solved, weights: Weights) -> dict[str, Part]:
     """percent_error + w · 100 sqrt(mean (ŷ-y)² / (mean y² + 1e-8) + 1e-8), w = ``mse_weight``."""
-    error = _mean_square(solved.predicted - solved.truth, solved.keep)
-    scale = _mean_square(solved.truth, solved.keep) + 1e-8
+    error = _by_component(solved.predicted - solved.truth).value(solved.keep)
+    scale = _by_component(solved.truth).value(solved.keep) + 1e-8
     nmse = 100 * weights["mse_weight"] * jnp.sqrt(error / scale + 1e-8)
     return percent_error(solved, weights) | {"nmse": nmse}
 
 
-@loss
-def percent_error_with_attraction(solved: Solved, weights: Weights) -> Parts:
+@loss(needs="trajectory")
+def percent_error_with_attraction(solved: Solved, weights: Weights) -> dict[str, Part]:
     """percent_error + w · 100 mean relu(a_θ·r̂/|a_θ|) at ŷ, w = ``attraction_weight``: no outward force."""
     r, v = solved.predicted[:, :3], solved.predicted[:, 3:]
-    a = _at_samples(lambda r, v: solved.model.acceleration(0.0, r, v))(r, v)
-    outward = jnp.sum(a * r, axis=1) / jnp.maximum(_size(a) * _size(r), 1e-12)
-    attraction = 100 * weights["attraction_weight"] * _mean(jax.nn.relu(outward), solved.keep)
+    a = jax.vmap(lambda r, v: solved.model.acceleration(0.0, r, v))(r, v)
+    outward = jnp.sum(a * r, axis=1) / jnp.maximum(size(a) * size(r), 1e-12)
+    weight = 100 * weights["attraction_weight"]
+    attraction = Residuals(jax.nn.relu(outward)[:, None], power=1, weight=weight)
     return percent_error(solved, weights) | {"attraction": attraction}
 
 
-@loss
-def relative_squared_error(solved: Solved, weights: Weights) -> Parts:
+@loss(needs="trajectory")
+def relative_squared_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of |ŷ - y|²/|y|²: smooth, for second-order optimisers."""
-    squares = jnp.sum((solved.predicted - solved.truth) ** 2, axis=1) / jnp.sum(solved.truth**2, axis=1)
-    return {"relative_squared_error": _mean(squares, solved.keep)}
+    scale = jnp.sum(solved.truth * solved.truth, axis=1)
+    return {"relative_squared_error": Residuals(solved.predicted - solved.truth, scale=scale)}
 
 
-def l1(solved: Solved) -> Scalar:
+@_term()
+def l1(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Sum of |w| over the network's weights (biases excepted)."""
-    return jnp.sum(jnp.stack([jnp.sum(jnp.abs(w)) for w in solved.model.parameters.weights]))
+    return {"l1": Penalty(solved.model.parameters.weights, 1, weights["l1"])}
 
 
-def l2(solved: Solved) -> Scalar:
+@_term()
+def l2(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Sum of w² over the network's weights (biases excepted)."""
-    return jnp.sum(jnp.stack([jnp.sum(w * w) for w in solved.model.parameters.weights]))
+    return {"l2": Penalty(solved.model.parameters.weights, 2, weights["l2"])}
 
 
-def energy_drift(solved: Solved) -> Scalar:
+@_term("trajectory", "law")
+def energy_drift(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean |E - E₀|/|E₀| of the system's energy along the predicted segment, E₀ at its first sample."""
     start = _energy(solved, solved.initial[None])
-    return _mean(jnp.abs((_energy(solved, solved.predicted) - start) / start), solved.keep)
+    drift = (_energy(solved, solved.predicted) - start) / start
+    return {"energy_drift": Residuals(drift[:, None], power=1, weight=weights["energy_drift"])}
 
 
-def sign_flip(solved: Solved) -> Scalar:
+@_term("trajectory")
+def sign_flip(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Smoothed share of consecutive samples between which m changes sign: mean (1 - s_k s_(k+1))/2.
 
     s = tanh(10 m): a change of sign counts fully once |m| is about 0.2 on both sides. The segment's first
@@ -110,52 +149,57 @@ def sign_flip(solved: Solved) -> Scalar:
     """
     samples = jnp.concatenate([solved.initial[None], solved.predicted])
     r, v = samples[:, :3], samples[:, 3:]
-    sign = jnp.tanh(10 * _at_samples(lambda r, v: solved.model.network(r, v)[:1])(r, v)[:, 0])
-    return _mean((1 - sign[1:] * sign[:-1]) / 2, solved.keep)
+    sign = jnp.tanh(10 * jax.vmap(lambda r, v: solved.model.network(r, v)[:1])(r, v)[:, 0])
+    changes = (1 - sign[1:] * sign[:-1]) / 2
+    return {"sign_flip": Residuals(changes[:, None], power=1, weight=weights["sign_flip"])}
 
 
-# Terms that any loss can take, weight 0 unless set; the function's name is the weight's in the config.
-ADDITIVE_TERMS: dict[str, Callable[[Solved], Scalar]] = {
-    f.__name__: f for f in (l1, l2, energy_drift, sign_flip)
-}
-
-
-# Those that ask what the law conserves.
-NEEDS_LAW = frozenset(("energy_drift",))
+def needs_of(name: str, additive: Iterable[str]) -> frozenset[str]:
+    """Return what a loss and the additive terms in use need."""
+    return LOSSES[name].needs.union(*(ADDITIVE_TERMS[term].needs for term in additive))
 
 
 def total_loss(
     name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
 ) -> tuple[Scalar, Parts]:
     """Return the loss that is minimised and its parts: the named loss and the additive terms in use."""
-    parts = LOSSES[name](solved, weights) | {
-        term: weights[term] * ADDITIVE_TERMS[term](solved) for term in additive
-    }
+    parts: Parts = {}
+    for function in _functions(name, additive):
+        # Numbers one function after another: the order in which gradients are summed decides their last bits.
+        parts |= {part: value_of(x, solved.keep) for part, x in function(solved, weights).items()}
     return jnp.sum(jnp.stack(list(parts.values()))), parts
 
 
-def _at_samples(function: Callable) -> Callable:
-    """Make a function of positions and velocities (3, segment) take arrays (sample, 3, segment)."""
-    return jax.vmap(function)
+def least_squares(name: str, additive: tuple[str, ...], solved: Solved, weights: Weights) -> Flat:
+    """Return the loss as a vector half of whose squared length it is.
+
+    Raises
+    ------
+    KeplearnError
+        If one of its parts is not made of squares.
+    """
+    squares = {
+        part: least_squares_of(x, solved.keep)
+        for function in _functions(name, additive)
+        for part, x in function(solved, weights).items()
+    }
+    if other := [part for part, vector in squares.items() if vector is None]:
+        raise KeplearnError(
+            f"an optimizer by least squares minimises sums of squares, and {', '.join(other)} is none: choose "
+            "a loss of squares, such as relative_squared_error or mean_squared_error, with no other term than l2."
+        )
+    return jnp.concatenate([vector for vector in squares.values() if vector is not None])
 
 
-def _size(x: Float[Array, "sample component segment"]) -> Float[Array, "sample segment"]:
-    """Norm over components, with gradient zero at zero."""
-    square = jnp.sum(x * x, axis=1)
-    positive = square > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
+def _functions(name: str, additive: tuple[str, ...]) -> list[Callable[[Solved, Weights], Mapping[str, Part]]]:
+    return [LOSSES[name].function, *(ADDITIVE_TERMS[term].function for term in additive)]
 
 
-def _mean(x: Float[Array, "sample segment"], keep: Float[Array, "segment"]) -> Scalar:
-    """Mean over samples and kept segments; 0 where none is kept."""
-    return jnp.sum(x * keep) / (x.shape[0] * jnp.maximum(jnp.sum(keep), 1))
-
-
-def _mean_square(x: Float[Array, "sample component segment"], keep: Float[Array, "segment"]) -> Scalar:
-    return _mean(jnp.mean(x * x, axis=1), keep)
+def _by_component(values: Float[Array, "sample component segment"]) -> Residuals:
+    """Return the mean of squares over components too."""
+    return Residuals(values, scale=float(values.shape[1]))
 
 
 def _energy(solved: Solved, y: Float[Array, "sample 6 segment"]) -> Float[Array, "sample segment"]:
-    assert solved.law is not None
     (energy,) = (invariant.value for invariant in solved.law.invariants if invariant.name == "energy")
     return energy(jnp.moveaxis(y[:, :3], 1, 0), jnp.moveaxis(y[:, 3:], 1, 0))

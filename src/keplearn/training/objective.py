@@ -1,22 +1,22 @@
-"""What is minimised: the loss of a batch of segments, integrated with the model, of a flat vector."""
+"""What is minimised: the loss of a batch of segments as a function of the flat vector of parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.core.programs import compiled, power_above
 from keplearn.integrate import Grid, GridSolution, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.systems import System
-from keplearn.training.losses import Parts, Solved, Weights, total_loss
-from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.losses import Parts, Weights, least_squares, needs_of, total_loss
+from keplearn.training.optimizers import OPTIMIZERS, Function
+from keplearn.training.residuals import Flat
+from keplearn.training.solved import FieldPair, Solved
 
 # A step is lost, and its segment with it, when its two end positions are so many distances from the origin apart:
 # 150 and more where solutions ran away, at most 1.1 under the law in steps of six samples. Where the law itself has
@@ -40,13 +40,19 @@ class Problem:
     dtype: str
     law: System | None = None
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the loss and its terms compare."""
+        return needs_of(self.loss, self.additive)
+
 
 class Batch(NamedTuple):
-    """Segments (sample, 6, segment), times (sample, segment) from 0, and ``keep``: 0 for a lost segment."""
+    """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field."""
 
     states: Float[Array, "sample 6 segment"]
     times: Float[Array, "sample segment"]
     keep: Float[Array, "segment"]
+    accelerations: Float[Array, "sample 3 segment"] | None = None
 
 
 class Constants(NamedTuple):
@@ -66,7 +72,7 @@ def _unravel(architecture: Architecture, dtype: str):
         return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
 
 
-def assemble(problem: Problem, flat: Float[Array, "parameter"], max_acceleration: Scalar) -> NeuralODE:
+def assemble(problem: Problem, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
     """Make the model of a flat vector of parameters."""
     parameters = _unravel(problem.architecture, problem.dtype)(flat)
     return NeuralODE(parameters, max_acceleration, problem.architecture)
@@ -96,42 +102,92 @@ def solve(problem: Problem, model: NeuralODE, batch: Batch, rtol: Scalar, atol: 
     )
 
 
-def objective(
-    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
-) -> tuple[Scalar, Parts]:
-    """Return the loss of a batch and its parts; among them, of weight nothing, ``lost``.
+def field_pair(model: NeuralODE, batch: Batch) -> FieldPair:
+    """Return dy/dt at the true states: the model's, and the true one."""
+    assert batch.accelerations is not None
+    r, v = batch.states[:, :3], batch.states[:, 3:]
+    predicted = jnp.concatenate(jax.vmap(model.derivative)(r, v), axis=1)
+    return FieldPair(predicted, jnp.concatenate([v, batch.accelerations], axis=1))
 
-    ``lost`` counts the segments with a step that does not resolve them (`UNRESOLVED`): they add neither value nor
-    gradient, and where none is left the loss is NaN. Segments of a solution that is not finite must have been
-    replaced (`without_lost`). An optimiser that compares values needs one function and gets all segments as
-    they are: it rejects what runs away.
-    """
+
+def seen(
+    problem: Problem, flat: Flat, batch: Batch, constants: Constants
+) -> tuple[Solved, Float[Array, "segment"]]:
+    """Return what the loss sees of a batch, and by how much the solution's steps disagree."""
     model = assemble(problem, flat, constants.max_acceleration)
-    predicted, disagreement = solve(problem, model, batch, constants.rtol, constants.atol)
-    truth, keep = batch.states[1:], batch.keep
-    if not OPTIMIZERS[problem.optimizer].full_batch:
-        resolved = ~(disagreement > constants.max_disagreement)  # NaN is left to be found in the loss
-        predicted, keep = jnp.where(resolved, predicted, truth), keep * resolved
-    loss, parts = total_loss(
-        problem.loss,
-        problem.additive,
-        Solved(predicted, truth, batch.states[0], keep, model, problem.law),
-        constants.weights,
-    )
-    return jnp.where(jnp.any(keep > 0), loss, jnp.nan), parts | {"lost": jnp.sum(batch.keep) - jnp.sum(keep)}
+    trajectory, disagreement, rates = None, jnp.zeros_like(batch.keep), None
+    if "trajectory" in problem.needs:
+        trajectory, disagreement = solve(problem, model, batch, constants.rtol, constants.atol)
+    if "field" in problem.needs:
+        rates = field_pair(model, batch)
+    truth = batch.states[1:]
+    return Solved(truth, batch.states[0], batch.keep, model, trajectory, rates, problem.law), disagreement
+
+
+def in_training(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> Solved:
+    """Return what the loss sees in training: segments with a step that does not resolve them are lost (`UNRESOLVED`).
+
+    They add neither value nor gradient. Segments of a solution that is not finite must have been replaced
+    (`without_lost`). An optimiser that compares values needs one function and gets all segments as they are: it
+    rejects what runs away.
+    """
+    solved, disagreement = seen(problem, flat, batch, constants)
+    if OPTIMIZERS[problem.optimizer].full_batch:
+        return solved
+    resolved = ~(disagreement > constants.max_disagreement)  # NaN is left to be found in the loss
+    return _without(solved, resolved)
+
+
+def objective(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> tuple[Scalar, Parts]:
+    """Return the loss of a batch and its parts; among them, of weight nothing, ``lost``, the number of lost segments.
+
+    Where no segment is left the loss is NaN.
+    """
+    solved = in_training(problem, flat, batch, constants)
+    return _counted(batch, solved, *total_loss(problem.loss, problem.additive, solved, constants.weights))
+
+
+def residuals(
+    problem: Problem, flat: Flat, batch: Batch, constants: Constants
+) -> tuple[Flat, tuple[Scalar, Parts]]:
+    """Return a vector half of whose squared length is the loss, beside what `objective` returns."""
+    solved = in_training(problem, flat, batch, constants)
+    loss = _counted(batch, solved, *total_loss(problem.loss, problem.additive, solved, constants.weights))
+    vector = least_squares(problem.loss, problem.additive, solved, constants.weights)
+    return jnp.where(jnp.any(solved.keep > 0), vector, jnp.nan), loss
+
+
+def to_minimise(problem: Problem, batch: Batch, constants: Constants) -> Function:
+    """Return the function that the phase's optimiser takes, of the parameters."""
+    function = residuals if OPTIMIZERS[problem.optimizer].least_squares else objective
+    return lambda flat: function(problem, flat, batch, constants)
+
+
+def _counted(batch: Batch, solved: Solved, loss: Scalar, parts: Parts) -> tuple[Scalar, Parts]:
+    lost = jnp.sum(batch.keep) - jnp.sum(solved.keep)
+    return jnp.where(jnp.any(solved.keep > 0), loss, jnp.nan), parts | {"lost": lost}
+
+
+def _without(solved: Solved, good: Bool[Array, "segment"]) -> Solved:
+    """Take the truth for what is predicted of other segments, with ``keep`` 0."""
+    trajectory, rates = solved.trajectory, solved.rates
+    if trajectory is not None:
+        trajectory = jnp.where(good, trajectory, solved.truth)
+    if rates is not None:
+        rates = rates._replace(predicted=jnp.where(good, rates.predicted, rates.truth))
+    return replace(solved, trajectory=trajectory, rates=rates, keep=solved.keep * good)
 
 
 def validation(
-    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
+    problem: Problem, flat: Flat, batch: Batch, constants: Constants
 ) -> tuple[Scalar, Parts, Int32[Array, ""]]:
     """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
-    model = assemble(problem, flat, constants.max_acceleration)
-    predicted = solve(problem, model, batch, constants.rtol, constants.atol).states
+    solved, _ = seen(problem, flat, batch, constants)
+    predicted = [x for x in (solved.trajectory, solved.rates and solved.rates.predicted) if x is not None]
     # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
-    finite = jnp.isfinite(jnp.sum(predicted * predicted, axis=(0, 1)))
-    truth = batch.states[1:]
-    predicted, keep = jnp.where(finite, predicted, truth), batch.keep * finite
-    solved = Solved(predicted, truth, batch.states[0], keep, model, problem.law)
+    sums = [jnp.sum(x * x, axis=(0, 1)) for x in predicted]
+    finite = jnp.isfinite(sum(sums[1:], sums[0]))
+    solved = _without(solved, finite)
     loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
     # The mean over no segment is no number, and 0 would look like a perfect fit.
     counted = batch.keep > 0
@@ -140,9 +196,7 @@ def validation(
     return loss, parts, jnp.sum(~finite & counted).astype(jnp.int32)
 
 
-def without_lost(
-    problem: Problem, flat: Float[Array, "parameter"], batch: Batch, constants: Constants
-) -> Batch:
+def without_lost(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> Batch:
     """Mark the segments whose own loss or gradient is not finite, and put a healthy one in their place.
 
     Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its
@@ -162,61 +216,12 @@ def without_lost(
 def padded(batch: Batch, size: int, keep: float) -> Batch:
     """Fill up to a size with copies of the last segment, so that fewer shapes need a program."""
     more = size - batch.keep.shape[0]
-    states, times = (
-        jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge") for x in (batch.states, batch.times)
-    )
-    return Batch(states, times, jnp.pad(batch.keep, (0, more), constant_values=keep))
+    filled = jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge"), batch)
+    return filled._replace(keep=jnp.pad(batch.keep, (0, more), constant_values=keep))
 
 
 def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
     """Put the first good segment in the place of those that are not, with ``keep`` 0."""
     substitute = jnp.argmax(good)
-    states, times = (jnp.where(good, x, x[..., substitute][..., None]) for x in (batch.states, batch.times))
-    return Batch(states, times, batch.keep * good)
-
-
-class GridError(NamedTuple):
-    """How well a grid follows the law: 99th percentile and maximum of |ŷ - y|/|y|, and the worst disagreement.
-
-    Orbits near a circle hide the few steps through a perigee from the percentile: the maximum shows them.
-    """
-
-    percentile: float
-    maximum: float
-    disagreement: float
-
-
-def grid_error(problem: Problem, law: System, batch: Batch) -> GridError:
-    """Measure a phase's grid, dense output included, on segments that obey a law (canonical).
-
-    The truth of the phase itself, in float64, integrated from each segment's first sample with the law, by
-    the method that trains. Call it inside ``jax.enable_x64(True)``.
-    """
-    shape = problem.architecture
-    steps = LawSteps(law, problem.grid, shape.uses_velocity or law.uses_velocity, shape.outputs.whole_state)
-    filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
-    solved, disagreement = (
-        np.asarray(x)[..., : batch.keep.shape[0]] for x in compiled(_law_solve, steps, filled).call(filled)
-    )
-    truth = np.asarray(batch.states[1:])
-    error = np.linalg.norm(solved - truth, axis=1) / np.linalg.norm(truth, axis=1)
-    return GridError(float(np.percentile(error, 99)), float(np.max(error)), float(np.max(disagreement)))
-
-
-class LawSteps(NamedTuple):
-    """How a law is integrated to measure a grid: its steps, and the method that they are taken with."""
-
-    law: System
-    grid: Grid
-    depends_on_velocity: bool
-    first_order: bool
-
-
-def _law_solve(steps: LawSteps, batch: Batch) -> GridSolution:
-    initial, law = batch.states[0], steps.law.acceleration
-    if steps.first_order:
-        field = lambda t, y, args: jnp.concatenate([y[3:], law(t, y[:3], y[3:])])  # noqa: E731
-        one = lambda y, t: fixed_solve(field, y, t, steps.grid)  # noqa: E731
-        states = jax.vmap(one, in_axes=-1, out_axes=-1)(initial, batch.times)[1:]
-        return GridSolution(states, jnp.zeros_like(batch.keep))
-    return grid_solve(law, initial[:3], initial[3:], batch.times, steps.grid, steps.depends_on_velocity)
+    replaced = jax.tree.map(lambda x: jnp.where(good, x, x[..., substitute][..., None]), batch)
+    return replaced._replace(keep=batch.keep * good)

@@ -9,34 +9,22 @@ import numpy as np
 from jaxtyping import Array
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.programs import power_above
-from keplearn.data.segments import Segments, Split
+from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
-from keplearn.training.chunk import Carry, draw, rescue, rotate, start, take_steps
+from keplearn.training.chunk import Carry, draw, rescue, start, take_steps
 from keplearn.training.chunk import validate as validate_model
-from keplearn.training.curriculum import Phase, batch_order, random_rotations
+from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, Row, Rows
-from keplearn.training.objective import (
-    UNRESOLVED,
-    Batch,
-    Constants,
-    GridError,
-    assemble,
-    grid_error,
-    padded,
-    replace_lost,
-    without_lost,
-)
+from keplearn.training.grid_error import GridError, grid_error
+from keplearn.training.objective import UNRESOLVED, Batch, Constants, assemble, replace_lost, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
-from keplearn.training.settings import FitSettings, batch_sizes, problem_of
+from keplearn.training.settings import FitSettings, problem_of
 from keplearn.training.tally import Tally, TrainingFailed
 
-# Steps in one call of a compiled chunk at most; fewer where steps are slow: control returns every second.
-CHUNK = 128
+# Fewer steps in a call than `keplearn.training.batches.CHUNK` where steps are slow: control returns every second.
 SECONDS_PER_CHUNK = 1.0
-# What the batches of a chunk may take.
-DRAWN_BYTES = 32_000_000
 
 
 class PhaseRunner:
@@ -54,15 +42,11 @@ class PhaseRunner:
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.execute = execute
         self.problem = problem_of(phase, model.architecture, settings)
-        self.full_batch = OPTIMIZERS[phase.optimizer].full_batch
-        self.max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
-        self.batch_size, filled = batch_sizes(phase, settings, len(split.train))
-        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
-        # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
-        some = self.batch_size < len(split.train) or filled == settings.batch_size
-        self.drawn = not self.full_batch and (settings.augment or some)
+        self.optimizer = OPTIMIZERS[phase.optimizer]
+        max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self._check()
         self.grid_error = self._grid_error()
+        apart = max(UNRESOLVED, 10 * self.grid_error.disagreement) if self.grid_error else UNRESOLVED
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
             self.constants = Constants(
@@ -70,47 +54,44 @@ class PhaseRunner:
                 {name: scalar(weight) for name, weight in sorted(settings.loss_weights.items())},
                 scalar(settings.rtol),
                 scalar(settings.atol),
-                scalar(self.max_grad_norm),
-                scalar(max(UNRESOLVED, 10 * self.grid_error.disagreement) if self.grid_error else UNRESOLVED),
+                scalar(max_grad_norm),
+                scalar(apart),
             )
-            self.data = self._batch(split.train)
-            if self.drawn:
-                self.data = padded(self.data, power_above(len(split.train)), keep=1.0)
-            else:
-                self.data = padded(self.data, filled, keep=0.0)
-            self.held = self._batch(split.validation)
-            self.held = padded(self.held, power_above(len(split.validation), least=256, base=4), keep=0.0)
-            self.keep = (jnp.arange(filled) < self.batch_size).astype(settings.dtype)
-            if settings.augment and self.full_batch:
-                # An optimiser that compares values needs one function: one rotation a segment for the phase.
-                turn = random_rotations(settings.seed, number, 0, 1, self.batch_size, settings.planar)[0]
-                self.data = rotate(self.data, jnp.asarray(turn, settings.dtype))
-        bytes_drawn = sum(leaf.nbytes for leaf in self.data) // self.data.keep.size * filled
-        self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
-        self.tally = Tally(number, self.batch_size, np.inf if self.full_batch else self.max_grad_norm)
+        self.batches = Batches(number, phase, self.problem, split, settings)
+        self.data = self.batches.data
+        clipped_above = np.inf if self.optimizer.full_batch else max_grad_norm
+        self.tally = Tally(number, self.batches.size, clipped_above)
 
     def _check(self) -> None:
-        """Refuse steps over several samples where samples are not equally spaced."""
+        """Refuse what the phase's steps cannot be taken with.
+
+        Raises
+        ------
+        KeplearnError
+            Where steps go over several samples that are not equally spaced, or cannot be differentiated as needed.
+        """
+        if "trajectory" not in self.problem.needs:
+            return
         uniform = self.split.train.uniform and self.split.validation.uniform
         if self.phase.integrator == "grid" and self.problem.grid.stride > 1 and not uniform:
             raise KeplearnError(
                 f"stride {self.problem.grid.stride} needs samples equally spaced in time within a segment, "
                 "and these are not: set stride: 1 or integrator: adaptive."
             )
-
-    def _batch(self, segments: Segments) -> Batch:
-        dtype = self.settings.dtype
-        arrays = (segments.states, segments.times, np.ones(len(segments)))
-        return Batch(*(jnp.asarray(x, dtype) for x in arrays))
+        if self.phase.integrator == "adaptive" and self.optimizer.least_squares:
+            raise KeplearnError(
+                f"optimizer {self.phase.optimizer} takes derivatives forwards in time, which adaptive steps do "
+                "not have: set integrator: grid."
+            )
 
     def _grid_error(self) -> GridError | None:
-        """Measure the grid on the phase's truth, if its law is known."""
-        if self.phase.integrator != "grid" or self.settings.law is None:
+        """Measure the grid on the phase's truth, if its law is known and the loss integrates."""
+        integrates = self.phase.integrator == "grid" and "trajectory" in self.problem.needs
+        if not integrates or self.settings.law is None:
             return None
         with jax.enable_x64(True):
-            train = self.split.train
-            arrays = (train.states, train.times, np.ones(len(train)))
-            return grid_error(self.problem, self.settings.law, Batch(*(jnp.asarray(x) for x in arrays)))
+            batch = on_device(self.split.train, self.problem, np.float64)
+            return grid_error(self.problem, self.settings.law, batch)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
         """Make a model of a flat vector of parameters."""
@@ -127,7 +108,7 @@ class PhaseRunner:
 
     def begin(self, parameters: Array) -> Carry:
         """Return the state before the first step."""
-        state = self.call(start, parameters, self.data if self.full_batch else None, self.constants)
+        state = self.call(start, parameters, self.data if self.optimizer.full_batch else None, self.constants)
         with jax.enable_x64(True):
             worst = jnp.asarray(np.inf, parameters.dtype)
             return Carry(parameters, state, parameters, worst, jnp.asarray(0, jnp.int32))
@@ -139,7 +120,7 @@ class PhaseRunner:
         if resume is not None:
             step = resume.step
             self.restore(resume)
-        size = min(8, self.steps_at_once)
+        size = min(8, self.batches.steps_at_once)
         while step < self.phase.steps:
             boundary = min(
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
@@ -150,25 +131,28 @@ class PhaseRunner:
             step += len(rows)
             seconds = self.tally.train_seconds - before
             fitting = int(count * SECONDS_PER_CHUNK / max(seconds, 1e-6))
-            size = max(1, min(self.steps_at_once, 4 * size, fitting))
+            size = max(1, min(self.batches.steps_at_once, 4 * size, fitting))
             yield Rows(self.number, step, rows, seconds, self.checkpointer(step))
 
     def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
         with np.errstate(over="ignore"):  # beyond float32 a rate is infinite, and no step is taken
             rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
-        batches = self.draw(step, count) if self.drawn else self.data
+        drawn = self.batches.drawn
+        batches = self.call(draw, *self.batches.to_draw(step, step + count)) if drawn else self.data
         rows = self.chunk(step, batches, rates)
         taken = len(rows)
-        if taken < count and self.full_batch:
+        if taken < count and self.optimizer.full_batch:
             self.clear_lost()
             return self.advance(step, count, validate)
         if taken < count:
-            batch = jax.tree.map(lambda x: x[taken], batches) if self.drawn else batches
+            batch = jax.tree.map(lambda x: x[taken], batches) if drawn else batches
             rows.append(self.rescue(step + taken, batch, rates[taken, ...]))
         if validate and len(rows) == count:
             done = np.int32(step + count)
-            self.carry, measured = self.call(validate_model, self.carry, self.held, done, self.constants)
+            self.carry, measured = self.call(
+                validate_model, self.carry, self.batches.held, done, self.constants
+            )
             rows[-1] |= {name: float(value) for name, value in measured.items()}
             self.tally.validations += np.isfinite(rows[-1]["val_loss"])
         return rows
@@ -176,7 +160,7 @@ class PhaseRunner:
     def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> list[Row]:
         """Run the compiled chunk, and return the rows of the steps it has taken."""
         self.carry, buffers, taken = self.call(
-            take_steps, self.carry, batches, self.pad(rates), np.int32(len(rates)), self.constants
+            take_steps, self.carry, batches, self.batches.pad(rates), np.int32(len(rates)), self.constants
         )
         taken = int(taken)
         columns = {name: np.asarray(values)[:taken].tolist() for name, values in buffers.items()}
@@ -188,30 +172,10 @@ class PhaseRunner:
             for i in range(taken)
         ]
         self.tally.count(rows)
-        if self.full_batch:  # those that were lost where the phase started
-            out = self.batch_size - int(np.sum(np.asarray(self.data.keep)))
+        if self.optimizer.full_batch:  # those that were lost where the phase started
+            out = self.batches.size - int(np.sum(np.asarray(self.data.keep)))
             rows = [row | {"lost": out} for row in rows]
         return rows
-
-    def draw(self, step: int, count: int) -> Batch:
-        """Draw the batches of the steps from ``step`` on."""
-        seed, last = self.settings.seed, step + count
-        indices = batch_order(seed, self.number, step, last, len(self.split.train), self.batch_size)
-        turns = None
-        if self.settings.augment:
-            turns = random_rotations(seed, self.number, step, last, self.batch_size, self.settings.planar)
-            turns = self.pad(self.fill(turns.astype(self.settings.dtype)))
-        indices = self.pad(self.fill(indices))
-        return self.call(draw, self.data, indices, turns, self.keep, np.int32(count))
-
-    def fill(self, x: np.ndarray) -> np.ndarray:
-        """Fill up along the segments of a batch with copies of the last."""
-        more = self.keep.size - self.batch_size
-        return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge")
-
-    def pad(self, x: np.ndarray) -> np.ndarray:
-        """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
-        return np.concatenate([x, np.zeros((self.steps_at_once - len(x), *x.shape[1:]), x.dtype)])
 
     def rescue(self, step: int, batch: Batch, rate: np.ndarray) -> Row:
         """Take the step at which the chunk stopped without its lost segments; count them."""
@@ -232,10 +196,10 @@ class PhaseRunner:
                 "non_finite", f"loss or gradient is not finite where phase {self.number} starts."
             )
         self.tally.lost_total += lost
-        if lost > self.batch_size / 2:
+        if lost > self.batches.size / 2:
             raise TrainingFailed(
                 "lost_segments",
-                f"{lost} of {self.batch_size} segments are lost where phase {self.number} starts.",
+                f"{lost} of {self.batches.size} segments are lost where phase {self.number} starts.",
             )
         state = self.call(start, self.carry.parameters, self.data, self.constants)
         self.carry = self.carry._replace(optimizer=state)
@@ -269,7 +233,7 @@ class PhaseRunner:
             "segments": len(self.split.train),
             "validation_segments": len(self.split.validation),
             "validation_on": "validation" if self.split.own_validation else "training",
-            "batch_size": self.batch_size,
+            "batch_size": self.batches.size,
             "stride": self.problem.grid.stride if self.phase.integrator == "grid" else None,
             "grid_error": self.grid_error and self.grid_error.percentile,
             "grid_error_max": self.grid_error and self.grid_error.maximum,
@@ -277,9 +241,3 @@ class PhaseRunner:
             "best_loss": float(self.carry.best_loss),
             **self.tally.summary(),
         }
-
-
-def _steps_at_once(bytes_drawn: int) -> int:
-    """Steps whose batches are drawn at once: a power of two at most `CHUNK`, within `DRAWN_BYTES`."""
-    fitting = max(1, min(CHUNK, DRAWN_BYTES // bytes_drawn))
-    return CHUNK if fitting == CHUNK else 1 << (fitting.bit_length() - 1)

@@ -9,7 +9,7 @@ from keplearn.models.neural_ode import Architecture
 from keplearn.systems import System
 from keplearn.systems.two_body import TwoBody
 from keplearn.training.curriculum import Phase
-from keplearn.training.losses import ADDITIVE_TERMS, NEEDS_LAW
+from keplearn.training.losses import ADDITIVE_TERMS, needs_of
 from keplearn.training.objective import Problem
 from keplearn.training.optimizers import OPTIMIZERS
 
@@ -55,7 +55,7 @@ def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) 
         additive=additive,
         optimizer=phase.optimizer,
         dtype=settings.dtype,
-        law=settings.reference if NEEDS_LAW & set(additive) else None,
+        law=settings.reference if "law" in needs_of(settings.loss, additive) else None,
     )
 
 

@@ -1,0 +1,83 @@
+"""A phase's segments on the device, and the batches that its steps take."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keplearn.core.programs import power_above
+from keplearn.data.segments import Segments, Split
+from keplearn.training.chunk import rotate
+from keplearn.training.curriculum import Phase, batch_order, random_rotations
+from keplearn.training.objective import Batch, Problem, padded
+from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.settings import FitSettings, batch_sizes
+
+# Steps in one call of a compiled chunk at most.
+CHUNK = 128
+# What the batches of a chunk may take.
+DRAWN_BYTES = 32_000_000
+
+
+class Batches:
+    """The segments of one phase: ``data`` to train on, ``held`` to validate on.
+
+    A batch has ``size`` segments, all where ``drawn`` is false; up to ``steps_at_once`` steps are taken in one call.
+    """
+
+    def __init__(self, number: int, phase: Phase, problem: Problem, split: Split, settings: FitSettings):
+        self.number, self.settings = number, settings
+        self.count = len(split.train)
+        self.size, filled = batch_sizes(phase, settings, self.count)
+        full_batch = OPTIMIZERS[phase.optimizer].full_batch
+        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
+        # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
+        some = self.size < self.count or filled == settings.batch_size
+        self.drawn = not full_batch and (settings.augment or some)
+        with jax.enable_x64(True):
+            self.data = on_device(split.train, problem, settings.dtype)
+            if self.drawn:
+                self.data = padded(self.data, power_above(self.count), keep=1.0)
+            else:
+                self.data = padded(self.data, filled, keep=0.0)
+            self.held = on_device(split.validation, problem, settings.dtype)
+            self.held = padded(self.held, power_above(len(split.validation), least=256, base=4), keep=0.0)
+            self.keep = (jnp.arange(filled) < self.size).astype(settings.dtype)
+            if settings.augment and full_batch:
+                # An optimiser that compares values needs one function: one rotation a segment for the phase.
+                turn = random_rotations(settings.seed, number, 0, 1, self.size, settings.planar)[0]
+                self.data = rotate(self.data, jnp.asarray(turn, settings.dtype))
+        bytes_drawn = sum(x.nbytes for x in jax.tree.leaves(self.data)) // self.data.keep.size * filled
+        self.steps_at_once = _steps_at_once(bytes_drawn) if self.drawn else CHUNK
+
+    def to_draw(self, first: int, last: int) -> tuple[Any, ...]:
+        """Return the arguments of `keplearn.training.chunk.draw` for the batches of the steps first ≤ k < last."""
+        seed, turns = self.settings.seed, None
+        indices = batch_order(seed, self.number, first, last, self.count, self.size)
+        if self.settings.augment:
+            turns = random_rotations(seed, self.number, first, last, self.size, self.settings.planar)
+            turns = self.pad(self._fill(turns.astype(self.settings.dtype)))
+        return self.data, self.pad(self._fill(indices)), turns, self.keep, np.int32(last - first)
+
+    def pad(self, x: np.ndarray) -> np.ndarray:
+        """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
+        return np.concatenate([x, np.zeros((self.steps_at_once - len(x), *x.shape[1:]), x.dtype)])
+
+    def _fill(self, x: np.ndarray) -> np.ndarray:
+        """Fill up along the segments of a batch with copies of the last."""
+        more = self.keep.size - self.size
+        return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge")
+
+
+def on_device(segments: Segments, problem: Problem, dtype: Any) -> Batch:
+    """Make a batch of all segments. Call it inside ``jax.enable_x64(True)``."""
+    array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
+    accelerations = array(segments.accelerations) if "field" in problem.needs else None
+    return Batch(array(segments.states), array(segments.times), array(np.ones(len(segments))), accelerations)
+
+
+def _steps_at_once(bytes_drawn: int) -> int:
+    """Steps whose batches are drawn at once: a power of two at most `CHUNK`, within `DRAWN_BYTES`."""
+    fitting = max(1, min(CHUNK, DRAWN_BYTES // bytes_drawn))
+    return CHUNK if fitting == CHUNK else 1 << (fitting.bit_length() - 1)

@@ -1,0 +1,68 @@
+"""What a loss sees of a batch of segments: the truth, and what of the model it has asked for."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float
+
+from keplearn.core.errors import KeplearnError
+from keplearn.models.neural_ode import NeuralODE
+from keplearn.systems import System
+
+# What a loss may need.
+NEEDS = ("trajectory", "field", "law")
+
+
+class FieldPair(NamedTuple):
+    """dy/dt (sample, 6, segment) at the true states, the first sample among them: the model's, and the true one."""
+
+    predicted: Float[Array, "sample 6 segment"]
+    truth: Float[Array, "sample 6 segment"]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a loss sees of a batch of segments.
+
+    Attributes
+    ----------
+    truth
+        The true states without the first sample.
+    initial
+        The first sample.
+    keep
+        1, or 0 for a lost segment.
+    model
+        The network being trained.
+    trajectory, rates, system
+        What `predicted`, `field` and `law` give; None where nobody has asked for it.
+    """
+
+    truth: Float[Array, "sample 6 segment"]
+    initial: Float[Array, "6 segment"]
+    keep: Float[Array, "segment"]
+    model: NeuralODE
+    trajectory: Float[Array, "sample 6 segment"] | None = None
+    rates: FieldPair | None = None
+    system: System | None = None
+
+    @property
+    def predicted(self) -> Float[Array, "sample 6 segment"]:
+        """The states that the model comes to from the first sample, integrated; of what needs the trajectory."""
+        return _stated("trajectory", self.trajectory)
+
+    @property
+    def field(self) -> FieldPair:
+        """The field along the true segments; of what needs the field. Nothing is integrated for it."""
+        return _stated("field", self.rates)
+
+    @property
+    def law(self) -> System:
+        """The system in canonical units, whose invariants may be asked for; of what needs the law."""
+        return _stated("law", self.system)
+
+
+def _stated(need: str, given: Any) -> Any:
+    if given is None:
+        raise KeplearnError(f"a loss looks at the {need} and does not say so: write @loss(needs={need!r}).")
+    return given

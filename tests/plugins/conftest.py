@@ -1,0 +1,23 @@
+"""Plugins are forgotten after each test."""
+
+import sys
+
+import pytest
+
+from keplearn.core import plugins, tables
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch):
+    """Return a function that forgets all plugins, as a new process would know none; it is done after each test."""
+    monkeypatch.setenv(plugins.ALLOWED, "")
+
+    def forget():
+        for digest in list(tables.sources):
+            tables.remove(digest)
+        for name in list(tables.modules):
+            del tables.modules[name], sys.modules[name]
+        plugins.load_installed.cache_clear()
+
+    yield forget
+    forget()
