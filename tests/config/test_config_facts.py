@@ -20,7 +20,7 @@ from keplearn.experiment.plan import _fit_settings, architecture_of, make_phases
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
 from keplearn.runs.writer import RunWriter
-from keplearn.training.settings import problem_of
+from keplearn.training.settings import setup_of
 
 # For each parameter that is said to be an argument of a program, another value than its default.
 OTHER = {
@@ -46,7 +46,7 @@ def problem(config: RunConfig):
     p = config.parameters
     dataset = load_dataset(config.dataset_name)
     settings = _fit_settings(p, dataset, units_for(dataset, p.length_unit))
-    return [problem_of(phase, architecture_of(p), settings) for phase in make_phases(p)]
+    return [setup_of(phase, architecture_of(p), settings) for phase in make_phases(p)]
 
 
 def test_what_is_said_to_be_an_argument_of_a_program_is_no_part_of_one():

@@ -32,7 +32,7 @@ from keplearn.training.grid_error import grid_error
 from keplearn.training.objective import (
     Batch,
     Constants,
-    Problem,
+    Setup,
     assemble,
     objective,
     solve,
@@ -322,8 +322,8 @@ def _x64() -> Iterator[None]:
         yield
 
 
-def problem(**changes: Any) -> Problem:
-    usual = Problem(SMALL, Grid(LENGTH, 3), "grid", "percent_error", (), "adam", "float64")
+def setup(**changes: Any) -> Setup:
+    usual = Setup(SMALL, Grid(LENGTH, 3), "grid", "percent_error", (), "adam", "float64")
     return replace(usual, **changes)
 
 
@@ -340,7 +340,7 @@ def batch(segments: Segments) -> Batch:
 @pytest.mark.usefixtures("_x64")
 @pytest.mark.parametrize("integrator", ["grid", "adaptive"])
 def test_the_gradient_of_a_batch_with_a_poisoned_segment_is_that_without_it(split, integrator):
-    task = problem(integrator=integrator)
+    task = setup(integrator=integrator)
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
     few = replace(split, train=split.train.take(np.arange(4)))
 
@@ -365,11 +365,11 @@ def test_segments_that_steps_do_not_resolve_are_lost(split):
     """Loss and gradient are those of the others; of none, no number. BFGS, which compares values, keeps them all."""
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
     data = batch(split.train)
-    model = assemble(problem(), flat, jnp.asarray(1.0))
-    apart = np.asarray(solve(problem(), model, data, *constants()[2:4]).disagreement)
+    model = assemble(setup(), flat, jnp.asarray(1.0))
+    apart = np.asarray(solve(setup(), model, data, *constants()[2:4]).disagreement)
     limit = float(np.median(apart))
     value = jax.jit(
-        lambda b, c: jax.value_and_grad(lambda x: objective(problem(), x, b, c), has_aux=True)(flat)
+        lambda b, c: jax.value_and_grad(lambda x: objective(setup(), x, b, c), has_aux=True)(flat)
     )
     (loss, parts), gradient = value(data, constants(limit))
     (expected, _), slope = value(batch(split.train.take(np.flatnonzero(apart <= limit))), constants())
@@ -377,7 +377,7 @@ def test_segments_that_steps_do_not_resolve_are_lost(split):
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
     np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-12)
     assert np.isnan(value(data, constants(-1.0))[0][0])
-    whole = objective(problem(optimizer="bfgs"), flat, data, constants(-1.0))
+    whole = objective(setup(optimizer="bfgs"), flat, data, constants(-1.0))
     assert whole[1]["lost"] == 0 and whole[0] == pytest.approx(
         float(value(data, constants())[0][0]), rel=1e-12
     )
@@ -397,7 +397,7 @@ def test_steps_that_lose_what_they_do_not_resolve_count_it(split, monkeypatch):
 @pytest.mark.usefixtures("_x64")
 def test_validation_that_loses_every_segment_is_no_number(split):
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
-    measure = jax.jit(lambda b: validation(problem(), flat, b, constants()))
+    measure = jax.jit(lambda b: validation(setup(), flat, b, constants()))
     loss, parts, lost = measure(batch(poison(split, len(split.train)).train))
     assert np.isnan(loss) and np.isnan(parts["percent_error"]) and lost == len(split.train)
     loss, _, lost = measure(batch(poison(split, 3).train))
@@ -411,7 +411,7 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
     turn = jnp.asarray(random_rotations(0, 0, 0, 1, len(split.train), planar)[0])
     turned = rotate(data, turn)
     straight, rotated = (
-        grid_error(problem(grid=Grid(LENGTH, 1)), TwoBody(1.0), b).percentile for b in (data, turned)
+        grid_error(setup(grid=Grid(LENGTH, 1)), TwoBody(1.0), b).percentile for b in (data, turned)
     )
     assert straight < 1e-8 and rotated == pytest.approx(straight, rel=1e-3)
     r, v = np.moveaxis(np.asarray(turned.states).reshape(LENGTH, 2, 3, -1), (1, 2), (0, 1))
@@ -460,7 +460,7 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head):
     def noted(call):
         calls.append(call)
         with jax.enable_x64(True):
-            shapes = jax.eval_shape(partial(call.function, call.problem), *call.arguments)
+            shapes = jax.eval_shape(partial(call.function, call.setup), *call.arguments)
             values = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), shapes)
         if call.function.__name__ == "take_steps":
             values = (*values[:2], call.arguments[3])  # all that it was to take
@@ -472,6 +472,6 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head):
     found = []
     for call in calls:
         with jax.enable_x64(True):
-            jaxpr = jax.make_jaxpr(call.function, static_argnums=0)(call.problem, *call.arguments)
+            jaxpr = jax.make_jaxpr(call.function, static_argnums=0)(call.setup, *call.arguments)
         found += [str(equation) for equation in strong_float64(jaxpr.jaxpr)]
     assert found == []

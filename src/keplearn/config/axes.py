@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from keplearn.config.entries import TABLE_OF, Entry, Problems
+from keplearn.config.entries import TABLE_OF, Entry, Mistakes
 from keplearn.config.loading import Location
 from keplearn.config.names import dataset_facts
 from keplearn.config.schema import FACTS, PHASED, Parameters, RunConfig
@@ -30,30 +30,30 @@ class Axis(NamedTuple):
     location: Location
 
 
-def read_axes(entries: dict[str, Entry], problems: Problems) -> dict[str, Axis]:
-    """Return the values of each entry, noting what is wrong with them in ``problems``."""
-    return {key: Axis(list(_values(key, entry, problems)), entry.location) for key, entry in entries.items()}
+def read_axes(entries: dict[str, Entry], mistakes: Mistakes) -> dict[str, Axis]:
+    """Return the values of each entry, noting what is wrong with them in ``mistakes``."""
+    return {key: Axis(list(_values(key, entry, mistakes)), entry.location) for key, entry in entries.items()}
 
 
-def _values(key: str, entry: Entry, problems: Problems) -> Iterator[Any]:
+def _values(key: str, entry: Entry, mistakes: Mistakes) -> Iterator[Any]:
     """Yield the valid values of one entry."""
     raw, location = entry
     listed = isinstance(raw, list) and key != "test" and not (key == "length_strategy" and _is_window(raw))
     items = raw if isinstance(raw, list) and listed else [raw]
     if not items:
-        problems.add(location, f"{key}: an empty list gives no runs; leave the key out for its default")
+        mistakes.add(location, f"{key}: an empty list gives no runs; leave the key out for its default")
     for number, item in enumerate(items):
         where = (*location, number) if listed else location
         value: object = item
         if key in PHASED:
             value = _phases(key, item)
         elif isinstance(item, list) and key != "test":
-            problems.add(where, f"{key}: {show(item)} is a list inside a list, but {key} has no phases")
+            mistakes.add(where, f"{key}: {show(item)} is a list inside a list, but {key} has no phases")
             continue
         elif key == "test" and item is not None:
             value = tuple(item) if isinstance(item, list) else (item,)
         if message := _wrong(key, value):
-            problems.add(where, f"{key}: {message}")
+            mistakes.add(where, f"{key}: {message}")
         else:
             yield _checked(key, value)
 

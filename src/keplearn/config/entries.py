@@ -1,4 +1,4 @@
-"""The entries of a config: which keys it gives, with what and where, and the collected problems with them."""
+"""The entries of a config: which keys it gives, with what and where, and the collected mistakes with them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     location: Location
 
 
-class Problems:
+class Mistakes:
     """Collects what is wrong, so that one look at a file shows all of it."""
 
     def __init__(self, document: Document):
@@ -59,44 +59,44 @@ def read_entries(
     KeplearnError
         On unknown keys, and on tables that are none.
     """
-    problems = Problems(document)
+    mistakes = Mistakes(document)
     base: dict[str, Entry] = {}
     variants: list[dict[str, Entry]] = []
     tables = {} if document.tables is None else document.tables
     if not isinstance(tables, Mapping):
-        problems.add((), "a config consists of three tables: wandb, data and parameters")
+        mistakes.add((), "a config consists of three tables: wandb, data and parameters")
         tables = {}
     for name, content in tables.items():
         if name in TABLES:
-            base.update(_table(name, content, (name,), problems))
+            base.update(_table(name, content, (name,), mistakes))
         elif name == "plugins":
-            _load_plugins(content, document, problems)
+            _load_plugins(content, document, mistakes)
         elif name == "variants":
-            variants = list(_variants(content, problems))
+            variants = list(_variants(content, mistakes))
         else:
-            problems.add((name,), _unknown(name, [*TABLES, "variants", "plugins"]))
+            mistakes.add((name,), _unknown(name, [*TABLES, "variants", "plugins"]))
     for number, text in enumerate(overrides):
         location: Location = ("--set", number)
         document.places[location] = f"--set {text}"
         name, equals, value = text.partition("=")
         key = _key(name)
         if not equals:
-            problems.add(location, "an override is key=value")
+            mistakes.add(location, "an override is key=value")
         elif key is None:
-            problems.add(location, _unknown(name, _all_names()))
+            mistakes.add(location, _unknown(name, _all_names()))
         else:
             base[key] = Entry(read_text(value, f"--set {text}", numbered=False).tables, location)
             for variant in variants:
                 variant.pop(key, None)
-    problems.stop()
+    mistakes.stop()
     return base, variants
 
 
-def _load_plugins(content: object, document: Document, problems: Problems) -> None:
+def _load_plugins(content: object, document: Document, mistakes: Mistakes) -> None:
     """Load the files of the list ``plugins``, whose names are then valid in the config."""
     files = content if isinstance(content, list) else [content]
     if not all(isinstance(file, str) for file in files):
-        problems.add(("plugins",), "plugins must be a list of Python files, such as [my_layers.py]")
+        mistakes.add(("plugins",), "plugins must be a list of Python files, such as [my_layers.py]")
         return
     taken: dict[tuple[str, str], str] = {}
     for number, file in enumerate(files):
@@ -104,55 +104,55 @@ def _load_plugins(content: object, document: Document, problems: Problems) -> No
         try:
             found = run_plugin(document.folder / str(file))
         except KeplearnError as error:
-            problems.add(where, f"plugins: {error}")
+            mistakes.add(where, f"plugins: {error}")
             continue
         for kind, name in taken.keys() & found.keys():
-            problems.add(
+            mistakes.add(
                 where, f"plugins: {found[kind, name]}: {kind} {name!r} is taken by {taken[kind, name]}"
             )
         taken |= found
 
 
-def _table(name: str, content: object, location: Location, problems: Problems) -> dict[str, Entry]:
+def _table(name: str, content: object, location: Location, mistakes: Mistakes) -> dict[str, Entry]:
     """Return the entries of one of the three tables."""
     if content is None:
         return {}
     if not isinstance(content, Mapping):
-        problems.add(location, f"{name} must be a table (key: value, indented below it)")
+        mistakes.add(location, f"{name} must be a table (key: value, indented below it)")
         return {}
     found = {}
     for key, raw in content.items():
         if key in TABLES[name]:
             found[key] = Entry(raw, (*location, key))
         else:
-            problems.add((*location, key), _unknown(key, TABLES[name], f" in {name}"))
+            mistakes.add((*location, key), _unknown(key, TABLES[name], f" in {name}"))
     return found
 
 
-def _variants(content: object, problems: Problems) -> Iterator[dict[str, Entry]]:
+def _variants(content: object, mistakes: Mistakes) -> Iterator[dict[str, Entry]]:
     """Yield the entries of each variant: tables as in the file, or bare keys."""
     if not isinstance(content, Sequence) or isinstance(content, str) or not content:
-        problems.add(
+        mistakes.add(
             ("variants",), "variants must be a list of tables, each with the entries that it changes"
         )
         return
     for number, variant in enumerate(content):
         location: Location = ("variants", number)
         if not isinstance(variant, Mapping):
-            problems.add(location, "a variant must be a table with the entries that it changes")
+            mistakes.add(location, "a variant must be a table with the entries that it changes")
             continue
         found: dict[str, Entry] = {}
         for name, raw in variant.items():
             key = _key(name)
             entries = {}
             if name in TABLES:
-                entries = _table(name, raw, (*location, name), problems)
+                entries = _table(name, raw, (*location, name), mistakes)
             elif key is not None:
                 entries = {key: Entry(raw, (*location, name))}
             else:
-                problems.add((*location, name), _unknown(name, _all_names()))
+                mistakes.add((*location, name), _unknown(name, _all_names()))
             for again in found.keys() & entries.keys():
-                problems.add(entries[again].location, f"{again} is given twice in one variant: remove one")
+                mistakes.add(entries[again].location, f"{again} is given twice in one variant: remove one")
             found |= entries
         yield found
 

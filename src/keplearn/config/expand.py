@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
 from keplearn.config.effects import warn_of_idle_keys
-from keplearn.config.entries import TABLE_OF, Problems, read_entries
+from keplearn.config.entries import TABLE_OF, Mistakes, read_entries
 from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
 from keplearn.config.schema import TABLES, Parameters, RunConfig
@@ -82,10 +82,10 @@ def run_config(
 def expand(document: Document, overrides: Sequence[str] = (), group: str = "default") -> list[RunConfig]:
     """Return the runs of a document; ``group`` is the group where none is given."""
     base, variants = read_entries(document, overrides)
-    problems = Problems(document)
-    base_axes = read_axes(base, problems)
-    variant_axes = [read_axes(variant, problems) for variant in variants]
-    problems.stop()
+    mistakes = Mistakes(document)
+    base_axes = read_axes(base, mistakes)
+    variant_axes = [read_axes(variant, mistakes) for variant in variants]
+    mistakes.stop()
 
     sets = [{**base_axes, **axes} for axes in variant_axes] or [base_axes]
     count = sum(math.prod(len(axis.values) for axis in axes.values()) for axes in sets)
@@ -100,8 +100,8 @@ def expand(document: Document, overrides: Sequence[str] = (), group: str = "defa
                 runs.append(_run(dict(zip(axes, values, strict=True)), group))
             except Conflict as conflict:
                 where = axes.get(conflict.key, Axis([], (TABLE_OF[conflict.key],)))
-                problems.add(where.location, f"{conflict.key}: {conflict}")
-    problems.stop()
+                mistakes.add(where.location, f"{conflict.key}: {conflict}")
+    mistakes.stop()
     warn_of_idle_keys(runs, _chosen(sets), document.place(()))
     return _without_duplicates(runs)
 

@@ -22,7 +22,7 @@ from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.runs.find import open_run
 from keplearn.training.curriculum import Phase
-from keplearn.training.settings import FitSettings, batch_sizes, problem_of
+from keplearn.training.settings import FitSettings, batch_sizes, setup_of
 
 _LOSS_WEIGHTS = [key for key, fact in FACTS.items() if fact.weight]
 
@@ -125,8 +125,8 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
             cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
             count = count_training(samples, *cut)
             if count:
-                problem = problem_of(phase, architecture_of(p), settings)
-                needed.add((problem, batch_sizes(phase, settings, count)[1]))
+                setup = setup_of(phase, architecture_of(p), settings)
+                needed.add((setup, batch_sizes(phase, settings, count)[1]))
         found.append(needed)
     return found
 

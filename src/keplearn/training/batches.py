@@ -10,7 +10,7 @@ from keplearn.core.programs import power_above
 from keplearn.data.segments import Segments, Split
 from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
-from keplearn.training.objective import Batch, Problem, padded
+from keplearn.training.objective import Batch, Setup, padded
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.settings import FitSettings, batch_sizes
 
@@ -21,12 +21,12 @@ DRAWN_BYTES = 32_000_000
 
 
 class Batches:
-    """The segments of one phase: ``data`` to train on, ``held`` to validate on.
+    """The segments of one phase: ``data`` to train on, ``validation`` to validate on.
 
     A batch has ``size`` segments, all where ``drawn`` is false; up to ``steps_at_once`` steps are taken in one call.
     """
 
-    def __init__(self, number: int, phase: Phase, problem: Problem, split: Split, settings: FitSettings):
+    def __init__(self, number: int, phase: Phase, setup: Setup, split: Split, settings: FitSettings):
         self.number, self.settings = number, settings
         self.count = len(split.train)
         self.size, filled = batch_sizes(phase, settings, self.count)
@@ -36,13 +36,15 @@ class Batches:
         some = self.size < self.count or filled == settings.batch_size
         self.drawn = not full_batch and (settings.augment or some)
         with jax.enable_x64(True):
-            self.data = on_device(split.train, problem, settings.dtype)
+            self.data = on_device(split.train, setup, settings.dtype)
             if self.drawn:
                 self.data = padded(self.data, power_above(self.count), keep=1.0)
             else:
                 self.data = padded(self.data, filled, keep=0.0)
-            self.held = on_device(split.validation, problem, settings.dtype)
-            self.held = padded(self.held, power_above(len(split.validation), least=256, base=4), keep=0.0)
+            self.validation = on_device(split.validation, setup, settings.dtype)
+            self.validation = padded(
+                self.validation, power_above(len(split.validation), least=256, base=4), keep=0.0
+            )
             self.keep = (jnp.arange(filled) < self.size).astype(settings.dtype)
             if settings.augment and full_batch:
                 # An optimiser that compares values needs one function: one rotation a segment for the phase.
@@ -70,10 +72,10 @@ class Batches:
         return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge")
 
 
-def on_device(segments: Segments, problem: Problem, dtype: Any) -> Batch:
+def on_device(segments: Segments, setup: Setup, dtype: Any) -> Batch:
     """Make a batch of all segments. Call it inside ``jax.enable_x64(True)``."""
     array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
-    accelerations = array(segments.accelerations) if "field" in problem.needs else None
+    accelerations = array(segments.accelerations) if "field" in setup.needs else None
     return Batch(array(segments.states), array(segments.times), array(np.ones(len(segments))), accelerations)
 
 

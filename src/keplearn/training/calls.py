@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import jax
 
 from keplearn.core.programs import Compiled, compiled
-from keplearn.training.objective import Problem
+from keplearn.training.objective import Setup
 
 
 class Call(NamedTuple):
-    """A compiled function that a training waits for, to be called as ``function(problem, *arguments)``."""
+    """A compiled function that a training waits for, to be called as ``function(setup, *arguments)``."""
 
     function: Callable[..., Any]
-    problem: Problem | None
+    setup: Setup | None
     arguments: tuple[Any, ...]
 
 
@@ -33,7 +33,7 @@ Execute = Callable[[Call], Answer]
 def answer_call(call: Call) -> Answer:
     """Make a call, in the precision of its own arrays."""
     with jax.enable_x64(True):
-        return run_program(compiled(call.function, call.problem, *call.arguments), call.arguments)
+        return run_program(compiled(call.function, call.setup, *call.arguments), call.arguments)
 
 
 def run_program(program: Compiled, arguments: Sequence[Any]) -> Answer:

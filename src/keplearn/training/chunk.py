@@ -1,6 +1,6 @@
 """What a training compiles: draw batches, take a chunk of steps, validate, take a step without lost segments.
 
-Each function's first argument is the static `Problem`; all else are arrays, and phases whose arrays have the
+Each function's first argument is the static `Setup`; all else are arrays, and phases whose arrays have the
 same shapes share its program.
 """
 
@@ -14,7 +14,7 @@ from keplearn.core.jax_shapes import Scalar
 from keplearn.training.objective import (
     Batch,
     Constants,
-    Problem,
+    Setup,
     objective,
     to_minimise,
     validation,
@@ -67,7 +67,7 @@ def rotate(batch: Batch, turn: Float[Array, "3 3 segment"]) -> Batch:
 
 
 def take_steps(
-    problem: Problem,
+    setup: Setup,
     carry: Carry,
     batches: Batch,
     rates: Float[Array, "step"],
@@ -79,20 +79,20 @@ def take_steps(
     ``batches`` holds one batch a step along a first axis, or without that axis the one batch of all steps. It
     stops before a step whose loss or gradient is not finite, and leaves that step to ``rescue``.
     """
-    optimizer = OPTIMIZERS[problem.optimizer]
+    optimizer = OPTIMIZERS[setup.optimizer]
     one_for_all = batches.keep.ndim == 1
 
     def batch_at(i):
         return batches if one_for_all else jax.tree.map(lambda x: x[i], batches)
 
-    state = _whole_state(problem, carry, batches if optimizer.full_batch else None, constants)
-    parts = jax.eval_shape(lambda x: objective(problem, x, batch_at(0), constants)[1], carry.parameters)
+    state = _whole_state(setup, carry, batches if optimizer.full_batch else None, constants)
+    parts = jax.eval_shape(lambda x: objective(setup, x, batch_at(0), constants)[1], carry.parameters)
     names = ("loss", *parts, "grad_norm")
     buffers = {name: jnp.zeros(rates.shape[0], carry.parameters.dtype) for name in names}
 
     def body(loop):
         parameters, state, buffers, i, _, batch = loop
-        function = to_minimise(problem, batch, constants)
+        function = to_minimise(setup, batch, constants)
         step = optimizer.step(function, parameters, state, rates[i], constants.max_grad_norm)
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
@@ -108,10 +108,10 @@ def take_steps(
 
 
 def validate(
-    problem: Problem, carry: Carry, held: Batch, step: Array, constants: Constants
+    setup: Setup, carry: Carry, batch: Batch, step: Array, constants: Constants
 ) -> tuple[Carry, dict[str, Array]]:
     """Validate and keep the best parameters. A model that loses a validation segment is never the best."""
-    loss, parts, lost = validation(problem, carry.parameters, held, constants)
+    loss, parts, lost = validation(setup, carry.parameters, batch, constants)
     comparable = jnp.where(lost > 0, jnp.inf, loss)
     better = comparable < carry.best_loss
     carry = carry._replace(
@@ -127,17 +127,17 @@ def validate(
 
 
 def rescue(
-    problem: Problem, carry: Carry, batch: Batch, rate: Scalar, constants: Constants
+    setup: Setup, carry: Carry, batch: Batch, rate: Scalar, constants: Constants
 ) -> tuple[Carry, dict[str, Array]]:
     """Take one step without its lost segments; where all are lost, or nothing finite is left, take none.
 
     The numbers of a step that is not taken are NaN, and all its segments count as lost.
     """
-    optimizer = OPTIMIZERS[problem.optimizer]
+    optimizer = OPTIMIZERS[setup.optimizer]
     given = jnp.sum(batch.keep)
-    batch = without_lost(problem, carry.parameters, batch, constants)
-    function = to_minimise(problem, batch, constants)
-    state = _whole_state(problem, carry, None, constants)
+    batch = without_lost(setup, carry.parameters, batch, constants)
+    function = to_minimise(setup, batch, constants)
+    state = _whole_state(setup, carry, None, constants)
     step = optimizer.step(function, carry.parameters, state, rate, constants.max_grad_norm)
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
@@ -153,22 +153,20 @@ def rescue(
     return carry._replace(parameters=moved[0], optimizer=moved[1]), values | {"lost": lost}
 
 
-def start(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> list[Array]:
+def start(setup: Setup, parameters: Array, data: Batch | None, constants: Constants) -> list[Array]:
     """Return the leaves of the optimiser's state at the start of a phase; data where it takes full batches."""
-    return [
-        jnp.asarray(leaf) for leaf in jax.tree.leaves(_initial_state(problem, parameters, data, constants))
-    ]
+    return [jnp.asarray(leaf) for leaf in jax.tree.leaves(_initial_state(setup, parameters, data, constants))]
 
 
-def _initial_state(problem: Problem, parameters: Array, data: Batch | None, constants: Constants) -> Any:
+def _initial_state(setup: Setup, parameters: Array, data: Batch | None, constants: Constants) -> Any:
     def function(x):
         assert data is not None  # an optimiser that takes batches does not evaluate to begin
-        return to_minimise(problem, data, constants)(x)
+        return to_minimise(setup, data, constants)(x)
 
-    return OPTIMIZERS[problem.optimizer].init(function, parameters)
+    return OPTIMIZERS[setup.optimizer].init(function, parameters)
 
 
-def _whole_state(problem: Problem, carry: Carry, data: Batch | None, constants: Constants) -> Any:
+def _whole_state(setup: Setup, carry: Carry, data: Batch | None, constants: Constants) -> Any:
     """Return the optimiser's state of its leaves."""
-    shape = jax.eval_shape(lambda: _initial_state(problem, carry.parameters, data, constants))
+    shape = jax.eval_shape(lambda: _initial_state(setup, carry.parameters, data, constants))
     return jax.tree.unflatten(jax.tree.structure(shape), carry.optimizer)

@@ -9,7 +9,7 @@ import numpy as np
 from keplearn.core.programs import compiled, power_above
 from keplearn.integrate import Grid, GridSolution, fixed_solve, grid_solve
 from keplearn.systems import System
-from keplearn.training.objective import Batch, Problem, padded
+from keplearn.training.objective import Batch, Setup, padded
 
 
 class GridError(NamedTuple):
@@ -23,14 +23,14 @@ class GridError(NamedTuple):
     disagreement: float
 
 
-def grid_error(problem: Problem, law: System, batch: Batch) -> GridError:
+def grid_error(setup: Setup, law: System, batch: Batch) -> GridError:
     """Measure a phase's grid, dense output included, on segments that obey a law (canonical).
 
     The truth of the phase itself, in float64, integrated from each segment's first sample with the law, by
     the method that trains. Call it inside ``jax.enable_x64(True)``.
     """
-    shape = problem.architecture
-    steps = LawSteps(law, problem.grid, shape.uses_velocity or law.uses_velocity, shape.outputs.whole_state)
+    shape = setup.architecture
+    steps = LawSteps(law, setup.grid, shape.uses_velocity or law.uses_velocity, shape.outputs.whole_state)
     filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
     solved, disagreement = (
         np.asarray(x)[..., : batch.keep.shape[0]] for x in compiled(_law_solve, steps, filled).call(filled)

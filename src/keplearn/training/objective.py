@@ -25,8 +25,8 @@ UNRESOLVED = 10.0
 
 
 @dataclass(frozen=True)
-class Problem:
-    """All of a phase that is compiled in; phases with one problem and equal shapes share a program.
+class Setup:
+    """All of a phase that is compiled in; phases with one setup and equal shapes share a program.
 
     ``law`` is the system in canonical units, where the loss asks for it.
     """
@@ -72,33 +72,33 @@ def _unravel(architecture: Architecture, dtype: str):
         return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
 
 
-def assemble(problem: Problem, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
+def assemble(setup: Setup, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
     """Make the model of a flat vector of parameters."""
-    parameters = _unravel(problem.architecture, problem.dtype)(flat)
-    return NeuralODE(parameters, max_acceleration, problem.architecture)
+    parameters = _unravel(setup.architecture, setup.dtype)(flat)
+    return NeuralODE(parameters, max_acceleration, setup.architecture)
 
 
-def solve(problem: Problem, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar) -> GridSolution:
+def solve(setup: Setup, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar) -> GridSolution:
     """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN.
 
     Steps that a solver controls, and those of a field that gives whole states, have no disagreement: 0.
     """
     initial = batch.states[0]
-    if problem.integrator == "adaptive":
+    if setup.integrator == "adaptive":
         ys, ok = jax.vmap(
             lambda y, t: adaptive_solve(model, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
         )(initial, batch.times)
         return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], jnp.zeros_like(batch.keep))
-    if problem.architecture.outputs.whole_state:
-        fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, problem.grid), in_axes=-1, out_axes=-1)
+    if setup.architecture.outputs.whole_state:
+        fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, setup.grid), in_axes=-1, out_axes=-1)
         return GridSolution(fixed(initial, batch.times)[1:], jnp.zeros_like(batch.keep))
     return grid_solve(
         model.acceleration,
         initial[:3],
         initial[3:],
         batch.times,
-        problem.grid,
-        problem.architecture.uses_velocity,
+        setup.grid,
+        setup.architecture.uses_velocity,
     )
 
 
@@ -111,56 +111,56 @@ def field_pair(model: NeuralODE, batch: Batch) -> FieldPair:
 
 
 def seen(
-    problem: Problem, flat: Flat, batch: Batch, constants: Constants
+    setup: Setup, flat: Flat, batch: Batch, constants: Constants
 ) -> tuple[Solved, Float[Array, "segment"]]:
     """Return what the loss sees of a batch, and by how much the solution's steps disagree."""
-    model = assemble(problem, flat, constants.max_acceleration)
+    model = assemble(setup, flat, constants.max_acceleration)
     trajectory, disagreement, rates = None, jnp.zeros_like(batch.keep), None
-    if "trajectory" in problem.needs:
-        trajectory, disagreement = solve(problem, model, batch, constants.rtol, constants.atol)
-    if "field" in problem.needs:
+    if "trajectory" in setup.needs:
+        trajectory, disagreement = solve(setup, model, batch, constants.rtol, constants.atol)
+    if "field" in setup.needs:
         rates = field_pair(model, batch)
     truth = batch.states[1:]
-    return Solved(truth, batch.states[0], batch.keep, model, trajectory, rates, problem.law), disagreement
+    return Solved(truth, batch.states[0], batch.keep, model, trajectory, rates, setup.law), disagreement
 
 
-def in_training(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> Solved:
+def in_training(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Solved:
     """Return what the loss sees in training: segments with a step that does not resolve them are lost (`UNRESOLVED`).
 
     They add neither value nor gradient. Segments of a solution that is not finite must have been replaced
     (`without_lost`). An optimiser that compares values needs one function and gets all segments as they are: it
     rejects what runs away.
     """
-    solved, disagreement = seen(problem, flat, batch, constants)
-    if OPTIMIZERS[problem.optimizer].full_batch:
+    solved, disagreement = seen(setup, flat, batch, constants)
+    if OPTIMIZERS[setup.optimizer].full_batch:
         return solved
     resolved = ~(disagreement > constants.max_disagreement)  # NaN is left to be found in the loss
     return _without(solved, resolved)
 
 
-def objective(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> tuple[Scalar, Parts]:
+def objective(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> tuple[Scalar, Parts]:
     """Return the loss of a batch and its parts; among them, of weight nothing, ``lost``, the number of lost segments.
 
     Where no segment is left the loss is NaN.
     """
-    solved = in_training(problem, flat, batch, constants)
-    return _counted(batch, solved, *total_loss(problem.loss, problem.additive, solved, constants.weights))
+    solved = in_training(setup, flat, batch, constants)
+    return _counted(batch, solved, *total_loss(setup.loss, setup.additive, solved, constants.weights))
 
 
 def residuals(
-    problem: Problem, flat: Flat, batch: Batch, constants: Constants
+    setup: Setup, flat: Flat, batch: Batch, constants: Constants
 ) -> tuple[Flat, tuple[Scalar, Parts]]:
     """Return a vector half of whose squared length is the loss, beside what `objective` returns."""
-    solved = in_training(problem, flat, batch, constants)
-    loss = _counted(batch, solved, *total_loss(problem.loss, problem.additive, solved, constants.weights))
-    vector = least_squares(problem.loss, problem.additive, solved, constants.weights)
+    solved = in_training(setup, flat, batch, constants)
+    loss = _counted(batch, solved, *total_loss(setup.loss, setup.additive, solved, constants.weights))
+    vector = least_squares(setup.loss, setup.additive, solved, constants.weights)
     return jnp.where(jnp.any(solved.keep > 0), vector, jnp.nan), loss
 
 
-def to_minimise(problem: Problem, batch: Batch, constants: Constants) -> Function:
+def to_minimise(setup: Setup, batch: Batch, constants: Constants) -> Function:
     """Return the function that the phase's optimiser takes, of the parameters."""
-    function = residuals if OPTIMIZERS[problem.optimizer].least_squares else objective
-    return lambda flat: function(problem, flat, batch, constants)
+    function = residuals if OPTIMIZERS[setup.optimizer].least_squares else objective
+    return lambda flat: function(setup, flat, batch, constants)
 
 
 def _counted(batch: Batch, solved: Solved, loss: Scalar, parts: Parts) -> tuple[Scalar, Parts]:
@@ -179,16 +179,16 @@ def _without(solved: Solved, good: Bool[Array, "segment"]) -> Solved:
 
 
 def validation(
-    problem: Problem, flat: Flat, batch: Batch, constants: Constants
+    setup: Setup, flat: Flat, batch: Batch, constants: Constants
 ) -> tuple[Scalar, Parts, Int32[Array, ""]]:
     """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
-    solved, _ = seen(problem, flat, batch, constants)
+    solved, _ = seen(setup, flat, batch, constants)
     predicted = [x for x in (solved.trajectory, solved.rates and solved.rates.predicted) if x is not None]
     # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
     sums = [jnp.sum(x * x, axis=(0, 1)) for x in predicted]
     finite = jnp.isfinite(sum(sums[1:], sums[0]))
     solved = _without(solved, finite)
-    loss, parts = total_loss(problem.loss, problem.additive, solved, constants.weights)
+    loss, parts = total_loss(setup.loss, setup.additive, solved, constants.weights)
     # The mean over no segment is no number, and 0 would look like a perfect fit.
     counted = batch.keep > 0
     some = jnp.any(finite & counted)
@@ -196,7 +196,7 @@ def validation(
     return loss, parts, jnp.sum(~finite & counted).astype(jnp.int32)
 
 
-def without_lost(problem: Problem, flat: Flat, batch: Batch, constants: Constants) -> Batch:
+def without_lost(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Batch:
     """Mark the segments whose own loss or gradient is not finite, and put a healthy one in their place.
 
     Marking is not enough: a zero weight times a non-finite derivative is NaN. With a healthy copy in its
@@ -205,7 +205,7 @@ def without_lost(problem: Problem, flat: Flat, batch: Batch, constants: Constant
 
     def healthy(one: Batch) -> Array:
         single = jax.tree.map(lambda x: x[..., None], one)
-        value, gradient = jax.value_and_grad(lambda x: objective(problem, x, single, constants)[0])(flat)
+        value, gradient = jax.value_and_grad(lambda x: objective(setup, x, single, constants)[0])(flat)
         return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
 
     by_segment = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), batch)

@@ -20,7 +20,7 @@ from keplearn.training.events import Checkpoint, Row, Rows
 from keplearn.training.grid_error import GridError, grid_error
 from keplearn.training.objective import UNRESOLVED, Batch, Constants, assemble, replace_lost, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
-from keplearn.training.settings import FitSettings, problem_of
+from keplearn.training.settings import FitSettings, setup_of
 from keplearn.training.tally import Tally, TrainingFailed
 
 # Fewer steps in a call than `keplearn.training.batches.CHUNK` where steps are slow: control returns every second.
@@ -41,7 +41,7 @@ class PhaseRunner:
     ):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.execute = execute
-        self.problem = problem_of(phase, model.architecture, settings)
+        self.setup = setup_of(phase, model.architecture, settings)
         self.optimizer = OPTIMIZERS[phase.optimizer]
         max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self._check()
@@ -57,7 +57,7 @@ class PhaseRunner:
                 scalar(max_grad_norm),
                 scalar(apart),
             )
-        self.batches = Batches(number, phase, self.problem, split, settings)
+        self.batches = Batches(number, phase, self.setup, split, settings)
         self.data = self.batches.data
         clipped_above = np.inf if self.optimizer.full_batch else max_grad_norm
         self.tally = Tally(number, self.batches.size, clipped_above)
@@ -70,12 +70,12 @@ class PhaseRunner:
         KeplearnError
             Where steps go over several samples that are not equally spaced, or cannot be differentiated as needed.
         """
-        if "trajectory" not in self.problem.needs:
+        if "trajectory" not in self.setup.needs:
             return
         uniform = self.split.train.uniform and self.split.validation.uniform
-        if self.phase.integrator == "grid" and self.problem.grid.stride > 1 and not uniform:
+        if self.phase.integrator == "grid" and self.setup.grid.stride > 1 and not uniform:
             raise KeplearnError(
-                f"stride {self.problem.grid.stride} needs samples equally spaced in time within a segment, "
+                f"stride {self.setup.grid.stride} needs samples equally spaced in time within a segment, "
                 "and these are not: set stride: 1 or integrator: adaptive."
             )
         if self.phase.integrator == "adaptive" and self.optimizer.least_squares:
@@ -86,22 +86,22 @@ class PhaseRunner:
 
     def _grid_error(self) -> GridError | None:
         """Measure the grid on the phase's truth, if its law is known and the loss integrates."""
-        integrates = self.phase.integrator == "grid" and "trajectory" in self.problem.needs
+        integrates = self.phase.integrator == "grid" and "trajectory" in self.setup.needs
         if not integrates or self.settings.law is None:
             return None
         with jax.enable_x64(True):
-            batch = on_device(self.split.train, self.problem, np.float64)
-            return grid_error(self.problem, self.settings.law, batch)
+            batch = on_device(self.split.train, self.setup, np.float64)
+            return grid_error(self.setup, self.settings.law, batch)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:
         """Make a model of a flat vector of parameters."""
         with jax.enable_x64(True):
-            made = assemble(self.problem, jnp.asarray(flat), self.constants.max_acceleration)
+            made = assemble(self.setup, jnp.asarray(flat), self.constants.max_acceleration)
         return NeuralODE(made.parameters, made.max_acceleration, made.architecture, units)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return a compiled function's result, and count its seconds."""
-        answer = self.execute(Call(function, None if function is draw else self.problem, arguments))
+        answer = self.execute(Call(function, None if function is draw else self.setup, arguments))
         self.tally.compile_seconds += answer.compile_seconds
         self.tally.train_seconds += answer.seconds
         return answer.result
@@ -151,7 +151,7 @@ class PhaseRunner:
         if validate and len(rows) == count:
             done = np.int32(step + count)
             self.carry, measured = self.call(
-                validate_model, self.carry, self.batches.held, done, self.constants
+                validate_model, self.carry, self.batches.validation, done, self.constants
             )
             rows[-1] |= {name: float(value) for name, value in measured.items()}
             self.tally.validations += np.isfinite(rows[-1]["val_loss"])
@@ -234,7 +234,7 @@ class PhaseRunner:
             "validation_segments": len(self.split.validation),
             "validation_on": "validation" if self.split.own_validation else "training",
             "batch_size": self.batches.size,
-            "stride": self.problem.grid.stride if self.phase.integrator == "grid" else None,
+            "stride": self.setup.grid.stride if self.phase.integrator == "grid" else None,
             "grid_error": self.grid_error and self.grid_error.percentile,
             "grid_error_max": self.grid_error and self.grid_error.maximum,
             "best_step": int(self.carry.best_step),

@@ -1,4 +1,4 @@
-"""What holds for all phases of a training, and what follows of it for one: the problem, the sizes of batches."""
+"""What holds for all phases of a training, and what follows of it for one: the setup, the sizes of batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from keplearn.systems import System
 from keplearn.systems.two_body import TwoBody
 from keplearn.training.curriculum import Phase
 from keplearn.training.losses import ADDITIVE_TERMS, needs_of
-from keplearn.training.objective import Problem
+from keplearn.training.objective import Setup
 from keplearn.training.optimizers import OPTIMIZERS
 
 # Steps of a phase that has its own batch size: filling up would cost it as much time as a program of its own.
@@ -43,11 +43,11 @@ class FitSettings:
     validate_every: int = 50
 
 
-def problem_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Problem:
+def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Setup:
     """Return what of a phase is compiled in."""
     stride = 1 if settings.stride is None and settings.law is None else settings.stride
     additive = tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0)
-    return Problem(
+    return Setup(
         architecture=architecture,
         grid=Grid.default(phase.segment_length, stride),
         integrator=phase.integrator,

@@ -16,7 +16,7 @@ from jaxtyping import Array
 from keplearn.core.programs import Program, compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.calls import Answer, Call, answer_call, run_program
-from keplearn.training.objective import Problem, without_lost
+from keplearn.training.objective import Setup, without_lost
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
@@ -31,7 +31,7 @@ class _Stacked(NamedTuple):
     """The static part of a stacked call."""
 
     function: str
-    problem: Problem | None
+    setup: Setup | None
 
 
 class _Whole:
@@ -115,7 +115,7 @@ def _next_group(waiting: dict[int, Call]) -> list[int]:
     for number, call in waiting.items():
         leaves, structure = jax.tree.flatten(call.arguments)
         shapes = tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
-        groups[call.function, call.problem, structure, shapes].append(number)
+        groups[call.function, call.setup, structure, shapes].append(number)
     return min(groups.values(), key=len)
 
 
@@ -129,7 +129,7 @@ def _answer_together(stacks: _Stacks, calls: list[Call], at_once: int | None) ->
     if at_once is not None and size > at_once:
         return _in_halves(stacks, calls, at_once)
     filled = calls + [calls[-1]] * (size - len(calls))
-    static = _Stacked(calls[0].function.__name__, calls[0].problem)
+    static = _Stacked(calls[0].function.__name__, calls[0].setup)
     with jax.enable_x64(True):
         arguments = jax.tree.map(stacks.stack, *(call.arguments for call in filled))
         program = compiled(_call_stacked, static, *arguments)
@@ -154,7 +154,7 @@ def _in_halves(stacks: _Stacks, calls: list[Call], at_once: int | None) -> list[
 
 
 def _call_stacked(static: _Stacked, *arguments: Any) -> Any:
-    return jax.vmap(partial(_FUNCTIONS[static.function], static.problem))(*arguments)
+    return jax.vmap(partial(_FUNCTIONS[static.function], static.setup))(*arguments)
 
 
 def _cut_out(leaf: Any) -> Any:
