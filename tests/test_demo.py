@@ -16,6 +16,7 @@ from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
 from keplearn.runs.find import find_runs
 
+FULL = keplearn.demo.CONFIG  # `short_demo` puts another in its place
 ROUND = "complex_TBP_planar_10_train"
 TEST = "complex_TBP_planar_1_test"
 
@@ -83,9 +84,7 @@ def test_the_command_prints_the_table_and_draws_next_to_the_runs(short_demo):
 
 def test_the_best_recipe_learns_the_law_from_ten_orbits(tmp_path):
     """On 100 unseen orbits: mean below 0.1 %, field below 0.02 %, none diverged."""
-    best = load_config(
-        keplearn.demo.CONFIG, ["data.dataset_name=complex_TBP_planar_10_train", "data.test=[]"]
-    )[2]
+    best = load_config(FULL, ["data.dataset_name=complex_TBP_planar_10_train", "data.test=[]"])[2]
     run = train_run(best, tmp_path)
     scores = summary(evaluate(run.model(), load_dataset("complex_TBP_planar_100_test")))
     assert scores["mean"] < 0.1
