@@ -87,7 +87,7 @@ def no_sinks(monkeypatch):
 
 
 def test_a_sink_that_fails_is_told_no_more_and_harms_nothing(whole, tmp_path, no_sinks):
-    """One fails as it is made, one at its first rows, one is only told; numbers are those of a run without them."""
+    """One fails as it is made, two at the first rows; numbers are those of a run without them."""
     told, events = [], []
 
     @keplearn.sink
@@ -104,13 +104,21 @@ def test_a_sink_that_fails_is_told_no_more_and_harms_nothing(whole, tmp_path, no
         return tell
 
     @keplearn.sink
+    def gone(config):
+        def tell(event):
+            if isinstance(event, Rows | Message) and any(isinstance(e, Rows) for e in told):
+                raise TimeoutError("no answer")
+
+        return tell
+
+    @keplearn.sink
     def none(config):
         return None
 
     run = train_run(CONFIG, tmp_path, sinks=[events.append])
     assert [type(e) for e in told if not isinstance(e, Message)] == [Started, Prepared, Rows]
     said = [event.text for event in events if isinstance(event, Message) and event.warning]
-    assert [text.partition("@")[0] for text in said] == ["sink broken", "sink full"]
+    assert [text.partition("@")[0] for text in said] == ["sink broken", "sink full", "sink gone"]
     assert "fails, and is told no more: OSError: no space left" in said[0]
     assert "ConnectionError: no route to host" in (run.path / "log.txt").read_text()
     assert list(run.metrics()["loss"]) == list(whole[0].metrics()["loss"])

@@ -95,12 +95,16 @@ class Telling:
         try:
             self._directory(event)
         finally:
-            for name, told in list(self._others.items()):
+            failures: dict[object, Exception] = {}
+            for name, told in self._others.items():
                 try:
                     told(event)
                 except Exception as error:
-                    del self._others[name]
-                    self._failed(name, error)
+                    failures[name] = error
+            for name in failures:  # all of them, before the warnings are told
+                del self._others[name]
+            for name, error in failures.items():
+                self._failed(name, error)
 
     def _join(self, name: str, make: Callable[[RunConfig], Sink | None], config: RunConfig) -> None:
         try:
