@@ -136,6 +136,9 @@ def test_a_dataset_has_one_name_in_a_config(tmp_path):
     zeroth = run_config("complex_TBP_planar_10@0_train", test=["complex_TBP_planar_1@0_test"])
     assert (zeroth.dataset_name, zeroth.test) == (plain.dataset_name, plain.test)
     assert zeroth.run_id == plain.run_id
+    spaced = run_config("orbit( e=.4, a=2e4 ) + circular_TBP_planar_4", test=[])
+    assert spaced.dataset_name == "orbit(a=20000,e=0.4)+circular_TBP_planar_4"
+    assert spaced.run_id == run_config(spaced.dataset_name, test=[]).run_id
     draws = "data: {dataset_name: [complex_TBP_planar_10_train, complex_TBP_planar_10@1_train]}"
     assert len({run.run_id for run in runs_of(tmp_path, draws)}) == 2
 

@@ -7,7 +7,7 @@ import pytest
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, make_dataset
-from keplearn.data.names import DatasetName
+from keplearn.data.names import DatasetName, Draw, check_made, parse_name
 from keplearn.data.orbit_dataset import check
 from keplearn.systems.two_body import TwoBody
 
@@ -59,6 +59,30 @@ def test_another_draw_has_other_orbits_and_its_first_ones_keep_its_name(dataset)
     assert not np.isin(other.elements[:, 0], dataset.elements[:, 0]).any()
     assert other.first(4).name == "complex_TBP_planar_4@1_train"
     assert other.first(4).content_hash == load_dataset("complex_TBP_planar_4@1_train").content_hash
+
+
+def test_a_chosen_orbit_is_keplers_and_has_its_elements():
+    made = load_dataset("orbit(a=20000,e=0.4,nu0=20deg)")
+    np.testing.assert_allclose(made.elements[0, [0, 1, 5]], [20000.0, 0.4, np.radians(20)], rtol=1e-15)
+    r0 = 20000.0 * (1 - 0.4**2) / (1 + 0.4 * np.cos(np.radians(20)))  # the conic's equation
+    np.testing.assert_allclose(np.linalg.norm(made.states[0, 0, :3]), r0, rtol=1e-13)
+    assert made.planar
+    assert not load_dataset("orbit(a=20000,e=0.4,i=60deg)").planar
+
+
+@pytest.mark.parametrize("n", [1, 10, 12, 15])
+def test_a_sum_holds_its_terms_orbits_in_order_and_its_first_ones_are_the_dataset_of_their_name(dataset, n):
+    terms = [PLANAR, "circular_TBP_4", "orbit(a=9000,e=0.1)"]
+    made = load_dataset("+".join(terms))
+    np.testing.assert_array_equal(made.states, np.concatenate([load_dataset(t).states for t in terms]))
+    first = made.first(n)
+    assert first.content_hash == load_dataset(first.name).content_hash
+    assert (first.name == PLANAR) == (n == 10)
+
+
+def test_an_orbit_that_meets_the_earth_is_refused_before_it_is_made():
+    with pytest.raises(KeplearnError, match=r"crosses the Earth.*e is at most 0\.6811"):
+        check_made(parse_name("circular_TBP_2+orbit(a=20000,e=0.9)"))
 
 
 def test_an_orbit_is_360_samples_from_time_zero(dataset):
@@ -158,7 +182,7 @@ def test_shapes_that_do_not_fit_are_refused(dataset, key, message):
 
 def test_a_dataset_beyond_memory_is_refused():
     with pytest.raises(KeplearnError, match="at most 100000"):
-        make_dataset(DatasetName("complex", "TBP", True, (), 999_999_999))
+        make_dataset(DatasetName((Draw("complex", "TBP", True, (), 999_999_999),)))
 
 
 def test_a_file_of_another_kind_is_sent_to_import(tmp_path):

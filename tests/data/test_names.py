@@ -7,13 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keplearn.core.errors import KeplearnError
-from keplearn.data.names import SPLITS, DatasetName, canonical_name, is_name, nearest_name, parse_name
+from keplearn.data.elements_text import parse_orbit
+from keplearn.data.names import (
+    SPLITS,
+    ChosenOrbit,
+    DatasetName,
+    Draw,
+    canonical_name,
+    is_name,
+    nearest_name,
+    parse_name,
+)
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 
 
 @st.composite
 def parts(draw):
-    """The fields of a DatasetName (built in the test: run-time type checks draw random numbers)."""
+    """The fields of a Draw (built in the test: run-time type checks draw random numbers)."""
     planar = draw(st.booleans())
     allowed = MODIFIERS if planar else tuple(m for m in MODIFIERS if m != "rotated")
     return {
@@ -25,6 +35,22 @@ def parts(draw):
         "split": draw(st.sampled_from(["", *SPLITS])),
         "draw": draw(st.sampled_from([0, 0, 1, 3, 999_999_999])),
     }
+
+
+numbers = st.floats(1e-3, 1e3, allow_subnormal=False)
+
+
+@st.composite
+def orbits(draw):
+    """The text of a chosen orbit, keys in any order and with spaces."""
+    a, e = draw(st.floats(7000.0, 1e9)), draw(st.floats(0.0, 0.08))
+    angles = draw(st.dictionaries(st.sampled_from(["raan", "argp", "nu0"]), numbers))
+    pieces = [
+        f"a={a}",
+        f"e = {e}",
+        *(f"{k}={x}{draw(st.sampled_from(['', 'deg']))}" for k, x in angles.items()),
+    ]
+    return ", ".join(draw(st.permutations(pieces)))
 
 
 almost_names = st.lists(
@@ -55,9 +81,23 @@ almost_names = st.lists(
 
 @given(parts())
 def test_every_name_is_given_back(fields):
-    name = DatasetName(**fields)
+    name = DatasetName((Draw(**fields),))
     assert parse_name(str(name)) == name
     assert is_name(str(name))
+
+
+@given(orbits(), st.lists(parts(), max_size=2, unique_by=lambda fields: str(fields | {"n": 1})))
+def test_an_orbit_and_sums_have_one_name_that_means_the_same_orbits(text, draws):
+    written = [str(Draw(**fields)) for fields in draws]
+    found = parse_name(" + ".join([*written, f"orbit({text})"])) if written else parse_name(f"orbit({text})")
+    assert parse_name(str(found)) == found
+    assert " " not in str(found)
+    assert found.n == sum(fields["n"] for fields in draws) + 1
+    chosen = found.terms[-1]
+    assert isinstance(chosen, ChosenOrbit)
+    assert chosen.elements == {
+        k: x for k, x in parse_orbit(text).items() if x != 0 or k in ("a", "e", "planar")
+    }
 
 
 @given(st.one_of(st.text(), almost_names))
@@ -74,7 +114,7 @@ def test_any_text_is_a_name_or_an_error_that_shows_the_grammar(text):
 
 @given(parts())
 def test_draw_0_is_the_name_without_it(fields):
-    name = DatasetName(**fields | {"draw": 0})
+    name = DatasetName((Draw(**fields | {"draw": 0}),))
     written = str(name)
     with_zero = re.sub(r"_(\d+)(?=_|$)", r"_\1@0", written)
     assert with_zero != written
@@ -137,3 +177,20 @@ def test_a_slip_is_answered_with_the_nearest_name(text, suggestion):
 )
 def test_near_misses_are_no_names(text):
     assert not is_name(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("orbit(a=20000)", "lacks e"),
+        ("orbit()", "not of the form key=value"),
+        ("orbit(a=20000,e=0.4,nu=1)", "'nu' is not one of .* Did you mean 'nu0'"),
+        ("complex_TBP_planar_10_train+complex_TBP_planar_4_train", "share orbits: name the larger one alone"),
+        ("orbit(a=2e4,e=.4)+orbit(e=0.4,a=20000)", "share orbits"),
+        ("complex_TBP_planar_10_train+circlar_TBP_4", "Did you mean 'circular_TBP_4'"),
+        ("complex_TBP_planar_10_train+", "'' is not the name of a dataset"),
+    ],
+)
+def test_what_is_no_orbit_and_no_sum_is_refused(text, why):
+    with pytest.raises(KeplearnError, match=why):
+        parse_name(text)

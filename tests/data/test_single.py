@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.data.single import mean_orbit, parse_orbit, single_orbit
+from keplearn.data.elements_text import parse_orbit
+from keplearn.data.single import mean_orbit, single_orbit
 from keplearn.orbits.constants import EARTH_RADIUS, MU_EARTH
 from keplearn.orbits.elements import elements_from_states
 

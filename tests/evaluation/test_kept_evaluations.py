@@ -168,6 +168,7 @@ _NO_NUMBERS = {
         "evaluation.layout",
         "data.orbit_dataset",
         "data.names",
+        "data.elements_text",
         "orbits.constants",
         "orbits.bodies",
         "orbits.elements",

@@ -40,7 +40,7 @@ def make(names: Annotated[list[str], Parameter(negative=())], /, *, out: Path = 
     Parameters
     ----------
     names
-        Dataset names, e.g. complex_TBP_planar_10_train.
+        Dataset names, e.g. complex_TBP_planar_10_train, "orbit(a=20000,e=0.4)", or sums of them, A+B.
     out
         The directory, or, for one dataset, the file that ends in .nc.
     """

@@ -210,7 +210,8 @@ def _first_test(run: "Run") -> str:
 def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
     """Return the dataset that is meant and the orbit in it."""
     from keplearn.data.dataset import load_dataset
-    from keplearn.data.single import parse_orbit, single_orbit
+    from keplearn.data.elements_text import parse_orbit
+    from keplearn.data.single import single_orbit
 
     if test.orbit is None or "#" in test.orbit:
         name, _, number = (test.orbit or "").partition("#")

@@ -155,12 +155,12 @@ def dataset_facts(dataset_name: str) -> DatasetFacts:
 
 @cache
 def _name_facts(dataset_name: str) -> DatasetFacts:
-    from keplearn.data.names import check_size, parse_name
+    from keplearn.data.names import check_made, parse_name
     from keplearn.orbits.constants import MU_EARTH
     from keplearn.orbits.elements import SAMPLES
 
     name = parse_name(dataset_name)
-    check_size(name)
+    check_made(name)
     return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, True, SAMPLES)
 
 

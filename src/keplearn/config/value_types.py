@@ -108,7 +108,7 @@ def plain_name(text: str) -> str:
 
 def _one_name(dataset: str) -> str:
     """Write a dataset's name in the one way that counts, since it enters the run's id."""
-    if "@" not in dataset:
+    if not any(sign in dataset for sign in "@+("):
         return dataset
     from keplearn.data.names import canonical_name  # brings NumPy, which most configs need not wait for
 

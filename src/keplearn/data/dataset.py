@@ -6,10 +6,12 @@ import numpy as np
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import is_file
+from keplearn.core.shapes import OrbitElements
 from keplearn.data.files import read_dataset, save_dataset
 from keplearn.data.importing import without_gaps
-from keplearn.data.names import DatasetName, check_size, is_name, parse_name
+from keplearn.data.names import ChosenOrbit, DatasetName, Term, check_made, is_name, parse_name
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.single import single_orbit
 from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.families import draw_elements
@@ -27,28 +29,34 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
     KeplearnError
         If it would not fit into memory, or its orbits are not Kepler's.
     """
-    check_size(name)
+    check_made(name)
     if SYSTEMS[name.problem] is not TwoBody:
         raise KeplearnError(
             f"{name}: orbits of {name.problem} cannot be made from a name: import them from a file."
         )
-    elements = draw_elements(
-        name.family,
-        name.problem,
-        name.n,
-        split=name.split,
-        draw=name.draw,
-        planar=name.planar,
-        modifiers=name.modifiers,
-    )
     return two_body_dataset(
         str(name),
-        elements,
+        np.concatenate([_elements(term) for term in name.terms]),
         MU_EARTH,
         [str(k) for k in range(name.n)],
         f"from its name: family {name.family}",
         planar=name.planar,
         problem=name.problem,
+    )
+
+
+def _elements(term: Term) -> OrbitElements:
+    """The elements of a term's orbits, by the conventions of `keplearn.orbits.elements`."""
+    if isinstance(term, ChosenOrbit):
+        return single_orbit(MU_EARTH, **term.elements).elements
+    return draw_elements(
+        term.family,
+        term.problem,
+        term.n,
+        split=term.split,
+        draw=term.draw,
+        planar=term.planar,
+        modifiers=term.modifiers,
     )
 
 

@@ -123,14 +123,16 @@ class OrbitDataset:
         return self.system or TwoBody(self.mu)
 
     def first(self, n: int) -> "OrbitDataset":
-        """The first n orbits; a grammar name follows (``…_100_train`` becomes ``…_10_train``)."""
+        """The first n orbits; a grammar name follows (``…_100_train`` becomes ``…_10_train``, A+B perhaps A)."""
         if not 1 <= n <= len(self):
             raise KeplearnError(f"{self.name} has {len(self)} orbits: its first {n} cannot be taken.")
         if n == len(self):
             return self
-        made = is_name(self.name)
-        name = str(parse_name(self.name).with_orbits(n)) if made else f"{self.name}, first {n}"
-        return self._some(name, slice(0, n))
+        if not is_name(self.name):
+            return self._some(f"{self.name}, first {n}", slice(0, n))
+        name = parse_name(self.name).with_orbits(n)
+        # The first orbits of a sum may all be planar.
+        return replace(self._some(str(name), slice(0, n)), planar=name.planar)
 
     def only(self, k: int) -> "OrbitDataset":
         """The k-th orbit alone, from 0, as ``NAME#k``."""

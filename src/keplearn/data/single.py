@@ -1,21 +1,15 @@
-"""Datasets of one Kepler orbit: chosen by its elements, written as text, or the mean of a dataset's orbits."""
-
-import re
-from typing import Any
+"""Datasets of one Kepler orbit: chosen by its elements, or the mean of a dataset's orbits."""
 
 import numpy as np
 
-from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import StateArray
+from keplearn.data.elements_text import check_bound, check_ground
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import SAMPLES
 from keplearn.orbits.kepler import wrap_angle
-
-_ANGLES = ("i", "raan", "argp", "nu0")
-_KEYS = ("a", "e", *_ANGLES)
-_EXAMPLE = "a=20000,e=0.4,nu0=20deg"
 
 
 def single_orbit(
@@ -55,8 +49,8 @@ def single_orbit(
         or a planar orbit has an inclination or a node.
     """
     body = body_of(mu) if body is None else body
-    _check_bound(a, e)
-    _check_ground(a, e, body)
+    check_bound(a, e)
+    check_ground(a, e, body)
     for name, angle in {"i": i, "raan": raan, "argp": argp, "nu0": nu0}.items():
         if not np.isfinite(angle):
             raise KeplearnError(f"The orbit's {name} is {angle}, not an angle in rad.")
@@ -100,72 +94,6 @@ def mean_orbit(dataset: OrbitDataset, samples: int = SAMPLES) -> OrbitDataset:
     elements = _elements(float(a), float(e), i, 0.0, 0.0, 0.0)
     name = f"mean of {dataset.name}"
     return _make(name, dataset.mu, dataset.body, elements, samples, dataset.planar, "of mean elements")
-
-
-def parse_orbit(text: str) -> dict[str, Any]:
-    """Read an orbit's elements, as in ``a=20000,e=0.4,nu0=20deg``: arguments of `single_orbit`.
-
-    ``a`` in km; ``i``, ``raan``, ``argp`` and ``nu0`` in degrees with ``deg`` behind, else in rad. An orbit with
-    an ``i`` or a ``raan`` other than 0 gets ``planar`` False.
-
-    Raises
-    ------
-    KeplearnError
-        If a part does not parse, stands twice or is missing, or the orbit is unbound.
-    """
-    elements: dict[str, Any] = {}
-    for part in text.split(","):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        where = f"orbit {text!r}: {part.strip()!r}"
-        if not equals:
-            raise KeplearnError(f"{where} is not of the form key=value, as in {_EXAMPLE}.")
-        if key not in _KEYS:
-            raise KeplearnError(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.{nearest(key, _KEYS)}")
-        if key in elements:
-            raise KeplearnError(f"{where}: {key} stands there twice.")
-        elements[key] = _number(key, value, where)
-    missing = [key for key in ("a", "e") if key not in elements]
-    if missing:
-        raise KeplearnError(f"orbit {text!r} lacks {' and '.join(missing)}: write it as {_EXAMPLE}.")
-    _check_bound(elements["a"], elements["e"])
-    if not 0.0 <= elements.get("i", 0.0) <= np.pi:
-        raise KeplearnError(f"orbit {text!r}: the inclination is not between 0 and 180deg.")
-    if elements.get("i") or elements.get("raan"):
-        elements["planar"] = False
-    return elements
-
-
-def _number(key: str, value: str, where: str) -> float:
-    """Read a value: a number, for angles perhaps in degrees."""
-    degrees = key in _ANGLES and value.endswith("deg")
-    plain = value.removesuffix("deg").strip() if degrees else value
-    # Not whatever float() reads: no underscores, no nan.
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", plain, re.ASCII):
-        unit = {"a": " of km", "e": ""}.get(key, ", in rad or with deg behind")
-        raise KeplearnError(f"{where}: {value!r} is not a number{unit}.")
-    number = float(plain)
-    if not np.isfinite(number):
-        raise KeplearnError(f"{where}: {value!r} is too large.")
-    return float(np.radians(number)) if degrees else number
-
-
-def _check_bound(a: float, e: float) -> None:
-    """Refuse what is no bound orbit."""
-    if not 0.0 < a < np.inf:
-        raise KeplearnError(f"The orbit's semi-major axis a is {a:g} km, not positive: not a bound orbit.")
-    if not 0.0 <= e < 1.0:
-        raise KeplearnError(f"The orbit's eccentricity e is {e:g}, not in [0, 1): not a bound orbit.")
-
-
-def _check_ground(a: float, e: float, body: Body) -> None:
-    """Refuse an orbit that dips below the body's surface, where that is known."""
-    radius = body.known_radius
-    if a * (1.0 - e) < radius * (1 - 1e-12):
-        most = f"; with this a, e is at most {1 - radius / a:.4f}" if a > radius else ""
-        raise KeplearnError(
-            f"The orbit a = {a:g} km, e = {e:g} crosses {body.the}: its periapsis, a (1 − e) = "
-            f"{a * (1 - e):,.0f} km from the centre, lies below the radius of {radius:,.0f} km{most}."
-        )
 
 
 def _elements(a: float, e: float, i: float, raan: float, argp: float, nu0: float) -> StateArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from keplearn.config import RunConfig, load_config
 from keplearn.data.dataset import load_dataset
-from keplearn.data.names import parse_name
+from keplearn.data.names import Draw, parse_name
 from keplearn.data.satellites import satellites_dataset
 from keplearn.evaluation.ranking import lost_text
 from keplearn.evaluation.table import score_table
@@ -44,7 +44,8 @@ def _layers(config: RunConfig) -> str:
 def training_set(name: str) -> str:
     """Say which draw a training set is, and how far from round its orbits are."""
     largest = load_dataset(name).elements[:, 1].max()
-    return f"draw {parse_name(name).draw}, e up to {largest:.2f}"
+    draws = [term.draw for term in parse_name(name).terms if isinstance(term, Draw)]
+    return f"draw {', '.join(map(str, draws))}, e up to {largest:.2f}"
 
 
 def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame":

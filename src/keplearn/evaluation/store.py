@@ -101,7 +101,7 @@ def evaluation_file(dataset: OrbitDataset, which: str = "best", segments: int | 
     """
     parts = [
         dataset.name[:150],
-        *([] if is_name(dataset.name) else [dataset.content_hash[:8]]),
+        *([] if is_name(dataset.name) and len(dataset.name) <= 150 else [dataset.content_hash[:8]]),
         *([which] if which != "best" else []),
         *([f"segments{segments}"] if segments else []),
     ]
