@@ -20,6 +20,7 @@ DOUBLE = {"dtype": "float64"}
 # For each line of the table: values of its keys, a choice that makes them idle, and one that heeds them.
 PAIRS = [
     ({"project": "p", "entity": "me", "mode": "online"}, {}, {"mode": "disabled"}),
+    ({"score_segments": 18}, {"test": []}, {}),
     (
         {"lr_strategy": 1e-2, "batch_size": 8, "schedule": "cosine", "max_grad_norm": 1.0},
         {"optimizer": "bfgs", **DOUBLE},

@@ -8,14 +8,20 @@ from sinks import texts
 
 from keplearn.cli.train import train_all
 from keplearn.config import runs_from_dict
+from keplearn.data.dataset import load_dataset
 from keplearn.experiment.course import train_run
 from keplearn.experiment.together import train_stack
+from keplearn.groups.scoring import score_runs
 from keplearn.runs.events import Rows
 from keplearn.runs.store import Run
 
 CONFIG = {
     "wandb": {"group": "stack"},
-    "data": {"dataset_name": "complex_TBP_planar_2_train", "test": ["complex_TBP_planar_1_test"]},
+    "data": {
+        "dataset_name": "complex_TBP_planar_2_train",
+        "test": ["complex_TBP_planar_1_test"],
+        "score_segments": 18,
+    },
     "parameters": {
         "steps_strategy": [[20, 10]],
         "segment_length_strategy": 10,
@@ -47,6 +53,20 @@ def test_each_run_ends_as_it_does_alone(configs, tmp_path, capsys):
         assert files[0] == files[1]
         if alone.state == "finished":
             for dataset, scores in alone.record["scores"].items():
+                assert scores["segments"] == stacked.record["scores"][dataset]["segments"] == 18
+                segments, orbits = (
+                    dict(
+                        score_runs(
+                            [alone],
+                            {dataset: load_dataset(dataset)},
+                            lambda run: run.config.test,
+                            segments=over,
+                        )
+                    )
+                    for over in (18, None)
+                )
+                assert scores["mean"] == segments[alone][dataset].summary["mean"]
+                assert scores["mean"] != orbits[alone][dataset].summary["mean"]
                 assert stacked.record["scores"][dataset]["field"] == pytest.approx(scores["field"], rel=1e-5)
             assert list(stacked.metrics()["step"]) == list(alone.metrics()["step"])
     assert [run.state for run in together.values()].count("failed") == 2

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keplearn.config import value_types as f
-from keplearn.config.facts import MIRRORED, Fact, added, facts_of
+from keplearn.config.facts import MIRRORED, TESTED, Fact, added, facts_of
 from keplearn.config.parameters import Parameters, listed
 from keplearn.core.errors import KeplearnError
 
@@ -41,6 +41,12 @@ class RunConfig(BaseModel):
         tuple[f.Dataset, ...],
         Fact(derived="complex_TBP[_planar]_{1,10,100}_test for two-body data, else none"),
     ] = Field(description="datasets scored when training ends (one list, not an axis)")
+    score_segments: Annotated[
+        f.SegmentLength | None, Fact(unit="samples", since="2026-11-26", effect=TESTED)
+    ] = Field(
+        None,
+        description="score from every so many samples of a test orbit over as many; null: from the first, all of it",
+    )
     from_run: Annotated[f.RunName | None, Fact(since="2026-11-22")] = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )
@@ -115,7 +121,7 @@ class RunConfig(BaseModel):
 #: The keys of each table of a config file.
 TABLES: dict[str, tuple[str, ...]] = {
     "wandb": ("group", "project", "entity", "mode"),
-    "data": ("dataset_name", "problem", "test", "from_run"),
+    "data": ("dataset_name", "problem", "test", "score_segments", "from_run"),
     "parameters": tuple(Parameters.model_fields),
 }
 

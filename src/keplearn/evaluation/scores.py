@@ -49,7 +49,7 @@ class Scores:
     dataset
         Its name.
     summary
-        As `keplearn.evaluation.table.summary` gives it.
+        As `keplearn.evaluation.table.summary` gives it; with ``segments`` where it is of them.
     orbits
         By key, a value an orbit, as in `keplearn.evaluation.table.orbit_table`.
     drawn
@@ -147,7 +147,7 @@ def scores_of(
     predicted = np.concatenate([evaluation[name].values for name in PREDICTED], axis=-1)
     scores = Scores(
         dataset.name,
-        summary(evaluation),
+        summary(evaluation) | _measured_over(segments),
         {key: orbits[key].to_numpy(np.float64) for key in METRICS},
         {k: predicted[k].astype(np.float64) for k in drawn_orbits(dataset)},
     )
@@ -194,7 +194,7 @@ def _kept(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> 
             return None
         if not holds_all(kept["metrics"], key["metrics"]):
             return None
-        return _unpacked(record, dataset)
+        return _unpacked(record, dataset, segments)
     except Damaged as error:
         put_aside(file, error)
         return None
@@ -219,13 +219,13 @@ def _packed(scores: Scores) -> dict[str, Any]:
     }
 
 
-def _unpacked(record: Mapping[str, Any], dataset: OrbitDataset) -> Scores:
+def _unpacked(record: Mapping[str, Any], dataset: OrbitDataset, segments: int | None) -> Scores:
     keys, drawn = record["keys"], record["drawn"]
     orbits = _array(record["orbits"], "<f8", (len(keys), len(dataset)))
     by_key = dict(zip(keys, orbits, strict=True))
     summary = {
         key: _number(record["summary"][key]) for key in (*METRICS, *floors()) if key in record["summary"]
-    }
+    } | _measured_over(segments)
     samples = dataset.states.shape[1]
     return Scores(
         dataset.name,
@@ -233,6 +233,11 @@ def _unpacked(record: Mapping[str, Any], dataset: OrbitDataset) -> Scores:
         {key: by_key[key] for key in METRICS},
         {int(k): _array(text, "<f4", (samples, 3 * len(PREDICTED))) for k, text in drawn.items()},
     )
+
+
+def _measured_over(segments: int | None) -> dict[str, int]:
+    """Return what scores say of themselves where they are of segments and not of whole orbits."""
+    return {"segments": segments} if segments else {}
 
 
 def _text(values: np.ndarray, kind: str) -> str:

@@ -36,8 +36,8 @@ from keplearn.training.fit import fit
 FAR_ABOVE = 10.0
 _SKIPPED = Message("is finished: skipped (--again trains it again)")
 
-Evaluate = Callable[[Path, NeuralODE, Sequence[str]], object]
-"""Makes a run's evaluations on datasets before it scores them, and keeps them: together with those of others."""
+Evaluate = Callable[[Path, NeuralODE, RunConfig], object]
+"""Makes a run's evaluations on its test datasets before it scores them, and keeps them: together with others'."""
 
 
 def train_run(
@@ -156,7 +156,7 @@ def _events(
             model = event.best
         yield event
     trained = time.perf_counter()
-    yield from _scored(writer.path, model, config.test, evaluate)
+    yield from _scored(writer.path, model, config, evaluate)
     ended = time.perf_counter()
     summary = _summary(phases)
     summary["seconds"] |= {"evaluate": round(ended - trained, 3), "total": round(ended - started, 3)}
@@ -199,14 +199,16 @@ def _summary(phases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _scored(
-    path: Path, model: NeuralODE, names: Sequence[str], evaluate: Evaluate | None
+    path: Path, model: NeuralODE, config: RunConfig, evaluate: Evaluate | None
 ) -> Iterator[Scored | Message]:
-    """Score a run's model on datasets; every evaluation is kept beside the run."""
+    """Score a run's model on its test datasets; every evaluation is kept beside the run."""
     if evaluate is not None:
-        evaluate(path, model, names)
-    for name in names:
+        evaluate(path, model, config)
+    segments = config.score_segments
+    for name in config.test:
         dataset = load_dataset(name)
-        scores = scores_of(Run(path), keep_evaluation(path, model, dataset), dataset).summary
+        evaluation = keep_evaluation(path, model, dataset, segments=segments)
+        scores = scores_of(Run(path), evaluation, dataset, segments=segments).summary
         yield Scored(name, dataset.content_hash, scores)
         if scores["diverged"]:
             yield Message(f"{scores['diverged']} orbits of {name} diverged", warning=True)
@@ -220,7 +222,7 @@ def _score_again(
     try:
         model = Run(writer.path).model()
         writer.take_up()
-        for event in _scored(writer.path, model, writer.config.test, evaluate):
+        for event in _scored(writer.path, model, writer.config, evaluate):
             tell(event)
     except KeplearnError as error:
         tell(Message(f"not scored: {error}", warning=True))

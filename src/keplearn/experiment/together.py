@@ -22,11 +22,11 @@ from keplearn.training.stack import Stack
 
 
 class _Scoring(NamedTuple):
-    """What a trained run is about to do: score its model on datasets; results kept by then are used."""
+    """What a trained run is about to do: score its model on its test datasets; results kept by then are used."""
 
     run: Path
     model: NeuralODE
-    datasets: Sequence[str]
+    config: RunConfig
 
 
 def train_stack(
@@ -57,7 +57,7 @@ def train_stack(
     every = CHECKPOINT_SECONDS * max(1.0, len(configs) / 100)
 
     def train(config: RunConfig, ask: Ask) -> Run | KeplearnError:
-        evaluate = lambda run, model, names: ask(_Scoring(run, model, names))  # noqa: E731
+        evaluate = lambda run, model, config: ask(_Scoring(run, model, config))  # noqa: E731
         try:
             return take_course(
                 config, Path(runs), again, sinks(config), execute=ask, evaluate=evaluate, every=every
@@ -80,8 +80,14 @@ def _evaluate(waiting: Mapping[int, _Scoring]) -> dict[int, None]:
     """Make what some of the runs are about to need; what cannot be made, each run meets itself."""
     some = list(waiting)[: models_at_once()]
     scorings = [waiting[number] for number in some]
-    for name in dict.fromkeys(name for scoring in scorings for name in scoring.datasets):
-        having = [(x.run, x.model) for x in scorings if name in x.datasets]
+    for name, segments in dict.fromkeys(
+        (name, x.config.score_segments) for x in scorings for name in x.config.test
+    ):
+        having = [
+            (x.run, x.model)
+            for x in scorings
+            if name in x.config.test and x.config.score_segments == segments
+        ]
         with suppress(Exception):
-            keep_evaluations(having, load_dataset(name))
+            keep_evaluations(having, load_dataset(name), segments=segments)
     return dict.fromkeys(some)
