@@ -21,11 +21,12 @@ SOURCE = _HERE
 EVALUATING = (
     "integrate/diffrax_steps.py",
     "data/units.py",
+    "orbits/kepler.py",
     *(f"systems/{name}.py" for name in ("system", "field", "two_body")),
     *(f"models/{name}.py" for name in ("geometry", "activations", "features", "outputs", "neural_ode")),
     *(
         f"evaluation/{name}.py"
-        for name in ("planes", "subject", "propagation", "vectors", "samples", "rollout")
+        for name in ("planes", "subject", "propagation", "vectors", "samples", "lead", "rollout")
     ),
     "evaluation/statistics.py:finite_mean",
 )

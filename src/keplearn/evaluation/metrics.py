@@ -7,6 +7,7 @@ quantities have a hat: ŷ is the state that the model predicts at the time of th
 import numpy as np
 
 from keplearn.core.shapes import ScalarArray
+from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
     METRICS,
     TRAINING,
@@ -22,7 +23,13 @@ from keplearn.evaluation.registry import (
     statistic,
 )
 from keplearn.evaluation.samples import Samples
-from keplearn.evaluation.statistics import Distribution, finite_mean, half_sample_mode
+from keplearn.evaluation.statistics import (
+    Distribution,
+    finite_mean,
+    half_sample_mode,
+    mean_at_end,
+    mean_size_at_end,
+)
 from keplearn.evaluation.vectors import angle_deg, percent_error, sign_changes
 from keplearn.evaluation.vectors import outward as points_outward
 
@@ -40,6 +47,8 @@ __all__ = [
     "sampled",
     "statistic",
 ]
+
+_ORBIT = ("eccentricity vector", "angular momentum")
 
 
 @metric(
@@ -193,6 +202,46 @@ def energy_drift(x: Samples) -> ScalarArray:
 def momentum_drift(x: Samples) -> ScalarArray:
     """Relative change of the angular momentum since the propagation's start."""
     return x.drift("angular momentum")
+
+
+@metric(
+    "drift-deg", "phase drift, lead or lag", short="phase drift", unit="°", total=mean_at_end,
+    needs=_ORBIT, smaller_is_better=None, log=False,
+)  # fmt: skip
+def lead(x: Samples) -> ScalarArray:
+    """Lead (+) or lag (−) of the predicted position along the true orbit, in mean anomaly, at the end."""
+    e, h = (x.values(name, x.true_states[:, x.begins]) for name in _ORBIT)
+    return lead_deg(x.position, x.true_position, e, h, x.begins)
+
+
+@statistic(
+    "abs-drift-deg", "size of the phase drift at the end", short="size of the phase drift", unit="°", of="lead",
+    smaller_is_better=True,
+)  # fmt: skip
+def abs_drift(x: Distribution) -> float:
+    """Size of the lead or lag at the end, mean of orbits."""
+    return mean_size_at_end(x)
+
+
+@metric(
+    "drift-rate", "rate of the phase drift", unit="°/revolution", total=mean_at_end, needs=_ORBIT,
+    smaller_is_better=None, log=False,
+)  # fmt: skip
+def lead_rate(x: Samples) -> ScalarArray:
+    """Lead (+) or lag (−) per revolution of the true orbit, at the end."""
+    e, h = (x.values(name, x.true_states[:, x.begins]) for name in _ORBIT)
+    since = revolutions(x.true_position, e, h, x.begins)
+    with np.errstate(all="ignore"):
+        ahead = lead_deg(x.position, x.true_position, e, h, x.begins)
+        return np.where(since == 0.0, 0.0 * ahead, ahead / since)
+
+
+@metric("periapsis-deg", "angle to the true periapsis", unit="°", needs=_ORBIT)
+def periapsis_deg(x: Samples) -> ScalarArray:
+    """Angle between the osculating periapsis of the predicted state and that of the true one; none on a circle."""
+    predicted, true = (x.values("eccentricity vector", y) for y in (x.states, x.true_states))
+    known = np.linalg.norm(true, axis=-1, keepdims=True) > CIRCULAR
+    return angle_deg(predicted, np.where(known, true, np.nan))
 
 
 @statistic(

@@ -170,7 +170,7 @@ def _errors(
         true_states=dataset.states,
         true_acceleration=dataset.accelerations,
         field=values["field_acceleration"],
-        starts=states[:, sample - sample % (segments or states.shape[1])],
+        begins=sample - sample % (segments or states.shape[1]),
         invariants={one.name: partial(system.values, one.name) for one in system.invariants},
         facts=frozenset({"centre"} if system.centred else ()),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from keplearn.core.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray
 from keplearn.evaluation.vectors import relative_drift
@@ -24,8 +25,8 @@ class Samples:
         The truth at the same time.
     field
         The model's acceleration at the true states.
-    starts
-        (orbit, sample, 6): the predicted state from which the propagation to each sample began.
+    begins
+        The sample at which the propagation to each sample began.
     invariants
         What the dataset's system conserves, by name: functions of states, to numbers or vectors.
     facts
@@ -38,7 +39,7 @@ class Samples:
     true_states: OrbitStates
     true_acceleration: OrbitVectors
     field: OrbitVectors
-    starts: OrbitStates
+    begins: Int[np.ndarray, " sample"]
     invariants: Mapping[str, Callable[[OrbitStates], Any]]
     facts: frozenset[str] = frozenset()
 
@@ -56,10 +57,15 @@ class Samples:
         """Whether the system has all that a metric needs."""
         return needs <= self.facts | self.invariants.keys()
 
+    def values(self, invariant: str, states: OrbitStates) -> Any:
+        """Return an invariant of states, (orbit, sample) or (orbit, sample, 3); NaN where they are."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.invariants[invariant](states))
+
     def drift(self, invariant: str) -> ScalarArray:
         """|x/x₀ − 1| of an invariant (of a vector its size) since the propagation began; NaN where x₀ = 0."""
+        values = [self.values(invariant, y) for y in (self.states, self.states[:, self.begins])]
         with np.errstate(all="ignore"):
-            values = [np.asarray(self.invariants[invariant](y)) for y in (self.states, self.starts)]
             if values[0].ndim > self.times.ndim:
                 values = [np.linalg.norm(x, axis=-1) for x in values]
             return relative_drift(*values)

@@ -76,6 +76,21 @@ def mean(x: Distribution) -> float:
     return x.mean
 
 
+def mean_at_end(x: Distribution) -> float:
+    """Mean over orbits of the last sample of each, where it is not lost."""
+    return finite_mean(_last(x.samples))
+
+
+def mean_size_at_end(x: Distribution) -> float:
+    """Mean over orbits of the size of the last sample of each, where it is not lost."""
+    return finite_mean(np.abs(_last(x.samples)))
+
+
+def _last(samples: np.ndarray) -> np.ndarray:
+    """The last sample of each orbit, padding aside."""
+    return np.array([row[~np.isnan(row)][-1] for row in samples if not np.isnan(row).all()])
+
+
 def finite_mean(samples: ScalarArray) -> float:
     """Mean over the finite samples."""
     x = samples[np.isfinite(samples)]

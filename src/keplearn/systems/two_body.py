@@ -34,10 +34,11 @@ class TwoBody(System):
 
     @property
     def invariants(self) -> tuple[Invariant, ...]:
-        """Energy and angular momentum, both per unit of mass."""
+        """Energy and angular momentum, both per unit of mass, and the eccentricity vector."""
         return (
             Invariant("energy", "km^2/s^2", self.energy),
             Invariant("angular momentum", "km^2/s", self.angular_momentum),
+            Invariant("eccentricity vector", "1", self.eccentricity),
         )
 
     def energy(self, r: AnyVectors, v: AnyVectors) -> AnyScalars:
@@ -50,6 +51,11 @@ class TwoBody(System):
         return numpy_or_jax.stack(
             [r[1] * v[2] - r[2] * v[1], r[2] * v[0] - r[0] * v[2], r[0] * v[1] - r[1] * v[0]]
         )
+
+    def eccentricity(self, r: AnyVectors, v: AnyVectors) -> AnyVectors:
+        """**v** × **h**/μ − r̂, of length e towards the periapsis (Vallado, section 2.2)."""
+        along, square = (r * v).sum(0), (v * v).sum(0)
+        return ((square - self.mu / (r * r).sum(0) ** 0.5) * r - along * v) / self.mu
 
     def canonical(self, length_km: float, mu: float) -> "TwoBody":
         """Return it in canonical units."""

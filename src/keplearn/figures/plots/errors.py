@@ -15,7 +15,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.metrics import Metric, find_metric, sampled
 from keplearn.evaluation.ranking import lost_samples
-from keplearn.evaluation.statistics import median
+from keplearn.evaluation.statistics import Distribution, median
 from keplearn.evaluation.table import true_samples
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import require
@@ -73,8 +73,8 @@ def errors(
 ) -> Figure:
     """Draw every test orbit's error for one run or several, against eccentricity and semi-major axis.
 
-    A point is the mean over an orbit's samples, the line a model's median over its orbits. Orbits that lost
-    samples, diverged or not finite, stand in a strip on top, and count as infinite in the median.
+    A point is the metric of an orbit, mostly the mean over its samples, the line a model's median over its orbits.
+    Orbits that lost samples, diverged or not finite, stand in a strip on top, and count as infinite in the median.
 
     Parameters
     ----------
@@ -141,11 +141,13 @@ def _read(evaluation: xarray.Dataset, metric: Metric, training_range: tuple[floa
     """Take what is drawn out of one model's evaluation."""
     quantity = metric.of
     require(evaluation, (quantity, "eccentricity", "semi_major_axis", "position"))
-    values = evaluation[quantity].where(np.isfinite(evaluation[quantity]))
-    error = metric.factor * (values.mean("sample") if "sample" in values.dims else values).to_numpy()
+    values = evaluation[quantity].to_numpy()
+    error = np.array(
+        [metric.factor * metric.total(Distribution(row)) for row in values.reshape(len(values), 1, -1)]
+    )
     lost = ~np.isfinite(error)
-    if "sample" in values.dims and "acceleration" in evaluation:
-        lost |= lost_samples(evaluation[quantity].to_numpy(), true_samples(evaluation)) > 0
+    if "sample" in evaluation[quantity].dims and "acceleration" in evaluation:
+        lost |= lost_samples(values, true_samples(evaluation)) > 0
     # At the true states nothing is lost of a propagation that diverged.
     if "diverged" in evaluation and metric.lost == "lost":
         lost |= evaluation["diverged"].to_numpy() > 0
