@@ -3,8 +3,6 @@
 import sys
 
 try:
-    import signal
-
     from keplearn.cli import main
 except KeyboardInterrupt:  # before it listens for signals
     print("interrupted", file=sys.stderr)
@@ -13,10 +11,7 @@ except KeyboardInterrupt:  # before it listens for signals
 
 def run() -> None:
     """Run the command line in a process of its own, which ends with it."""
-    try:
-        main()
-    finally:  # all is done and said: libraries that end must not be broken off with a traceback
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main(last=True)
 
 
 if __name__ == "__main__":

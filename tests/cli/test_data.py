@@ -160,6 +160,8 @@ def test_the_factor_between_units_is_told(keplearn):
         ("plot", "orbits", "d" * 300),
         ("config", "show", "d" * 300),
         ("evaluate", "d" * 300, "--on", "d" * 300),
+        ("config", "diff", "d" * 300, "d" * 300),
+        ("config", "diff", "d" * 300 + ".yaml", "d" * 300 + ".yaml"),
     ],
 )
 def test_names_that_can_be_no_file_end_in_one_message(keplearn, tmp_path, arguments):

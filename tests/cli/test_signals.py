@@ -205,6 +205,23 @@ def test_the_calling_process_gets_its_handlers_back(monkeypatch):
         time.sleep(0.05)
 
 
+def test_a_signal_that_comes_while_the_process_ends_changes_nothing():
+    """All is done and said, and libraries are ending: a supervisor that repeats SIGTERM gets the same exit code."""
+    body = (
+        "import atexit, sys, time\nfrom keplearn.__main__ import run\n"
+        "atexit.register(lambda: (print('ends', flush=True), time.sleep(0.5)))\nrun()\n"
+    )
+    for words, code in ((["config", "show", "none.yaml"], 2), (["--version"], 0)):
+        process = started(sys.executable, "-c", body, *words)
+        assert process.stdout is not None
+        while process.stdout.readline() != "ends\n":
+            assert process.poll() is None
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            process.send_signal(number)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+        assert process.returncode == code
+
+
 def test_a_working_directory_that_is_gone_is_said(tmp_path):
     place = tmp_path / "gone"
     place.mkdir()

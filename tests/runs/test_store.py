@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keplearn.config import run_config
+from keplearn.core import seal
 from keplearn.core.errors import Damaged, KeplearnError, nearest
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
@@ -111,6 +112,24 @@ def test_training_again_starts_from_nothing(written, config):
     with RunWriter(written, config) as writer:
         assert writer.start({}, resume=False) is None
     assert len(open_run(written, config.run_id).metrics()) == 0
+
+
+def test_training_again_removes_what_trainings_and_evaluations_left_and_nothing_of_the_users(
+    written, config, tmp_path
+):
+    run = written / "study" / config.run_id
+    elsewhere = tmp_path / "elsewhere"
+    ours = ("model.eqx", "phase-0-final.eqx", "metrics.parquet", "evaluations/a.nc", "evaluations/a.json")
+    theirs = ("notes.txt", "loss.png", "model.eqx.old", "mine.eqx", "evaluations/mine.nc", "figures/loss.png")
+    for file in ours + theirs:
+        (run / file).parent.mkdir(exist_ok=True)
+        (run / file).write_bytes(seal.close(b"made by keplearn") if file in ours else b"years of work")
+    run.rename(elsewhere)  # as one does where a disk is full
+    run.symlink_to(elsewhere)
+    with RunWriter(written, config) as writer:
+        assert writer.start({}, resume=False) is None
+    left = {str(file.relative_to(elsewhere)) for file in elsewhere.rglob("*") if file.is_file()}
+    assert left == {"run.json", "lock", "metrics.jsonl", *theirs}
 
 
 def test_a_line_cut_short_by_a_kill_costs_only_itself(written, config):

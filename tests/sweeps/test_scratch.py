@@ -10,7 +10,7 @@ import pytest
 from forty_runs import wait_for
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.files import remove_temporaries
+from keplearn.runs.contents import remove_beginnings
 from keplearn.sweeps import ray_home
 from keplearn.sweeps.driver import driving
 from keplearn.sweeps.limits import Limits
@@ -119,18 +119,21 @@ def test_what_of_ray_lives_in_a_home_is_ended_and_nothing_else(study):
 
 
 def test_temporary_files_are_removed_where_keplearn_made_them(tmp_path, precious):
-    run = tmp_path / "run"
-    (run / "evaluations").mkdir(parents=True)
-    (run / "evaluations" / ".x.nc.a1b2c3_4.tmp").touch()
-    (run / ".run.json.a1b2c3_4.tmp").touch()
-    (run / ".mine.tmp").touch()
+    run, study = tmp_path / "run", tmp_path / "study"
+    for place in (run / "evaluations", run / "damaged", run / "notes", study):
+        place.mkdir(parents=True)
+    ours = [".run.json.a1b2c3_4.tmp", ".phase-0-best.eqx.a1b2c3_4.tmp", "evaluations/.x.nc.a1b2c3_4.tmp"]
+    theirs = [".mine.tmp", ".thesis.tex.a1b2c3_4.tmp", "notes/.run.json.a1b2c3_4.tmp"]
+    theirs += ["damaged/.run.json.a1b2c3_4.tmp", "evaluations/.thesis.tex.a1b2c3_4.tmp"]
+    for file in ours + theirs:
+        (run / file).touch()
     (run / "linked").symlink_to(precious)
-    (tmp_path / "link").symlink_to(precious)
+    (study / "evaluations").symlink_to(precious)
     before = names(precious)
-    remove_temporaries(run)
-    remove_temporaries(tmp_path / "link")
-    assert names(run) == {"evaluations", "linked", ".mine.tmp"}
-    assert not names(run / "evaluations")
+    remove_beginnings(run)
+    remove_beginnings(study)
+    left = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert left == set(theirs)
     assert names(precious) == before
 
 

@@ -6,17 +6,20 @@ import sys
 from keplearn.cli.streams import open_missing, steady_streams
 from keplearn.core.signals import heeding, say
 
+GONE = "the working directory is gone: change to one that is there."
 
-def main() -> None:
+
+def main(last: bool = False) -> None:
     """Run the command line: exit code 2 and one message on bad input; ``--debug`` shows the traceback.
 
-    Ctrl-C, a polite kill (SIGTERM) and a terminal that is closed (SIGHUP) end it in order, with exit code 130.
+    Ctrl-C, a polite kill (SIGTERM) and a terminal that is closed (SIGHUP) end it in order, with exit code 130; where it
+    is the ``last`` that a process does, they change nothing afterwards.
     """
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     open_missing()
     try:
-        with heeding():
+        with heeding(last):
             _run([a for a in arguments if a != "--debug"], debug)
     except KeyboardInterrupt:
         if debug:
@@ -50,10 +53,12 @@ def _run(arguments: list[str], debug: bool) -> None:
                 raise
             print(f"error: {reason}", file=sys.stderr)
             sys.exit(2)
-        except FileNotFoundError:
-            if debug or _has_directory():
+        except OSError as error:
+            gone = not _has_directory()
+            if debug or not (gone or error.filename):
                 raise
-            print("error: the working directory is gone: change to one that is there.", file=sys.stderr)
+            reason = f"{error.filename}: {error.strerror}."
+            print(f"error: {printable(GONE if gone else reason)}", file=sys.stderr)
             sys.exit(2)
 
 

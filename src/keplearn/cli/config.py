@@ -14,6 +14,7 @@ from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
 from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
+from keplearn.core.files import exists
 from keplearn.core.plugins import allow_plugin
 from keplearn.groups.difference import cell, differences, flat, load_any, split_common
 
@@ -150,7 +151,7 @@ def allow(file: Path) -> None:
 
 def _configs(name: str, runs: Path) -> list[RunConfig]:
     """Return the configs of a file or directory, or of a run by its id."""
-    if Path(name).suffix or Path(name).exists():
+    if Path(name).suffix or exists(name):
         return load_any(name)
     from keplearn.runs.find import open_run
 

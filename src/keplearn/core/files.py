@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -17,7 +17,7 @@ from keplearn.core import seal
 from keplearn.core.errors import Damaged, KeplearnError, NotAllowed, NotWritten
 from keplearn.core.signals import held
 
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 def is_file(path: str | Path) -> bool:
@@ -79,11 +79,12 @@ def _replacing(path: Path, within: Path | None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_temporaries(directory: Path) -> None:
-    """Remove what `replacing` left in a directory, and below, when its process was killed; not through links."""
-    for place, _, names in os.walk(directory) if not directory.is_symlink() else ():
-        for name in filter(_TEMPORARY.fullmatch, names):
-            (Path(place) / name).unlink(missing_ok=True)
+def remove_temporaries(directory: Path, of: Callable[[str], bool]) -> None:
+    """Remove what `replacing` left of some files, by name, when its process was killed; nothing behind a link."""
+    for file in () if directory.is_symlink() else directory.glob(".*.tmp"):
+        name = _TEMPORARY.fullmatch(file.name)
+        if name is not None and of(name[1]) and not file.is_dir():
+            file.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -34,11 +34,12 @@ class _State:
 
 
 @contextmanager
-def heeding() -> Iterator[None]:
+def heeding(last: bool = False) -> Iterator[None]:
     """Turn a signal to end into one KeyboardInterrupt, said in one line; at the end all is as it was before.
 
     A signal that is ignored (SIGHUP under nohup, SIGINT in a shell's background) stays so. In other threads than the
-    main one, which gets no signals, it does nothing.
+    main one, which gets no signals, it does nothing. Where it is the ``last`` that a process does, signals are ignored
+    from then on: they must not break off libraries that end.
     """
     if _State.heeding or threading.current_thread() is not threading.main_thread():
         yield
@@ -64,7 +65,9 @@ def heeding() -> Iterator[None]:
         with _State.ending:
             _State.heeding = False
         for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+            signal.signal(
+                number, signal.SIG_IGN if last else handler if handler is not None else signal.SIG_DFL
+            )
         signal.set_wakeup_fd(wakeup)
         os.close(write)
         sys.unraisablehook = hook

@@ -21,7 +21,6 @@ from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.core.files import (
     append_text,
     not_written,
-    remove_temporaries,
     set_aside,
     write_bytes,
 )
@@ -29,6 +28,7 @@ from keplearn.core.fingerprint import scorer
 from keplearn.core.plugins import keep
 from keplearn.core.seal import close_json, close_line, close_parquet
 from keplearn.runs.checkpoints import CHECKPOINT, check_rows, read_checkpoint, write_checkpoint
+from keplearn.runs.contents import remove_beginnings, results
 from keplearn.runs.records import FORMAT, read_record, read_rows
 from keplearn.runs.store import directory_name
 
@@ -36,9 +36,6 @@ from keplearn.runs.store import directory_name
 if TYPE_CHECKING:
     from keplearn.models.neural_ode import NeuralODE
     from keplearn.training.events import Checkpoint
-
-# What tells that a run was here once.
-_OF_A_RUN = ("model.eqx", "metrics.parquet", "metrics.jsonl", CHECKPOINT, "evaluations")
 
 
 class RunWriter:
@@ -94,8 +91,9 @@ class RunWriter:
         # Before anything else goes: a finished run whose model is gone would be skipped for ever.
         self.write()
         if checkpoint is None:
-            self._clear()
-        remove_temporaries(self.path)  # of a process that was killed while it wrote
+            for file in results(self.path):
+                file.unlink(missing_ok=True)
+        remove_beginnings(self.path)
         self._truncate_metrics(checkpoint)
         return checkpoint
 
@@ -105,8 +103,8 @@ class RunWriter:
         """Return the record and the checkpoint to go on from; what is damaged is set aside first."""
         try:
             if not (self.path / "run.json").exists():
-                if left := [name for name in _OF_A_RUN if (self.path / name).exists()]:
-                    raise Damaged(f"{self.path}: it has {left[0]}, but no run.json.")
+                if left := results(self.path):
+                    raise Damaged(f"{self.path}: it has {left[0].name}, but no run.json.")
                 return {}, None
             record = read_record(self.path).entries
             must = record["format"] >= FORMAT
@@ -130,17 +128,6 @@ class RunWriter:
         except OSError as error:
             raise not_written(aside, error) from error
         return aside
-
-    def _clear(self) -> None:
-        """Remove what an earlier training of this run left, its scores included; the log is kept."""
-        kept = self.path / "evaluations"
-        for file in (*self.path.glob("*"), *(() if kept.is_symlink() else kept.glob("*"))):
-            if (
-                file.is_file()
-                and file.name not in ("lock", "log.txt", "run.json")
-                and ".damaged" not in file.name
-            ):
-                file.unlink()
 
     def _truncate_metrics(self, checkpoint: "Checkpoint | None") -> None:
         """Drop the rows that were written after the checkpoint: they will come again."""
@@ -235,7 +222,7 @@ class RunWriter:
             set_aside(self.path / "run.json")
         except KeplearnError:
             before = {}
-        remove_temporaries(self.path)
+        remove_beginnings(self.path)
         self.record = self._head() | {"started": _now()} | before
         self.log("\n".join(filter(None, (f"failed: {reason}", said))))
         self.write(state="failed", kind=kind, reason=reason, finished=_now(), **facts)

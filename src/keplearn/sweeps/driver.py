@@ -16,7 +16,7 @@ from typing import Any
 
 from keplearn.core import locks
 from keplearn.core.errors import KeplearnError
-from keplearn.core.files import not_written
+from keplearn.core.files import not_written, remove_temporaries
 from keplearn.core.signals import held
 from keplearn.groups.study import Study
 from keplearn.sweeps.scratch import MARK, make_scratch, remove_scratch
@@ -41,8 +41,7 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
         about = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()} | facts
         make_scratch(scratch, about)
         try:
-            for left in study.path.glob(".sweep.json.*.tmp"):  # of a driver that was killed
-                left.unlink()
+            remove_temporaries(study.path, lambda name: name == "sweep.json")  # of a driver that was killed
             study.write()
             yield scratch
         finally:

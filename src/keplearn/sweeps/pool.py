@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.files import remove_temporaries
 from keplearn.core.processes import resident_memory
 from keplearn.core.signals import busy, held
 from keplearn.groups.study import Study
+from keplearn.runs.contents import remove_beginnings
 from keplearn.runs.writer import RunWriter
 from keplearn.sweeps.limits import ACCIDENTS, Limits, Outcome
 from keplearn.sweeps.worker_process import Worker, cause_of_death
@@ -235,7 +235,7 @@ class _Pool:
                 worker.process.kill()
                 worker.process.wait()
                 if worker.run is not None:
-                    remove_temporaries(self.study.path / worker.run)
+                    remove_beginnings(self.study.path / worker.run)
             if worker.reports in self.selector.get_map():
                 self.selector.unregister(worker.reports)
             worker.close()
