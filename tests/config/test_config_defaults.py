@@ -96,6 +96,27 @@ def test_what_no_run_could_do_is_found_before_any_training(tmp_path, monkeypatch
     assert [path.name for path in Path().iterdir()] == ["study.yaml"]
 
 
+def test_a_validation_dataset_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = load_dataset("complex_TBP_planar_2_val")
+    first = {key: getattr(own, key)[:, :20] for key in ("times", "states", "accelerations")}
+    save_dataset(replace(own, name="short", **first), tmp_path / "short.nc")
+    save_dataset(replace(own, name="lunar", mu=4902.8), tmp_path / "lunar.nc")
+    message = refusal(tmp_path, f"data:\n  dataset_name: {PLANAR}\n  validation: complx_TBP_planar_10_val")
+    assert (
+        message.startswith("study.yaml:3: validation")
+        and "Did you mean 'complex_TBP_planar_10_val'?" in message
+    )
+    for name, problem in {
+        "complex_TBP_2_val": "complex_TBP_2_val is not planar, but the model is",
+        "short.nc": "its orbits have 20 samples, but segments have up to 21",
+        "lunar.nc": "lunar.nc has mu = 4902.8 km³/s², .*a model knows the pull of one body",
+    }.items():
+        with pytest.raises(KeplearnError, match=f"^validation: .*{problem}"):
+            run_config(PLANAR, validation=name, segment_length_strategy=21)
+    assert run_config(SPATIAL, validation=PLANAR).validation == PLANAR
+
+
 def test_segments_may_be_as_long_as_the_longest_orbit(tmp_path):
     whole = load_dataset("simple_TBP_planar_5_train")
     assert run_config(whole.name, segment_length_strategy=360)

@@ -69,6 +69,14 @@ def test_one_run_that_heeds_a_key_is_enough():
     assert len(said({}, {"seed": 1, "rtol": 1e-5}, {"seed": 2, "mse_weight": 3.0})) == 1
 
 
+def test_what_splits_the_training_orbits_is_idle_beside_a_validation_dataset():
+    own: dict[str, object] = {"validation": "complex_TBP_planar_10_val"}
+    (told,) = said(own | {"train_val_split": 0.5, "split_order": "segments"})
+    assert "train_val_split (one orbit trains and validates, or validation has its own data)" in told
+    assert "split_order (nothing is split off)" in told
+    assert said(own, {"train_val_split": 0.5, "validation": None}) == []
+
+
 def test_null_chooses_nothing():
     assert said({"project": None, "mode": None, "stride": None, "integrator": "adaptive"}) == []
 

@@ -39,6 +39,7 @@ OTHER = {
     "attraction_weight": 3.0,
     "max_grad_norm": None,
     "validate_every": 7,
+    "best_by": "field",
 }
 
 
@@ -97,7 +98,7 @@ def test_a_study_of_the_last_version_goes_on_without_retraining(tmp_path):
         (writer.path / "model.eqx").touch()
         writer.end("finished")
     younger = {key for key in Parameters.model_fields if FACTS[key].since}
-    assert younger == {"max_grad_norm"}
+    assert younger == {"max_grad_norm", "best_by"}
 
     file = study.path / "sweep.json"
     record = json.loads(file.read_text())

@@ -88,7 +88,7 @@ def test_an_id_never_changes(run_id):
 @pytest.mark.parametrize("key", [key for key in Parameters.model_fields if FACTS[key].since])
 def test_a_key_that_came_later_is_in_the_id_only_where_it_has_a_value_of_its_own(key):
     default: dict[str, Any] = {key: Parameters.model_fields[key].default}
-    other: dict[str, Any] = {key: None}
+    other: dict[str, Any] = {key: {"best_by": "field"}.get(key)}
     assert run_config(NAME, **default).run_id == run_config(NAME).run_id != run_config(NAME, **other).run_id
 
 

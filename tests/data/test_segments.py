@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import NoSegments, count_training, cut, split_segments
+from keplearn.data.segments import (
+    NoSegments,
+    count_training,
+    cut,
+    split_segments,
+    validate_on,
+    validation_samples,
+)
 from keplearn.data.units import units_for
 
 WHOLE = (0.0, 1.0)
@@ -118,6 +125,40 @@ def test_one_orbit_or_all_of_them_validate_on_the_training_set(orbits, order):
         assert parts.validation is parts.train
         assert len(parts.train) == 20 * len(dataset)
     assert split(orbits, 0.95).own_validation is False  # round(0.95 · 5) leaves no orbit
+
+
+def test_another_dataset_validates_by_segments_cut_as_the_training_ones_in_their_units(orbits):
+    other, units = load_dataset("complex_TBP_planar_2_val"), units_for(orbits)
+    parts = validate_on(split(orbits, window=(0.0, 0.5)), other, units, (0.0, 0.5), 18)
+    assert parts.own_validation and (len(parts.train), len(parts.validation)) == (50, 20)
+    expected = cut(other, units, (0.0, 0.5), 18, range(2))
+    np.testing.assert_array_equal(parts.validation.states, expected.states)
+    with pytest.raises(NoSegments, match="complex_TBP_planar_2_val has no validation segment of 200 samples"):
+        validate_on(parts, other, units, (0.0, 0.5), 200)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "order", "orbit_numbers"), [(0.6, "orbits", (3, 4)), (1.0, "segments", range(5))]
+)
+def test_the_field_is_measured_at_all_samples_of_the_validation_orbits(
+    orbits, fraction, order, orbit_numbers
+):
+    uneven = shortened(orbits, [360, 360, 360, 100, 360])
+    units, parts = units_for(uneven), split(uneven, fraction, order, window=(0.0, 0.5))
+    samples = validation_samples(uneven, units, parts, order)
+    counts = [int(uneven.n_samples[k]) for k in orbit_numbers]
+    assert len(samples) == sum(counts)
+    states = np.concatenate([uneven.states[k, :n] for k, n in zip(orbit_numbers, counts, strict=True)])
+    np.testing.assert_array_equal(samples.states, units.to_canonical_states(states).T)
+    law = -samples.states[:3] / np.linalg.norm(samples.states[:3], axis=0) ** 3
+    np.testing.assert_allclose(samples.accelerations, law, rtol=1e-12)
+
+
+def test_where_segments_were_dealt_it_is_measured_at_those_of_validation(orbits):
+    parts = split(orbits, 0.8, "segments")
+    samples = validation_samples(orbits, units_for(orbits), parts, "segments")
+    assert len(samples) == 20 * 18
+    assert set(samples.states[0]) == set(parts.validation.states[:, 0].ravel())
 
 
 def test_uniform_tells_equal_spacing(orbits):

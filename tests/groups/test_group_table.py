@@ -1,5 +1,6 @@
 """The table of a group's runs."""
 
+import numpy as np
 import pytest
 
 from keplearn.core.errors import KeplearnError
@@ -21,6 +22,10 @@ def test_parameters_states_and_scores_of_all_runs(small_study):
         assert row["run_id"] == run.run_id
         if row["state"] == "finished":
             assert row["mean"] == run.record["scores"]["complex_TBP_planar_1_test"]["mean"]
+            # Of two phases of 30 steps; validated every 10.
+            step = int(row["convergence_steps"]) - 30
+            losses = run.metrics().query("phase == 1").set_index("step")["val_loss"].dropna()
+            assert losses.loc[step] <= 1.1 * losses.min() < min([*losses.loc[: step - 1], np.inf])
     failed = table[table["state"] == "failed"]
     assert failed["kind"].tolist() == ["no_segments"]
     assert failed["mean"].isna().all()

@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from keplearn.core import programs
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
-from keplearn.data.segments import Segments, Split, split_segments
+from keplearn.data.segments import Samples, Segments, Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
@@ -40,7 +40,7 @@ from keplearn.training.objective import (
     without_lost,
 )
 from keplearn.training.settings import FitSettings
-from keplearn.training.tally import TrainingFailed
+from keplearn.training.tally import Tally, TrainingFailed
 
 SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
 LENGTH = 4
@@ -126,6 +126,28 @@ def test_validation_comes_at_its_own_steps_and_decides_the_best_model(plain, spl
     until = train(split, replace(ADAM, steps=best)).results[0].final
     for a, b in zip(*(jax.tree.leaves(m.parameters) for m in (plain.results[0].best, until)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_phase_has_converged_where_its_validation_is_first_within_a_tenth_of_its_least():
+    """A model that lost a validation segment is not compared; a checkpoint that kept no validations tells nothing."""
+    tally = Tally(0, 16, 100.0)
+    assert tally.convergence_steps is None
+    for step, loss, lost in (
+        (10, 3.0, 0),
+        (20, 1.0, 2),
+        (30, np.nan, 5),
+        (40, 2.1, 0),
+        (50, 2.0, 0),
+        (60, 2.4, 0),
+    ):
+        tally.count_validation({"step": step, "val_loss": loss, "val_lost": lost})
+    assert tally.convergence_steps == 40 and tally.validations == 5
+    resumed = Tally(0, 16, 100.0)
+    resumed.restore(tally.arrays())
+    assert resumed.convergence_steps == 40
+    resumed.restore({name: array for name, array in tally.arrays().items() if name != "validated"})
+    resumed.count_validation({"step": 70, "val_loss": 9.0, "val_lost": 0})
+    assert resumed.convergence_steps is None
 
 
 def test_a_worse_model_later_is_not_the_best(split):
@@ -218,7 +240,7 @@ def test_a_resumed_fit_has_the_numbers_it_would_have_had(mixed, split, phase):
     rows = [r for r in mixed.rows if (r["phase"], r["step"]) > (checkpoint.phase, checkpoint.step)]
     assert_same(resumed, Record(rows, mixed.results[phase:]))
     for one, other in zip(resumed.results, mixed.results[phase:], strict=True):
-        for key in ("best_step", "best_loss", "lost_segments", "clipped_steps"):
+        for key in ("best_step", "best_loss", "convergence_steps", "lost_segments", "clipped_steps"):
             assert one.summary[key] == other.summary[key]
 
 
@@ -460,18 +482,20 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head):
     def noted(call):
         calls.append(call)
         with jax.enable_x64(True):
-            shapes = jax.eval_shape(partial(call.function, call.setup), *call.arguments)
+            shapes = jax.eval_shape(partial(call.function, call.static), *call.arguments)
             values = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), shapes)
         if call.function.__name__ == "take_steps":
             values = (*values[:2], call.arguments[3])  # all that it was to take
         return Answer(values, 0.0, 0.0)
 
-    for _ in fit(model, [phase], [split], settings, execute=noted):
+    measured = replace(split, samples=Samples(split.validation.states[0], split.validation.accelerations[0]))
+    for _ in fit(model, [phase], [measured], settings, execute=noted):
         pass
-    assert [call.function.__name__ for call in calls] == ["start", "draw", "take_steps", "validate"]
+    made = [call.function.__name__ for call in calls]
+    assert made == ["start", "draw", "take_steps", "field_error", "validate"]
     found = []
     for call in calls:
         with jax.enable_x64(True):
-            jaxpr = jax.make_jaxpr(call.function, static_argnums=0)(call.setup, *call.arguments)
+            jaxpr = jax.make_jaxpr(call.function, static_argnums=0)(call.static, *call.arguments)
         found += [str(equation) for equation in strong_float64(jaxpr.jaxpr)]
     assert found == []

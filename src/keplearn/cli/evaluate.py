@@ -45,7 +45,7 @@ def evaluate(
     runs
         The directory of all runs.
     model
-        best (of the last phase), final, or phase:P.
+        best (the one kept), final (of the last phase), or phase:P.
     segments
         Restart from the true state every so many samples; by default whole orbits are propagated.
     format

@@ -46,13 +46,15 @@ class Test:
         str | None,
         Parameter(help="NAME#k (from 0), or elements such as a=20000,e=0.4,nu0=20deg (km; i, raan, argp)."),
     ] = None
-    model: Annotated[str, Parameter(help="best (of the last phase), final, or phase:P.")] = "best"
+    model: Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")] = (
+        "best"
+    )
 
 
 NO_SAVING, NO_TEST = Saving(), Test()
 
 RunName = Annotated[str, Parameter(help="A run's id, a unique beginning of it, or group/id.")]
-Which = Annotated[str, Parameter(help="best (of the last phase), final, or phase:P.")]
+Which = Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")]
 
 
 def _datasets(

@@ -95,8 +95,9 @@ def _wrong(key: str, value: object) -> str:
         return "an empty list has no phases"
     try:
         checked = _adapter(key).validate_python(value)
-        for name in {"dataset_name": [checked], "test": checked}.get(key, ()):
-            dataset_facts(name)
+        for name in {"dataset_name": [checked], "test": checked, "validation": [checked]}.get(key, ()):
+            if name is not None:
+                dataset_facts(name)
     except KeplearnError as error:
         return str(error)
     except ValidationError as error:

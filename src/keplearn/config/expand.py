@@ -60,7 +60,12 @@ def runs_from_dict(tables: Mapping[str, object], overrides: Sequence[str] = ()) 
 
 
 def run_config(
-    dataset_name: str, *, group: str = "default", test: Sequence[str] | None = None, **parameters: object
+    dataset_name: str,
+    *,
+    group: str = "default",
+    test: Sequence[str] | None = None,
+    validation: str | None = None,
+    **parameters: object,
 ) -> RunConfig:
     """Return the config of one run: the ``parameters`` given, by the rules of a file, else the defaults.
 
@@ -69,7 +74,7 @@ def run_config(
     KeplearnError
         If something is wrong, or if a list gives more than one run.
     """
-    data = {"dataset_name": dataset_name, "test": test}
+    data = {"dataset_name": dataset_name, "test": test, "validation": validation}
     runs = runs_from_dict({"wandb": {"group": group}, "data": data, "parameters": parameters})
     if len(runs) > 1:
         raise KeplearnError(
@@ -172,13 +177,29 @@ def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
         problem := rotation_problem(str(name), facts.law, facts.planar)
     ):
         raise Conflict("augment", problem)
-    for test in given.get("test") or ():
-        if not same_law(mu := dataset_facts(test).mu, facts.mu):
+    own = given.get("validation")
+    for key, other in (*(("test", test) for test in given.get("test") or ()), ("validation", own)):
+        if other is not None and not same_law(mu := dataset_facts(other).mu, facts.mu):
             raise Conflict(
-                "test",
-                f"{test} has mu = {mu:.7g} km³/s², but {name}, on which the model is trained, {facts.mu:.7g}: "
+                key,
+                f"{other} has mu = {mu:.7g} km³/s², but {name}, on which the model is trained, {facts.mu:.7g}: "
                 "a model knows the pull of one body",
             )
+    if own is not None:
+        _check_validation(own, dataset_facts(own), given.get("planar_constraint", facts.planar), longest)
+
+
+def _check_validation(name: str, facts: DatasetFacts, planar: bool, longest: int) -> None:
+    """Refuse a validation dataset that the model or its segments do not fit."""
+    if planar and not facts.planar:
+        raise Conflict(
+            "validation",
+            f"{name} is not planar, but the model is: choose planar data, or set planar_constraint: false",
+        )
+    if longest > facts.samples:
+        raise Conflict(
+            "validation", f"its orbits have {facts.samples} samples, but segments have up to {longest}"
+        )
 
 
 def _default_tests(facts: DatasetFacts) -> tuple[str, ...]:

@@ -116,6 +116,12 @@ BATCHES = Effect(
     lambda run: not all(map(takes_all_segments, run.parameters.optimizer)),
     "its optimizer has no learning rate, takes all segments and clips nothing",
 )
-SPLIT = Effect(lambda run: run.parameters.train_val_split < 1 and _orbits(run) > 1, "nothing is split off")
-SEVERAL_ORBITS = Effect(lambda run: _orbits(run) > 1, "one orbit trains and validates")
+SPLIT = Effect(
+    lambda run: run.validation is None and run.parameters.train_val_split < 1 and _orbits(run) > 1,
+    "nothing is split off",
+)
+SEVERAL_ORBITS = Effect(
+    lambda run: run.validation is None and _orbits(run) > 1,
+    "one orbit trains and validates, or validation has its own data",
+)
 OWN_UNITS = Effect(lambda run: run.from_run is None, "the units are those of from_run")

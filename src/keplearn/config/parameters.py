@@ -136,6 +136,10 @@ class Parameters(BaseModel):
     validate_every: Annotated[f.Count, Fact(shapes_program=False)] = Field(
         50, description="optimiser steps between validations"
     )
+    best_by: Annotated[f.BestBy, Fact(label="best by", shapes_program=False, since="2026-11-26")] = Field(
+        "loss",
+        description="the model that is kept: of least validation loss in the last phase | of least field error in all",
+    )
 
     @model_validator(mode="before")
     @classmethod

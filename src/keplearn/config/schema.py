@@ -47,6 +47,10 @@ class RunConfig(BaseModel):
         None,
         description="score from every so many samples of a test orbit over as many; null: from the first, all of it",
     )
+    validation: Annotated[f.Dataset | None, Fact(label="validation dataset", since="2026-11-26")] = Field(
+        None,
+        description="a dataset to validate on, so that all training orbits train; null: what train_val_split leaves",
+    )
     from_run: Annotated[f.RunName | None, Fact(since="2026-11-22")] = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )
@@ -121,7 +125,7 @@ class RunConfig(BaseModel):
 #: The keys of each table of a config file.
 TABLES: dict[str, tuple[str, ...]] = {
     "wandb": ("group", "project", "entity", "mode"),
-    "data": ("dataset_name", "problem", "test", "score_segments", "from_run"),
+    "data": ("dataset_name", "problem", "test", "score_segments", "validation", "from_run"),
     "parameters": tuple(Parameters.model_fields),
 }
 

@@ -1,7 +1,7 @@
 """Segments: the windows of a curriculum phase, cut from orbits and split into training and validation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -46,13 +46,28 @@ class Segments:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """Single states (6, sample) and the true accelerations there (3, sample), canonical, feature-major."""
+
+    states: Float64[np.ndarray, "6 sample"]
+    accelerations: Float64[np.ndarray, "3 sample"]
+
+    def __len__(self) -> int:
+        return self.states.shape[-1]
+
+
+@dataclass(frozen=True)
 class Split:
-    """A phase's segments. ``own_validation`` is False where validation is on the training set."""
+    """A phase's segments. ``own_validation`` is False where validation is on the training set.
+
+    ``samples``: where the field's error is measured as it validates, if it is.
+    """
 
     train: Segments
     validation: Segments
     own_validation: bool
     num_train_orbits: int
+    samples: Samples | None = None
 
 
 def cut(
@@ -80,6 +95,51 @@ def cut(
         np.ascontiguousarray(units.to_canonical_times(np.stack(times)).T),
         np.ascontiguousarray(np.moveaxis(canonical, 0, -1)),
     )
+
+
+def samples_of(dataset: OrbitDataset, units: Units, orbits: range) -> Samples:
+    """Return all samples of these orbits."""
+    counts = [(orbit, int(dataset.n_samples[orbit])) for orbit in orbits]
+    states, accelerations = (
+        np.concatenate([array[orbit, :count] for orbit, count in counts])
+        for array in (dataset.states, dataset.accelerations)
+    )
+    return Samples(
+        np.ascontiguousarray(units.to_canonical_states(states).T),
+        np.ascontiguousarray(units.to_canonical_accelerations(accelerations).T),
+    )
+
+
+def validation_samples(dataset: OrbitDataset, units: Units, split: Split, order: str) -> Samples:
+    """Return all samples of the orbits that a split validates on, whatever its window.
+
+    Where segments were dealt (order ``segments``), no orbit is left out of training: the validation segments' samples.
+    """
+    if order == "segments" and split.own_validation:
+        return Samples(
+            *(np.hstack(list(x)) for x in (split.validation.states, split.validation.accelerations))
+        )
+    first = split.num_train_orbits
+    return samples_of(dataset, units, range(first, len(dataset)) if split.own_validation else range(first))
+
+
+def validate_on(
+    split: Split, dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int
+) -> Split:
+    """Put another dataset's segments, cut as the training ones are, in the place of a split's validation.
+
+    Raises
+    ------
+    NoSegments
+        Where none comes out.
+    """
+    segments = cut(dataset, units, window, length, range(len(dataset)))
+    if len(segments) == 0:
+        raise NoSegments(
+            f"{dataset.name} has no validation segment of {length} samples in the window {list(window)}: "
+            "shorten segment_length_strategy, widen length_strategy, or validate on longer orbits."
+        )
+    return replace(split, validation=segments, own_validation=True)
 
 
 def split_segments(

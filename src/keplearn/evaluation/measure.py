@@ -140,6 +140,10 @@ TRAINING: dict[str, Measure] = {
     for measure in (
         Measure("best_loss", "least validation loss", "", "best loss", "Least validation loss of the last phase"),
         Measure(
+            "convergence_steps", "steps to within 10 % of the least validation loss", "", "steps to converge",
+            "Steps from the run's start to the last phase's first validation whose loss is within 10 % of its least",
+        ),
+        Measure(
             "seconds", "time of training", "s", "seconds",
             "Wall time of the run, compiling and scoring included",
         ),

@@ -24,8 +24,9 @@ from keplearn.evaluation.store import keep_evaluation
 from keplearn.experiment.facts import IMPORT_SECONDS, machine_facts
 from keplearn.experiment.plan import load_plugins, prepare, training_data
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.runs.directory import CHECKPOINT_SECONDS, Directory
+from keplearn.runs.directory import CHECKPOINT_SECONDS, Directory, kept_phase
 from keplearn.runs.events import Ended, Event, Message, Prepared, Scored, Sink, Started, Telling
+from keplearn.runs.records import outdated_data
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 from keplearn.training.calls import Execute, answer_call
@@ -155,10 +156,13 @@ def _events(
             phases.append(event.summary)
             model = event.best
         yield event
+    kept = kept_phase(phases, config.parameters.best_by)
+    if kept < phases[-1]["phase"]:
+        model = Run(writer.path).model()  # as the directory has kept it
     trained = time.perf_counter()
     yield from _scored(writer.path, model, config, evaluate)
     ended = time.perf_counter()
-    summary = _summary(phases)
+    summary = _summary(phases, kept)
     summary["seconds"] |= {"evaluate": round(ended - trained, 3), "total": round(ended - started, 3)}
     # Hits and misses of the kept programs; what a run before had already loaded is neither.
     summary["programs"] = {key: counts[key] - programs[key] for key in ("disk", "compiled")}
@@ -180,14 +184,21 @@ def _warnings(ended: PhaseEnded, grid_rtol: float) -> list[str]:
     return found
 
 
-def _summary(phases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sum up the phases: seconds, steps a second, the warnings of all."""
+def _summary(phases: Sequence[Mapping[str, Any]], kept: int) -> dict[str, Any]:
+    """Sum up the phases: seconds, steps a second, all warnings; and how good the one is whose model is kept."""
     compiling, training = (sum(phase[f"{what}_seconds"] for phase in phases) for what in ("compile", "train"))
     steps = sum(phase["steps"] for phase in phases)
+    best = next(phase for phase in phases if phase["phase"] == kept)
+    before = sum(phase["steps"] for phase in phases if phase["phase"] < kept)
+    converged = best.get("convergence_steps")
     return {
         "warnings": [warning for phase in phases for warning in phase["warnings"]],
         "validation_on": phases[-1]["validation_on"],
-        "best_loss": phases[-1]["best_loss"],
+        "best_phase": kept,
+        "best_step": best["best_step"],
+        "best_loss": best["best_loss"],
+        "best_field": best.get("best_field"),
+        "convergence_steps": None if converged is None else before + converged,
         "steps": steps,
         "steps_per_second": round(steps / training, 2) if training else None,
         "seconds": {
@@ -240,7 +251,5 @@ def _is_finished(path: Path, config: RunConfig) -> bool:
             return False
     except Damaged:
         return False  # it is set aside, and said, as the run starts
-    if not config.dataset_name.endswith(".nc"):
-        return True
-    dataset = training_data(config.dataset_name, config.parameters.num_trajs)
-    return (Run(path).record.get("summary") or {}).get("dataset_hash") == dataset.content_hash
+    content = lambda name, orbits: training_data(name, orbits).content_hash  # noqa: E731
+    return not outdated_data(config, Run(path).record.get("summary"), content)

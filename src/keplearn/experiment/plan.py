@@ -1,7 +1,7 @@
 """From a config to a run made ready to train: its data, its phases, its untrained model."""
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,14 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.plugins import require
 from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import Split, count_training, split_segments
+from keplearn.data.segments import (
+    Split,
+    count_training,
+    samples_of,
+    split_segments,
+    validate_on,
+    validation_samples,
+)
 from keplearn.data.summary import notes
 from keplearn.data.units import Units, check_mu, units_for
 from keplearn.models.features import LayerSettings
@@ -62,15 +69,53 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     )
     check_mu(units, dataset)
     phases = make_phases(p)
-    splits = [
-        split_segments(dataset, units, phase.window, phase.segment_length, p.train_val_split, p.split_order)
-        for phase in phases
-    ]
+    validation = _validation(config, units)
+    splits = _splits(p, phases, units, dataset, validation)
     model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
     settings = _fit_settings(p, dataset, units)
-    return Plan(model, phases, splits, settings, _data_facts(p, dataset, units, splits[-1]))
+    facts = _data_facts(p, dataset, units, splits[-1])
+    if validation is not None:
+        facts |= {"num_validation_orbits": len(validation), "validation_hash": validation.content_hash}
+    return Plan(model, phases, splits, settings, facts)
+
+
+def _validation(config: RunConfig, units: Units) -> OrbitDataset | None:
+    """Return the dataset that a run validates on, if it is another than its training set."""
+    if config.validation is None:
+        return None
+    dataset = load_dataset(config.validation)
+    check_mu(units, dataset)
+    if config.parameters.planar_constraint and not dataset.planar:
+        raise KeplearnError(
+            f"validation: {config.validation} is not planar, but the model is: choose planar data, "
+            "or set planar_constraint: false."
+        )
+    return dataset
+
+
+def _splits(
+    p: Parameters,
+    phases: Iterable[Phase],
+    units: Units,
+    dataset: OrbitDataset,
+    validation: OrbitDataset | None,
+) -> list[Split]:
+    """Return the segments of each phase, and in all the same samples if the field's error is to be measured."""
+    share = p.train_val_split if validation is None else 1.0
+    splits = []
+    for phase in phases:
+        cut = (units, phase.window, phase.segment_length)
+        split = split_segments(dataset, *cut, share, p.split_order)
+        splits.append(split if validation is None else validate_on(split, validation, *cut))
+    if validation is not None:
+        samples = samples_of(validation, units, range(len(validation)))
+    elif p.best_by == "field":
+        samples = validation_samples(dataset, units, splits[-1], p.split_order)
+    else:
+        return splits
+    return [replace(split, samples=samples) for split in splits]
 
 
 def load_plugins(config: RunConfig, runs: Path) -> None:
@@ -104,6 +149,7 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSett
         planar=dataset.planar,
         augment=p.augment == "rotation",
         validate_every=p.validate_every,
+        best_by=p.best_by,
     )
 
 
@@ -122,7 +168,8 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
         settings = _fit_settings(p, dataset, units(config.dataset_name, p.num_trajs, p.length_unit))
         samples = dataset.n_samples.tolist()
         for phase in make_phases(p):
-            cut = (phase.window, phase.segment_length, p.train_val_split, p.split_order)
+            share = p.train_val_split if config.validation is None else 1.0
+            cut = (phase.window, phase.segment_length, share, p.split_order)
             count = count_training(samples, *cut)
             if count:
                 setup = setup_of(phase, architecture_of(p), settings)

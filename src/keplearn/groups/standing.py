@@ -10,6 +10,7 @@ from typing import Any
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import best
 from keplearn.groups.study import Study
+from keplearn.runs.records import outdated_data
 from keplearn.runs.store import Run
 
 
@@ -70,10 +71,7 @@ class Standing:
         found = []
         for run_id in self.having("finished"):
             config, record = self.study.configs[run_id], self.records[run_id]
-            changed = False
-            if config.dataset_name.endswith(".nc"):
-                trained_on = (record.get("summary") or {}).get("dataset_hash")
-                changed = trained_on != content(config.dataset_name, config.parameters.num_trajs)
+            changed = outdated_data(config, record.get("summary"), content)
             if changed or not set(config.test) <= set(record.get("scores", {})):
                 found.append(run_id)
         return found

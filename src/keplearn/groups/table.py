@@ -15,7 +15,10 @@ from keplearn.runs.store import Run
 STATES = ("run_id", "state", "kind", "reason")
 """What a run's record tells of itself."""
 
-SUMMED = ("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second")
+SUMMED = (
+    *("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "convergence_steps", "steps"),
+    "steps_per_second",
+)
 """What a run's summary adds to its parameters."""
 
 
@@ -102,7 +105,8 @@ def varying_cells(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
 def parameter_cells(config: RunConfig) -> dict[str, object]:
     """The training dataset and the parameters of a run, as they stand in the table."""
     parameters = config.to_dict()["parameters"]
-    return {"dataset_name": config.dataset_name} | {key: _plain(value) for key, value in parameters.items()}
+    data = {"dataset_name": config.dataset_name, "validation": config.validation}
+    return data | {key: _plain(value) for key, value in parameters.items()}
 
 
 def _plain(value: object) -> object:

@@ -1,16 +1,29 @@
 """The run's directory as a sink: what of each event is kept, and when a checkpoint is taken."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from keplearn.core.errors import NotWritten
 from keplearn.runs.events import Ended, Event, Message, PhaseEnded, Prepared, Rows, Scored
+from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 
 # A kill costs at most the seconds since the last checkpoint.
 CHECKPOINT_SECONDS = 5.0
+
+
+def kept_phase(phases: Sequence[Mapping[str, Any]], best_by: str) -> int:
+    """Return the phase whose best model is the run's, of the phases' summaries.
+
+    The last by loss, since losses of other segments do not compare; by field the one of least error, for that is
+    measured at the same states in all phases.
+    """
+    errors = {phase["phase"]: phase.get("best_field") for phase in phases} if best_by == "field" else {}
+    known = {number: error for number, error in errors.items() if error is not None and isfinite(error)}
+    return min(known, key=lambda number: known[number]) if known else phases[-1]["phase"]
 
 
 class Directory:
@@ -63,9 +76,12 @@ class Directory:
         """Save a phase's models, and its summary."""
         for which, model in (("best", event.best), ("final", event.final)):
             self._writer.model(f"phase-{event.phase}-{which}", model)
-        if event.phase == len(self._writer.config.parameters.steps_strategy) - 1:
-            self._writer.model("model", event.best)
-        self._writer.write(phases=[*self._writer.record["phases"], event.summary])
+        parameters, phases = self._writer.config.parameters, [*self._writer.record["phases"], event.summary]
+        if event.phase == len(parameters.steps_strategy) - 1:
+            kept = kept_phase(phases, parameters.best_by)
+            best = event.best if kept == event.phase else Run(self._writer.path).model(f"phase:{kept}")
+            self._writer.model("model", best)
+        self._writer.write(phases=phases)
 
     def _end(self, event: Ended) -> None:
         if event.state == "finished":

@@ -4,7 +4,7 @@ This is the one place that says whether a record can be read; all commands go th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from math import isfinite
@@ -105,7 +105,7 @@ def _is_list_of_tables(value: object) -> bool:
 
 _NUMBERS = {
     *("num_total_orbits", "num_train_orbits", "segment_ratio", "best_loss", "steps", "steps_per_second"),
-    *("length_unit_km", "mu"),
+    *("convergence_steps", "best_phase", "best_step", "best_field", "length_unit_km", "mu"),
 }
 _TEXT = (lambda x: isinstance(x, str), "text")
 _TEXT_OR_NULL = (lambda x: x is None or isinstance(x, str), "text")
@@ -127,6 +127,20 @@ _ENTRIES = {
     "scored_on": (lambda x: isinstance(x, dict), "table"),
 }
 _MAY_BE_MISSING = {"finished", "summary", "scores", "scored_on"}
+
+
+def outdated_data(
+    config: RunConfig, summary: Mapping[str, Any] | None, content: Callable[[str, int], str]
+) -> bool:
+    """Whether a file that a run was trained or validated on holds other orbits now than its summary says.
+
+    ``content`` gives the content hash of a dataset's first so many orbits, -1 for all.
+    """
+    used = {"dataset_hash": (config.dataset_name, config.parameters.num_trajs)}
+    if config.validation is not None:
+        used["validation_hash"] = (config.validation, -1)
+    files = {key: data for key, data in used.items() if data[0].endswith(".nc")}
+    return any((summary or {}).get(key) != content(*data) for key, data in files.items())
 
 
 def current_scores(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,9 @@
 """A run's directory as it stands: read by everybody, one run or a group (`keplearn.runs.writer` writes it).
 
 ``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl``
-while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase), ``phase-P-best.eqx``,
-``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``, ``evaluations/``.
+while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase, or by field error of all),
+``phase-P-best.eqx``, ``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``,
+``evaluations/``.
 All but the log carry checksums. What is damaged is named and left where it is; where the run is trained again, all
 that was there goes to ``damaged``.
 """
@@ -111,7 +112,7 @@ class Run:
         return self.kept.entries["format"] >= FORMAT
 
     def model(self, which: str = "best") -> "NeuralODE":
-        """Load a model: ``best`` (of the last phase), ``final``, or ``phase:P`` (best of phase P, from 0).
+        """Load a model: ``best`` (the one kept), ``final``, or ``phase:P`` (best of phase P, from 0).
 
         Raises
         ------

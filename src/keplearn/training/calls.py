@@ -1,20 +1,19 @@
 """The calls of compiled programs that a training makes: at once, or together with others that wait for the same."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
 from keplearn.core.programs import Compiled, compiled
-from keplearn.training.objective import Setup
 
 
 class Call(NamedTuple):
-    """A compiled function that a training waits for, to be called as ``function(setup, *arguments)``."""
+    """A compiled function that a training waits for, to be called as ``function(static, *arguments)``."""
 
     function: Callable[..., Any]
-    setup: Setup | None
+    static: Hashable
     arguments: tuple[Any, ...]
 
 
@@ -33,7 +32,7 @@ Execute = Callable[[Call], Answer]
 def answer_call(call: Call) -> Answer:
     """Make a call, in the precision of its own arrays."""
     with jax.enable_x64(True):
-        return run_program(compiled(call.function, call.setup, *call.arguments), call.arguments)
+        return run_program(compiled(call.function, call.static, *call.arguments), call.arguments)
 
 
 def run_program(program: Compiled, arguments: Sequence[Any]) -> Answer:

@@ -1,6 +1,6 @@
 """What a training compiles: draw batches, take a chunk of steps, validate, take a step without lost segments.
 
-Each function's first argument is the static `Setup`; all else are arrays, and phases whose arrays have the
+Each function's first argument is static, mostly the `Setup`; all else are arrays, and phases whose arrays have the
 same shapes share its program.
 """
 
@@ -14,7 +14,10 @@ from keplearn.core.jax_shapes import Scalar
 from keplearn.training.objective import (
     Batch,
     Constants,
+    Points,
     Setup,
+    Shape,
+    assemble,
     objective,
     to_minimise,
     validation,
@@ -24,12 +27,15 @@ from keplearn.training.optimizers import OPTIMIZERS
 
 
 class Carry(NamedTuple):
-    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone."""
+    """What a chunk takes and gives back; of the optimiser's state the leaves, so that it is arrays alone.
+
+    ``best_value`` is what the best parameters are chosen by: their validation loss, or the error of their field.
+    """
 
     parameters: Float[Array, "parameter"]
     optimizer: list[Array]
     best: Float[Array, "parameter"]
-    best_loss: Scalar
+    best_value: Scalar
     best_step: Int32[Array, ""]
 
 
@@ -107,16 +113,35 @@ def take_steps(
     return carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state)), buffers, taken
 
 
+def field_error(
+    shape: Shape, parameters: Float[Array, "parameter"], points: Points, max_acceleration: Scalar
+) -> Scalar:
+    """Return the mean error of the model's acceleration at true states, % of the true one: the metric ``field``."""
+    model = assemble(shape, parameters, max_acceleration)
+    predicted = model.acceleration(0.0, points.states[:3], points.states[3:])
+    sizes = (jnp.linalg.norm(x, axis=0) for x in (predicted - points.accelerations, points.accelerations))
+    errors = jnp.where(points.keep > 0, jnp.divide(*sizes), 0.0)
+    return 100.0 * jnp.sum(errors) / jnp.sum(points.keep)
+
+
 def validate(
-    setup: Setup, carry: Carry, batch: Batch, step: Array, constants: Constants
+    setup: Setup,
+    carry: Carry,
+    batch: Batch,
+    step: Array,
+    constants: Constants,
+    judged: Scalar | None,
 ) -> tuple[Carry, dict[str, Array]]:
-    """Validate and keep the best parameters. A model that loses a validation segment is never the best."""
+    """Validate and keep the best parameters: those of least ``judged``, or of least loss where that is None.
+
+    A model that loses a validation segment is never the best, nor is one of which ``judged`` is no number.
+    """
     loss, parts, lost = validation(setup, carry.parameters, batch, constants)
-    comparable = jnp.where(lost > 0, jnp.inf, loss)
-    better = comparable < carry.best_loss
+    comparable = jnp.where(lost > 0, jnp.inf, loss if judged is None else judged)
+    better = comparable < carry.best_value
     carry = carry._replace(
         best=jnp.where(better, carry.parameters, carry.best),
-        best_loss=jnp.where(better, comparable, carry.best_loss),
+        best_value=jnp.where(better, comparable, carry.best_value),
         best_step=jnp.where(better, step, carry.best_step),
     )
     return carry, {

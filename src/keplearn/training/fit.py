@@ -61,6 +61,6 @@ def fit(
         carry = runner.carry
         with jax.enable_x64(True):
             parameters = jnp.asarray(np.asarray(carry.parameters))
-            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_loss)) else parameters
+            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_value)) else parameters
         best, final = (runner.model(flat, units) for flat in (best, parameters))
         yield PhaseEnded(number, best, final, runner.summary())

@@ -46,6 +46,21 @@ class Setup:
         return needs_of(self.loss, self.additive)
 
 
+class Shape(NamedTuple):
+    """What of a model is compiled in, whatever the phase."""
+
+    architecture: Architecture
+    dtype: str
+
+
+class Points(NamedTuple):
+    """Single states, the true accelerations there, and ``keep``: 0 where they only fill up."""
+
+    states: Float[Array, "6 sample"]
+    accelerations: Float[Array, "3 sample"]
+    keep: Float[Array, "sample"]
+
+
 class Batch(NamedTuple):
     """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field."""
 
@@ -72,7 +87,7 @@ def _unravel(architecture: Architecture, dtype: str):
         return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
 
 
-def assemble(setup: Setup, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
+def assemble(setup: Setup | Shape, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
     """Make the model of a flat vector of parameters."""
     parameters = _unravel(setup.architecture, setup.dtype)(flat)
     return NeuralODE(parameters, max_acceleration, setup.architecture)

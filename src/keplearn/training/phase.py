@@ -13,12 +13,20 @@ from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
-from keplearn.training.chunk import Carry, draw, rescue, start, take_steps
+from keplearn.training.chunk import Carry, draw, field_error, rescue, start, take_steps
 from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, Row, Rows
 from keplearn.training.grid_error import GridError, grid_error
-from keplearn.training.objective import UNRESOLVED, Batch, Constants, assemble, replace_lost, without_lost
+from keplearn.training.objective import (
+    UNRESOLVED,
+    Batch,
+    Constants,
+    Shape,
+    assemble,
+    replace_lost,
+    without_lost,
+)
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.settings import FitSettings, setup_of
 from keplearn.training.tally import Tally, TrainingFailed
@@ -42,6 +50,7 @@ class PhaseRunner:
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.execute = execute
         self.setup = setup_of(phase, model.architecture, settings)
+        self.static = {draw: None, field_error: Shape(model.architecture, settings.dtype)}
         self.optimizer = OPTIMIZERS[phase.optimizer]
         max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self._check()
@@ -61,6 +70,8 @@ class PhaseRunner:
         self.data = self.batches.data
         clipped_above = np.inf if self.optimizer.full_batch else max_grad_norm
         self.tally = Tally(number, self.batches.size, clipped_above)
+        # Loss and field error of the best model; None where it is not measured.
+        self.best: tuple[float, float | None] = (np.inf, None)
 
     def _check(self) -> None:
         """Refuse what the phase's steps cannot be taken with.
@@ -101,7 +112,7 @@ class PhaseRunner:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return a compiled function's result, and count its seconds."""
-        answer = self.execute(Call(function, None if function is draw else self.setup, arguments))
+        answer = self.execute(Call(function, self.static.get(function, self.setup), arguments))
         self.tally.compile_seconds += answer.compile_seconds
         self.tally.train_seconds += answer.seconds
         return answer.result
@@ -149,13 +160,24 @@ class PhaseRunner:
             batch = jax.tree.map(lambda x: x[taken], batches) if drawn else batches
             rows.append(self.rescue(step + taken, batch, rates[taken, ...]))
         if validate and len(rows) == count:
-            done = np.int32(step + count)
-            self.carry, measured = self.call(
-                validate_model, self.carry, self.batches.validation, done, self.constants
-            )
-            rows[-1] |= {name: float(value) for name, value in measured.items()}
-            self.tally.validations += np.isfinite(rows[-1]["val_loss"])
+            rows[-1] |= self.validate(step + count)
+            self.tally.count_validation(rows[-1])
         return rows
+
+    def validate(self, step: int) -> Row:
+        """Validate the model after so many steps: keep it if it is the best, and return what was measured."""
+        parameters, points, error = self.carry.parameters, self.batches.points, None
+        if points is not None:
+            error = self.call(field_error, parameters, points, self.constants.max_acceleration)
+        judged = error if self.settings.best_by == "field" else None
+        self.carry, measured = self.call(
+            validate_model, self.carry, self.batches.validation, np.int32(step), self.constants, judged
+        )
+        measured |= {} if error is None else {"val_field": error}
+        row = {name: float(value) for name, value in measured.items()}
+        if int(self.carry.best_step) == step:
+            self.best = (row["val_loss"], row.get("val_field"))
+        return row
 
     def chunk(self, step: int, batches: Batch, rates: np.ndarray) -> list[Row]:
         """Run the compiled chunk, and return the rows of the steps it has taken."""
@@ -207,11 +229,11 @@ class PhaseRunner:
     def checkpointer(self, step: int) -> Callable[[], Checkpoint]:
         """Return a function that takes down all that is needed to go on from here, whenever it is called."""
         carry, keep = self.carry, self.data.keep
-        tally = self.tally.arrays()
+        host = self.tally.arrays() | {"best": np.array(self.best, np.float64)}
 
         def checkpoint() -> Checkpoint:
             arrays = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(carry))}
-            return Checkpoint(self.number, step, arrays | {"keep": np.asarray(keep)} | tally)
+            return Checkpoint(self.number, step, arrays | {"keep": np.asarray(keep)} | host)
 
         return checkpoint
 
@@ -223,6 +245,9 @@ class PhaseRunner:
             saved = [jnp.asarray(arrays[f"state.{i}"], leaf.dtype) for i, leaf in enumerate(leaves)]
             self.data = replace_lost(self.data, jnp.asarray(arrays["keep"]) > 0)
         self.carry = jax.tree.unflatten(structure, saved)
+        # Checkpoints of earlier versions have the loss alone.
+        loss, field = map(float, arrays.get("best", (self.carry.best_value, np.nan)))
+        self.best = (loss, None if np.isnan(field) else field)
         self.tally.restore(arrays)
 
     def summary(self) -> dict[str, Any]:
@@ -238,6 +263,7 @@ class PhaseRunner:
             "grid_error": self.grid_error and self.grid_error.percentile,
             "grid_error_max": self.grid_error and self.grid_error.maximum,
             "best_step": int(self.carry.best_step),
-            "best_loss": float(self.carry.best_loss),
+            "best_loss": self.best[0],
+            "best_field": self.best[1],
             **self.tally.summary(),
         }

@@ -41,6 +41,7 @@ class FitSettings:
     planar: bool = True
     augment: bool = False
     validate_every: int = 50
+    best_by: str = "loss"
 
 
 def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Setup:

@@ -5,6 +5,7 @@ is the calls: those of the same function and shapes are stacked, and each traini
 """
 
 from collections import defaultdict
+from collections.abc import Hashable
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -16,14 +17,17 @@ from jaxtyping import Array
 from keplearn.core.programs import Program, compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.calls import Answer, Call, answer_call, run_program
-from keplearn.training.objective import Setup, without_lost
+from keplearn.training.objective import without_lost
 
 # What of a device's memory a stack may take.
 SHARE_OF_MEMORY = 0.8
 
 _FUNCTIONS = {
     function.__name__: function
-    for function in (chunk.start, chunk.draw, chunk.take_steps, chunk.validate, chunk.rescue, without_lost)
+    for function in (
+        *(chunk.start, chunk.draw, chunk.take_steps, chunk.field_error, chunk.validate, chunk.rescue),
+        without_lost,
+    )
 }
 
 
@@ -31,7 +35,7 @@ class _Stacked(NamedTuple):
     """The static part of a stacked call."""
 
     function: str
-    setup: Setup | None
+    of_one: Hashable
 
 
 class _Whole:
@@ -115,7 +119,7 @@ def _next_group(waiting: dict[int, Call]) -> list[int]:
     for number, call in waiting.items():
         leaves, structure = jax.tree.flatten(call.arguments)
         shapes = tuple((np.shape(leaf), str(leaf.dtype)) for leaf in leaves)
-        groups[call.function, call.setup, structure, shapes].append(number)
+        groups[call.function, call.static, structure, shapes].append(number)
     return min(groups.values(), key=len)
 
 
@@ -129,7 +133,7 @@ def _answer_together(stacks: _Stacks, calls: list[Call], at_once: int | None) ->
     if at_once is not None and size > at_once:
         return _in_halves(stacks, calls, at_once)
     filled = calls + [calls[-1]] * (size - len(calls))
-    static = _Stacked(calls[0].function.__name__, calls[0].setup)
+    static = _Stacked(calls[0].function.__name__, calls[0].static)
     with jax.enable_x64(True):
         arguments = jax.tree.map(stacks.stack, *(call.arguments for call in filled))
         program = compiled(_call_stacked, static, *arguments)
@@ -154,7 +158,7 @@ def _in_halves(stacks: _Stacks, calls: list[Call], at_once: int | None) -> list[
 
 
 def _call_stacked(static: _Stacked, *arguments: Any) -> Any:
-    return jax.vmap(partial(_FUNCTIONS[static.function], static.setup))(*arguments)
+    return jax.vmap(partial(_FUNCTIONS[static.function], static.of_one))(*arguments)
 
 
 def _cut_out(leaf: Any) -> Any:

@@ -9,6 +9,8 @@ from keplearn.training.events import Row
 
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
+# A phase counts as converged from its first validation whose loss is within this share of its least.
+CONVERGED = 0.1
 
 
 class TrainingFailed(KeplearnError):
@@ -27,6 +29,8 @@ class Tally:
         self.compile_seconds = self.train_seconds = 0.0
         self.lost_streak = self.lost_total = self.steps_taken = self.clipped = 0
         self.valid_steps = self.validations = 0  # with at least one segment that was not lost
+        # Step and loss of each validation that lost no segment; None after a checkpoint that has not kept them.
+        self.validated: list[tuple[int, float]] | None = []
 
     def count(self, rows: list[Row]) -> None:
         """Count steps, lost segments, and gradients that were longer than the bound.
@@ -52,6 +56,24 @@ class Tally:
                     "shorter segments first usually fix it.",
                 )
 
+    def count_validation(self, row: Row) -> None:
+        """Count a step's validation."""
+        loss = row["val_loss"]
+        self.validations += bool(np.isfinite(loss))
+        if self.validated is not None and np.isfinite(loss) and row["val_lost"] == 0:
+            self.validated.append((int(row["step"]), loss))
+
+    @property
+    def convergence_steps(self) -> int | None:
+        """The step of the first validation whose loss is within 10 % of the phase's least; None where there is none.
+
+        Models that lose a validation segment do not count, as they are never the best.
+        """
+        if not self.validated:
+            return None
+        least = min(loss for _, loss in self.validated)
+        return next(step for step, loss in self.validated if loss <= least + CONVERGED * abs(least))
+
     def check_end(self, steps: int) -> None:
         """Fail a phase in which nothing was learned: without a valid step, or a model that can be validated."""
         lost = "every training" if self.valid_steps == 0 else "every validation"
@@ -66,7 +88,10 @@ class Tally:
         """Return what a checkpoint keeps."""
         counts = [self.lost_streak, self.lost_total, self.clipped, self.valid_steps, self.validations]
         seconds = [self.compile_seconds, self.train_seconds, self.steps_taken]
-        return {"counts": np.array(counts), "seconds": np.array(seconds)}
+        kept = {"counts": np.array(counts), "seconds": np.array(seconds)}
+        if self.validated is not None:
+            kept["validated"] = np.array(self.validated, np.float64).reshape(-1, 2)
+        return kept
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from a checkpoint."""
@@ -76,10 +101,15 @@ class Tally:
         compile_seconds, self.train_seconds, steps = arrays["seconds"]
         self.compile_seconds += compile_seconds
         self.steps_taken = int(steps)
+        validated = arrays.get("validated")  # likewise
+        self.validated = (
+            None if validated is None else [(int(step), loss) for step, loss in validated.tolist()]
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return what is recorded."""
         return {
+            "convergence_steps": self.convergence_steps,
             "lost_segments": self.lost_total,
             "clipped_steps": self.clipped,
             "compile_seconds": self.compile_seconds,
