@@ -31,6 +31,7 @@ from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.runs.labels import write_label
 from keplearn.runs.writer import RunWriter
 from keplearn.training.events import Checkpoint
 
@@ -61,6 +62,7 @@ class Place:
         for config in self.configs:
             _write_run(self.runs, config, model, finished=config is not self.configs[2])
         Study.of(self.configs, self.runs).write()
+        write_label(self.runs / GROUP / self.configs[0].run_id, "mine")
         self.victim, self.other, self.killed = (self.runs / GROUP / c.run_id for c in self.configs)
         shutil.copytree(path / "runs", self.whole)
         self.dataset = self.file.read_bytes()
@@ -119,7 +121,7 @@ def _rows(text: str | None, *keys: str) -> dict[str, Any] | None:
 def listed(place: Place) -> Any:
     """``runs``: state and scores of every run."""
     text = _run("runs", "--group", GROUP, "--runs", place.runs, "--format", "json")
-    return _rows(text, "state", "mean", "field", "steps")
+    return _rows(text, "state", "mean", "field", "steps", "label")
 
 
 def scored(place: Place) -> Any:
@@ -180,6 +182,7 @@ TARGETS: dict[str, tuple[Callable[[Place], Path], tuple[str, ...]]] = {
     "checkpoint.npz": (lambda p: p.killed / "checkpoint.npz", ("resumed",)),
     "metrics.jsonl": (lambda p: p.killed / "metrics.jsonl", ("resumed", "listed")),
     "record of a killed run": (lambda p: p.killed / "run.json", ("resumed", "listed")),
+    "label.json": (lambda p: p.victim / "label.json", ("listed",)),
     "sweep.json": (lambda p: p.runs / GROUP / "sweep.json", ("swept",)),
     "dataset": (lambda p: p.file, ("shown", "scored_on_file")),
     "record without checksum": (lambda p: p.victim / "run.json", ("listed", "swept", "scored", "reported")),

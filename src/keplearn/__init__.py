@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keplearn.evaluation.table import orbit_table
     from keplearn.experiment.course import train_run
     from keplearn.figures.registry import figure
+    from keplearn.groups.choice import choose_runs
     from keplearn.models.acceptance import check_layer
     from keplearn.models.activations import activation
     from keplearn.models.features import LayerSettings, feature_layer
@@ -54,6 +55,7 @@ _HOMES = {
     "System": "systems",
     "activation": "models.activations",
     "check_layer": "models.acceptance",
+    "choose_runs": "groups.choice",
     "evaluate": "evaluation.rollout",
     "feature_layer": "models.features",
     "figure": "figures.registry",
@@ -89,6 +91,7 @@ __all__ = [
     "System",
     "activation",
     "check_layer",
+    "choose_runs",
     "evaluate",
     "feature_layer",
     "figure",

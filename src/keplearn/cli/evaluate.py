@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from keplearn.cli.choosing import Names, Where, chosen
 from keplearn.cli.output import listed_names
 from keplearn.core.device import Device
-from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from keplearn.runs.store import Run
 
 
-def evaluate(
-    names: Annotated[list[str], Parameter(negative=(), name="RUN-OR-GROUP")],
+def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
+    names: Names,
     /,
     *,
+    where: Where = None,
     on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     runs: Path = Path("runs"),
     model: str = "best",
@@ -28,6 +30,7 @@ def evaluate(
     format: Literal["table", "markdown", "csv", "json"] = "table",
     wide: Annotated[bool, Parameter(negative="")] = False,
     columns: str = "",
+    metrics: Annotated[str, Parameter(name=["--metrics", "--metric"])] = "",
     all_metrics: Annotated[bool, Parameter(negative="")] = False,
     slope: Annotated[bool, Parameter(negative="")] = False,
     law: Annotated[bool, Parameter(negative="")] = False,
@@ -38,8 +41,6 @@ def evaluate(
 
     Parameters
     ----------
-    names
-        Runs (an id, a unique beginning of it, group/id) and groups (all their runs that have a model).
     on
         Names or files of datasets; by default those in each run's config.
     runs
@@ -51,9 +52,11 @@ def evaluate(
     format
         table, markdown, csv or json; csv and json hold all metrics.
     wide
-        Runs down, datasets across: mean and field, or all metrics with --all-metrics.
+        Runs down, datasets across: mean and field, or those of --metrics, or all with --all-metrics.
     columns
-        Config keys shown with each run, e.g. output_layer,width.
+        Facts shown with each run: config keys, what is recorded, e.g. output_layer,width,dataset.family,label.
+    metrics
+        These metrics alone, e.g. mean,theta-deg,skewness.
     all_metrics
         All metrics in tables for people too.
     slope
@@ -67,11 +70,15 @@ def evaluate(
     """
     from keplearn.core.device import choose_device
 
-    keys = listed_names(columns)
-    found = _find(runs, names)
-    described = [(run, {"run_id": run.run_id, "group": run.group, **_describe(run, keys)}) for run in found]
+    keys, wanted = listed_names(columns), _metrics(metrics, all_metrics)
+    found = chosen(runs, names, where)
+    if not found:
+        raise KeplearnError(f"there are no runs in {', '.join(names)}.")
+    described = _described(found, keys)
     asked = [name for name, wanted in {"slope": slope, "law": law, "grid": grid}.items() if wanted]
-    scoring = {"on": on, "segments": segments, "wide": wide, "all-metrics": all_metrics}
+    scoring = {
+        "on": on, "segments": segments, "wide": wide, "all-metrics": all_metrics, "metrics": metrics
+    }  # fmt: skip
     given = [f"--{name}" for name, value in scoring.items() if value]
     if asked and given:
         raise KeplearnError(f"{', '.join(given)}: for scores on test datasets, not with --{asked[0]}.")
@@ -89,9 +96,9 @@ def evaluate(
     if scores.empty:
         raise KeplearnError(f"none of the {len(found)} runs could be scored.")
     if wide:
-        scores = tables.wide(scores, keys, all_metrics=all_metrics)
-    elif format in ("table", "markdown") and not all_metrics:
-        scores = tables.short(scores)
+        scores = tables.wide(scores, keys, metrics=wanted, all_metrics=all_metrics)
+    elif wanted or (format in ("table", "markdown") and not all_metrics):
+        scores = tables.short(scores, wanted)
     _print(scores, format)
 
 
@@ -105,45 +112,32 @@ def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "j
         print(tables.render(table, format))
 
 
-def _find(runs: Path, names: list[str]) -> "list[Run]":
-    """The runs that are meant, each once: all of a group, or one by its id."""
-    from keplearn.runs.find import find_runs, group_names, open_run
+def _metrics(text: str, all_metrics: bool) -> list[str]:
+    """Return the keys of the metrics that are asked for."""
+    from keplearn.evaluation.metrics import METRICS, find_metric
 
-    found: dict[Path, Run] = {}
-    for name in names:
-        if "/" not in name and name in group_names(runs):
-            meant = find_runs(
-                runs, name, on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr)
-            )
-        else:
-            try:
-                meant = [open_run(runs, name)]
-            except KeplearnError as error:
-                raise KeplearnError(f"{error}{nearest(name, group_names(runs))}") from None
-        found |= {run.path: run for run in meant}
-    if not found:
-        raise KeplearnError(f"there are no runs in {', '.join(names)}.")
-    return list(found.values())
+    if text and all_metrics:
+        raise KeplearnError("--metrics are some, --all-metrics all of them: give one of the two.")
+    return [find_metric(name, METRICS, "--metrics").key for name in listed_names(text)]
 
 
-def _describe(run: "Run", keys: list[str]) -> dict[str, str]:
-    """The values of config keys, as text."""
-    from keplearn.groups.difference import cell, flat
+def _described(found: "list[Run]", keys: list[str]) -> "list[tuple[Run, dict[str, Any]]]":
+    """Return runs with what a table says of each: its id, its group, its label if any has one, and facts."""
+    from keplearn.groups.facts import Facts
 
-    entries = {key.partition(".")[2]: value for key, value in flat(run.config).items()}
-    for key in keys:
-        if key not in entries:
-            raise KeplearnError(f"--columns: there is no config key {key!r}.{nearest(key, entries)}")
-    return {key: cell(entries[key]) for key in keys}
+    facts = Facts(found)
+    labels = ["label"] if any(run.label for run in found) and "label" not in keys else []
+    shown = {key: facts.shown(key, "--columns: ") for key in ("run_id", "group", *labels, *keys)}
+    return [(run, {key: values[k] for key, values in shown.items()}) for k, run in enumerate(found)]
 
 
 def _score(
-    runs: "list[tuple[Run, dict[str, str]]]",
+    runs: "list[tuple[Run, dict[str, Any]]]",
     on: list[str] | None,
     which: str,
     segments: int | None,
     skip: bool,
-) -> "Iterator[tuple[dict[str, str], str, dict[str, Any]]]":
+) -> "Iterator[tuple[dict[str, Any], str, dict[str, Any]]]":
     """Score each run on each dataset; with ``skip``, name and pass over a run without the model."""
     from keplearn.cli.progress import track_blocks
     from keplearn.data.dataset import load_dataset

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from keplearn.cli.choosing import Names, Where, chosen
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
@@ -135,12 +136,10 @@ def _model(run: RunName, *, model: Which = "best", saving: Saving = NO_SAVING, g
 
 
 def _runs(
-    names: Annotated[
-        list[str],
-        Parameter(negative=(), name="RUN", help="Runs: ids, unique beginnings of them, or group/id."),
-    ],
+    names: Names,
     /,
     *,
+    where: Where = None,
     on: Annotated[str | None, Parameter(help="A test dataset; by default the first run's first.")] = None,
     model: Which = "best",
     saving: Saving = NO_SAVING,
@@ -148,32 +147,33 @@ def _runs(
 ) -> Things:
     from keplearn.data.dataset import load_dataset
 
-    found = [_run(name, saving) for name in names]
+    found = _with_model(chosen(saving.runs, names, where), names, model)
     name = on or _first_test(found[0])
     return {
         "runs": found,
         "dataset": load_dataset(name),
         "model": model,
         "title": f"tested on {_short(name)}",
-        "named": [run.run_id for run in found],
+        "named": [*names, *(where or ())] if where or len(found) > len(names) else [x.run_id for x in found],
     }
 
 
 def _group(
-    group: Annotated[str, Parameter(help="A group of runs.")],
+    names: Names,
+    /,
     *,
+    where: Where = None,
     on: Annotated[str | None, Parameter(help="A test dataset; by default the first.")] = None,
     saving: Saving = NO_SAVING,
     given: Given,
 ) -> Things:
     from keplearn.groups.table import group_table
-    from keplearn.runs.find import find_runs
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
-    runs = find_runs(saving.runs, group, on_damaged=lambda error: say(f"skipped: {error}"))
-    return {"table": group_table(runs, on), "runs": runs, "say": say, "named": [group]}
+    runs = chosen(saving.runs, names, where)
+    table = group_table(runs, on, _columns(given))
+    if where:
+        table.attrs["where"] = ", ".join(where)
+    return {"table": table, "runs": runs, "say": _say, "named": [*names, *(where or ())]}
 
 
 NEEDS: dict[str, Callable[..., Things]] = {
@@ -188,6 +188,33 @@ NEEDS: dict[str, Callable[..., Things]] = {
 }
 """What finds the things for each `keplearn.figures.registry.Need`; its parameters are the command's, ``given`` aside:
 the figure's own options."""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _columns(given: Given) -> list[str]:
+    """Return the words among a figure's options that may name a column."""
+    words = [value if isinstance(value, list) else [value] for value in given.values()]
+    return [word for listed in words for word in listed if isinstance(word, str)]
+
+
+def _with_model(runs: "list[Run]", names: list[str], which: str) -> "list[Run]":
+    """Return the runs that have a model; of several say which are left out, a single one must have it."""
+    found = []
+    for run in runs:
+        try:
+            run.model_file(which)
+        except KeplearnError as error:
+            if len(runs) == 1:
+                raise
+            _say(f"skipped: {error}")
+        else:
+            found.append(run)
+    if not found:
+        raise KeplearnError(f"no run of {', '.join(names)} has a model {which}.")
+    return found
 
 
 def _run(name: str, saving: Saving) -> "Run":
@@ -229,7 +256,7 @@ def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
 def _trained(run: "Run") -> str:
     """Return what a title says of a run: its layers, and what it was trained on."""
     p = run.config.parameters
-    layers = f"{p.feature_layer} + {p.output_layer} ({run.group[:24]}/{run.run_id[:8]})"
+    layers = f"{p.feature_layer} + {p.output_layer} ({run.group[:24]}/{run.name})"
     return f"{layers}\ntrained on {_short(run.config.dataset_name)}"
 
 

@@ -3,7 +3,6 @@
 What a figure is drawn of is found by `keplearn.cli.needs`; here are its options, its title and its files.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from inspect import Parameter as Argument
 from inspect import Signature, signature
@@ -110,10 +109,10 @@ def _named(function: Callable[..., Any], things: Mapping[str, Any]) -> dict[str,
 
 def _save(figure: "Figure", saving: Saving, kind: str, *names: str) -> None:
     """Write the figure, and its numbers where they are asked for; say where they are."""
+    from keplearn.core.files import file_name
     from keplearn.figures.parts.style import save_figure
 
-    plain = "-".join(re.sub(r"[^A-Za-z0-9_.+-]+", "_", Path(name).name.removesuffix(".nc")) for name in names)
-    path = save_figure(figure, saving.out or Path(f"{kind}-{plain}"[:150] + ".png"))
+    path = save_figure(figure, saving.out or Path(f"{file_name([kind, *names])}.png"))
     print(f"figure: {path}")
     if saving.data is not None:
         from keplearn.core.files import write_text

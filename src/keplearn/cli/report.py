@@ -6,13 +6,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from keplearn.cli.choosing import Names, Where
 from keplearn.core.device import Device
 
 
-def report(
-    group: Annotated[str, Parameter(name="GROUP")],
+def report(  # noqa: D417 (names, where: keplearn.cli.choosing)
+    names: Names,
     /,
     *,
+    where: Where = None,
     on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     runs: Path = Path("runs"),
     out: Path = Path("reports"),
@@ -20,10 +22,10 @@ def report(
 ) -> None:
     """Write one interactive HTML page of a group, OUT/GROUP.html; it opens offline and can be sent as it is.
 
+    Of chosen runs, the page is named by what chose them.
+
     Parameters
     ----------
-    group
-        The group.
     on
         Names or files of test datasets, the most important first; by default those that the runs were scored on.
     runs
@@ -34,9 +36,10 @@ def report(
         For evaluations that are not there yet: cpu, gpu, or auto.
     """
     from keplearn.core.device import choose_device
-    from keplearn.runs.find import check_group
+    from keplearn.groups.choice import choose_runs
 
-    check_group(runs, group)  # a misspelled group is told before JAX starts
+    # What is misspelled is told before JAX starts.
+    choose_runs(runs, names, where or (), on_damaged=lambda error: None)
     choose_device(device)
 
     from keplearn.cli.progress import track_blocks
@@ -45,5 +48,6 @@ def report(
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    path = write_report(runs, group, out, on=on or (), track=track_blocks("reading runs"), say=say)
+    track = track_blocks("reading runs")
+    path = write_report(runs, names, out, where=where or (), on=on or (), track=track, say=say)
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

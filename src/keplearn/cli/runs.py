@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
+from keplearn.cli.choosing import MaybeNames, Where
 from keplearn.cli.output import listed_names, number, print_table
 from keplearn.cli.runs_compare import Runs, diff, listed_runs, varying
-from keplearn.core.errors import KeplearnError, nearest
-from keplearn.evaluation.metrics import METRICS, TRAINING, keys
+from keplearn.evaluation.metrics import keys
 from keplearn.evaluation.ranking import LOST, lost_in
 
 if TYPE_CHECKING:
@@ -22,15 +22,18 @@ app.command(varying)
 
 
 @app.default
-def runs(
+def runs(  # noqa: D417 (names, where: keplearn.cli.choosing)
+    names: MaybeNames = None,
+    /,
     *,
+    where: Where = None,
     group: str | None = None,
     state: Literal["running", "finished", "failed", "interrupted"] | None = None,
     runs: Runs = Path("runs"),
     columns: str = "",
     format: Literal["table", "csv", "json"] = "table",
 ) -> None:
-    """List runs with their state, steps, and score on the first test dataset.
+    """List runs with their state, steps, times, and score on the first test dataset.
 
     Parameters
     ----------
@@ -41,19 +44,18 @@ def runs(
     runs
         The directory of all runs.
     columns
-        More of each run: config keys, metrics, measures of its training, e.g. width,theta-deg,seconds.
+        More of each run: config keys, metrics, all that is recorded, e.g. width,theta-deg,dataset.family.
     format
         table, csv or json.
     """
-    found, more = listed_runs(runs, group, state), listed_names(columns)
-    rows = [_row(run.record, run.group, run.path) for run in found]
-    rows = [row | _more(run, row["test"], more) for run, row in zip(found, rows, strict=True)]
+    found, more = listed_runs(runs, names, group, where, state), listed_names(columns)
+    rows = [_row(run) | extra for run, extra in zip(found, _more(found, more), strict=True)]
     if state == "failed":
         from keplearn.groups.difference import apart
 
         differs = {}
         for name in dict.fromkeys(run.group for run in found):
-            finished = {run.run_id: run.config for run in listed_runs(runs, name, "finished")}
+            finished = {run.run_id: run.config for run in listed_runs(runs, None, name, None, "finished")}
             differs |= apart({run.run_id: run.config for run in found if run.group == name}, finished)
         rows = [row | {"differs": differs[row["run_id"]]} for row in rows]
     if format == "json":
@@ -63,8 +65,9 @@ def runs(
     elif not rows:
         print(f"No runs in {runs}." if runs.is_dir() else f"No runs: there is no directory {runs}.")
     else:
-        shown = ["group", "run_id", "state", "started", "steps", "steps_per_second", "test", *keys("wide")]
-        shown += [key for key in LOST if any(row[key] for row in rows)]
+        given = {key for key in ("label", *LOST) if any(row[key] for row in rows)}
+        shown = ["group", "run_id", *(["label"] if "label" in given else []), "state", "started", "steps"]
+        shown += ["steps_per_second", *_TIMES, "test", *keys("wide"), *(key for key in LOST if key in given)]
         shown += [key for key in more if key not in shown]
         failed = any(row["reason"] for row in rows)
         titles = [*shown, "kind", "reason"] if failed else shown
@@ -95,6 +98,27 @@ def logs(run: str, *, runs: Runs = Path("runs"), lines: int | None = None) -> No
 
 
 @app.command
+def label(run: str, text: str, *, runs: Runs = Path("runs")) -> None:
+    """Label a run: figures, the page and lists call it so, and --where label=TEXT finds it.
+
+    Parameters
+    ----------
+    run
+        A run's id, a unique beginning of it, or group/id.
+    text
+        The label, one line; an empty text ("") takes it away.
+    runs
+        The directory of all runs.
+    """
+    from keplearn.runs.find import open_run
+    from keplearn.runs.labels import write_label
+
+    found = open_run(runs, run)
+    write_label(found.path, text)
+    print(f"{found.group}/{found.run_id}: {f'labelled {found.label}' if found.label else 'has no label'}")
+
+
+@app.command
 def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"] = "table") -> None:
     """Show a run: state, config, data, phases, times, scores.
 
@@ -113,7 +137,7 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
     if format == "json":
         print(json.dumps(found.record, indent=1))
         return
-    print(f"{found.group}/{found.run_id}: {found.state}")
+    print(f"{found.group}/{found.run_id}: {found.state}" + (f", {found.label}" if found.label else ""))
     if found.record["reason"]:
         print(f"  {found.record['kind'] or ''} {found.record['reason']}".rstrip())
     print(f"  {found.path}")
@@ -139,44 +163,43 @@ def show(run: str, *, runs: Runs = Path("runs"), format: Literal["table", "json"
         )
 
 
-def _row(record: dict[str, Any], group: str, path: Path) -> dict[str, Any]:
+_TIMES = ("seconds.train", "seconds.total")
+
+
+def _row(run: "Run") -> dict[str, Any]:
+    record = run.record
     summary = record.get("summary") or {}
     scores = record.get("scores") or {}
     test = next(iter(scores), None)
     return {
-        "group": group,
+        "group": run.group,
         "run_id": record["run_id"],
+        "label": run.label,
         "state": record["state"],
         "kind": record["kind"],
         "started": record["started"],
         "steps": summary.get("steps"),
         "steps_per_second": summary.get("steps_per_second"),
+        **{key: (summary.get("seconds") or {}).get(key.partition(".")[2]) for key in _TIMES},
         "best_loss": summary.get("best_loss"),
         "test": test,
         **{key: scores[test].get(key) if test else None for key in keys("wide")},
         "lost": lost_in(scores[test]) if test else None,
         "lost-field": lost_in(scores[test], "field") if test else None,
         "reason": record["reason"],
-        "path": str(path),
+        "path": str(run.path),
     }
 
 
-def _more(run: "Run", test: str | None, asked: list[str]) -> dict[str, Any]:
-    """Return what else is asked for of a run: from its config, its scores, or the summary of its training."""
+def _more(found: "list[Run]", asked: list[str]) -> list[dict[str, Any]]:
+    """Return what else is asked for of each run."""
     if not asked:
-        return {}
-    from keplearn.groups.difference import cell, flat
+        return [{} for _ in found]
+    from keplearn.groups.facts import Facts
 
-    scores = (run.record.get("scores") or {}).get(test) or {}
-    summary = run.record.get("summary") or {}
-    values = {key.partition(".")[2]: cell(value) for key, value in flat(run.config).items()}
-    values |= {key: summary.get(key) for key in TRAINING}
-    values |= {"seconds": (summary.get("seconds") or {}).get("total")}
-    values |= {key: scores.get(key) for key in METRICS}
-    for key in asked:
-        if key not in values:
-            raise KeplearnError(f"--columns: there is no {key!r} of a run.{nearest(key, values)}")
-    return {key: values[key] for key in asked}
+    facts = Facts(found)
+    columns = [facts.shown(key, "--columns: ") for key in asked]
+    return [dict(zip(asked, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:

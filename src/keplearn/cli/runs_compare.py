@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from keplearn.cli.choosing import MaybeNames, Names, Where, chosen
 from keplearn.cli.output import print_table
 from keplearn.core.errors import KeplearnError
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 Runs = Annotated[Path, Parameter(name="--runs")]
 
 
-def diff(
-    names: Annotated[list[str], Parameter(negative=(), name="RUN")],
+def diff(  # noqa: D417 (names, where: keplearn.cli.choosing)
+    names: Names,
     /,
     *,
+    where: Where = None,
     runs: Runs = Path("runs"),
     format: Literal["table", "json"] = "table",
 ) -> None:
@@ -27,19 +29,16 @@ def diff(
 
     Parameters
     ----------
-    names
-        Runs: ids, unique beginnings of them, or group/id.
     runs
         The directory of all runs.
     format
         table or json.
     """
     from keplearn.groups.difference import cell, varying
-    from keplearn.runs.find import open_run
 
-    if len(names) < 2:
+    found = chosen(runs, names, where)
+    if len(found) < 2:
         raise KeplearnError("give two runs or more.")
-    found = [open_run(runs, name) for name in names]
     entries = varying([run.config for run in found])
     if format == "json":
         print(json.dumps({"runs": [run.run_id for run in found], "differences": entries}, indent=1))
@@ -47,16 +46,24 @@ def diff(
         print("No difference.")
     else:
         rows = [[key, *map(cell, values)] for key, values in entries.items()]
-        print_table(["key", *(f"{run.group}/{run.run_id}" for run in found)], rows)
+        print_table(["key", *(run.label or f"{run.group}/{run.run_id}" for run in found)], rows)
 
 
-def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "json"] = "table") -> None:
-    """Show which parameters vary among the runs of a group, their values, and how many runs of each failed.
+def varying(  # noqa: D417 (names, where: keplearn.cli.choosing)
+    names: MaybeNames = None,
+    /,
+    *,
+    where: Where = None,
+    group: str | None = None,
+    runs: Runs = Path("runs"),
+    format: Literal["table", "json"] = "table",
+) -> None:
+    """Show which parameters vary among runs, their values, and how many runs of each failed.
 
     Parameters
     ----------
     group
-        The group.
+        Only this group's.
     runs
         The directory of all runs.
     format
@@ -64,12 +71,12 @@ def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "
     """
     from keplearn.groups.difference import count_by_value
 
-    found = listed_runs(runs, group, None)
+    found = listed_runs(runs, names, group, where, None)
     counted = count_by_value([run.config for run in found], [run.state for run in found])
     if format == "json":
         print(json.dumps(counted, indent=1))
     elif not counted:
-        print(f"Nothing varies among the {len(found)} runs of {group}.")
+        print(f"Nothing varies among the {len(found)} runs.")
     else:
         titles = list(counted[0])
         rows, last = [], None
@@ -81,13 +88,15 @@ def varying(*, group: str, runs: Runs = Path("runs"), format: Literal["table", "
         print_table(titles, rows)
 
 
-def listed_runs(runs: Path, group: str | None, state: str | None) -> "list[Run]":
+def listed_runs(
+    runs: Path, names: list[str] | None, group: str | None, where: list[str] | None, state: str | None
+) -> "list[Run]":
     """Find runs; say which have a damaged record and go on without them, and which have scores of other code."""
-    from keplearn.runs.find import find_runs
+    from keplearn.runs.find import check_group
 
-    found = find_runs(
-        runs, group, state, on_damaged=lambda error: print(f"warning: {error}", file=sys.stderr)
-    )
+    if group is not None:
+        check_group(runs, group)
+    found = chosen(runs, [*(names or ()), *([group] if group else [])], where, state)
     if stale := sum(len(run.scored_on) > len(run.record.get("scores", {})) for run in found):
         print(
             f"warning: {stale} runs have scores of other code or test orbits, which are left out: train their config "

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -34,6 +34,14 @@ def exists(path: str | Path) -> bool:
         return Path(path).exists()
     except OSError:
         return False
+
+
+def file_name(words: Iterable[str], letters: int = 150) -> str:
+    """Return what a file may be called that is made of things of these names: of files without their directories."""
+    plain = (
+        re.sub(r"[^A-Za-z0-9_.+-]+", "_", Path(word).name.removesuffix(".nc")).lstrip(".") for word in words
+    )
+    return "-".join(plain)[:letters]
 
 
 @contextmanager

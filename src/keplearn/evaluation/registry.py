@@ -99,7 +99,7 @@ def sampled() -> list[str]:
 
 def measure_of(key: str) -> Measure:
     """Return the metric or the measure of training of this key; for any other number its name alone."""
-    plain = key.replace("_", " ")
+    plain = key.replace("_", " ").replace(".", " ")
     return METRICS.get(key) or TRAINING.get(key) or Measure(key, plain, "", plain, smaller_is_better=None)
 
 

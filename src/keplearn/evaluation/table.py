@@ -96,28 +96,47 @@ def dataset_labels(datasets: Mapping[str, OrbitDataset]) -> dict[str, str]:
     return apart(filed, lambda asked, data: data.content_hash[:8])
 
 
-def wide(table: "pd.DataFrame", columns: Sequence[str] = (), *, all_metrics: bool = False) -> "pd.DataFrame":
-    """Runs down, datasets across: ``mean`` and ``field`` of each or all metrics, the floors where there are any.
+def wide(
+    table: "pd.DataFrame",
+    columns: Sequence[str] = (),
+    *,
+    metrics: Sequence[str] = (),
+    all_metrics: bool = False,
+) -> "pd.DataFrame":
+    """Runs down, datasets across: ``mean`` and ``field`` of each, some metrics or all, the floors of those shown.
 
     ``diverged`` and the numbers of lost samples stand beside where they are not zero in some run. ``columns``
-    names the table's columns that describe a run, shown in front. A run that was not scored on a dataset has NaN
-    there.
+    names the table's columns that describe a run, shown in front, behind its label if it has one. A run that was
+    not scored on a dataset has NaN there.
     """
-    always = keys("wide", "short", "all") if all_metrics else keys("wide")
-    result = table[["run_id", *columns]].drop_duplicates("run_id").reset_index(drop=True)
+    always = list(metrics) or (keys("wide", "short", "all") if all_metrics else keys("wide"))
+    front = dict.fromkeys(("run_id", *(["label"] if "label" in table else []), *columns))
+    result = table[list(front)].drop_duplicates("run_id").reset_index(drop=True)
     for name in dict.fromkeys(table["dataset"]):
         rows = table[table["dataset"] == name].drop_duplicates("run_id").set_index("run_id")
-        for key in (*always, *keys("lost"), *floors()):
+        for key in dict.fromkeys((*always, *keys("lost"), *_floors_of(always))):
             if key not in always and (key not in rows or not rows[key].fillna(0.0).any()):
                 continue
             result[f"{key} {name}"] = result["run_id"].map(rows[key])
     return result
 
 
-def short(table: "pd.DataFrame") -> "pd.DataFrame":
-    """A `score_table` with the metrics that are for people, the floors, and what is lost where that is not zero."""
-    hidden = set(keys("all")) | {key for key in keys("lost") if not table[key].any()}
-    return table[[column for column in table.columns if column not in hidden]]
+def short(table: "pd.DataFrame", metrics: Sequence[str] = ()) -> "pd.DataFrame":
+    """A `score_table` with the metrics that are for people, or some, their floors, and what is lost if anything is."""
+    shown = list(metrics) or keys("wide", "short")
+    hidden = set(METRICS) - {*shown, *keys("lost")} | {key for key in keys("lost") if not table[key].any()}
+    hidden |= set(floors()) - set(_floors_of(shown))
+    hidden -= set(metrics)
+    left = [column for column in table.columns if column not in hidden]
+    return (
+        table[[column for column in left if column not in metrics] + list(metrics)]
+        if metrics
+        else table[left]
+    )
+
+
+def _floors_of(shown: Sequence[str]) -> list[str]:
+    return [METRICS[key].floor_key for key in shown if METRICS[key].floor]
 
 
 def cells(table: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:

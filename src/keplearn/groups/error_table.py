@@ -15,8 +15,8 @@ from keplearn.evaluation.metrics import METRICS, measure_of, sampled
 from keplearn.evaluation.metrics import keys as metric_keys
 from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.table import samples_of
+from keplearn.groups.facts import Facts, run_names
 from keplearn.groups.scoring import Skipped, evaluate_runs, score_runs
-from keplearn.groups.table import parameter_cells
 from keplearn.groups.values import level_texts, levels
 from keplearn.runs.store import Run
 
@@ -40,7 +40,8 @@ def error_table(
     dataset
         The test orbits, or their name.
     by
-        The parameters that make a box: runs that differ in others alone, such as seeds, are pooled.
+        The parameters, or other facts of a run (`keplearn.groups.facts`), that make a box: runs that differ in others
+        alone, such as seeds, are pooled.
     per
         ``orbit``: a row an orbit; ``sample``: a row a sample.
     metric
@@ -51,9 +52,10 @@ def error_table(
     Returns
     -------
     table
-        One row an orbit or sample: ``run_id``, ``label`` (the values of ``by``), ``orbit`` (its name), ``value``
-        in the metric's unit, infinite for a sample that is lost and an orbit that lost samples, and the parameters
-        of ``by``. In ``attrs``: ``unit``, ``metric``, ``by``, ``per``, ``dataset``, ``group`` and ``left_out``.
+        One row an orbit or sample: ``run_id``, ``run`` (what figures call it), ``label`` (the values of ``by``),
+        ``orbit`` (its name), ``value`` in the metric's unit, infinite for a sample that is lost and an orbit that
+        lost samples, and the columns of ``by``. In ``attrs``: ``unit``, ``metric``, ``by``, ``per``, ``dataset``,
+        ``group`` and ``left_out``.
 
     Raises
     ------
@@ -72,20 +74,23 @@ def error_table(
     if not by:
         raise KeplearnError("by names no parameter: there must be one or more that make a box.")
     orbits = load_dataset(dataset) if isinstance(dataset, str) else dataset
-    for name in by:
-        if name not in (known_names := parameter_cells(finished[0].config)):
-            raise KeplearnError(f"a run has no parameter {name!r}.{nearest(name, known_names)}")
+    facts = Facts(finished)
+    columns = [facts.cells(name) for name in by]  # a wrong name is told before anything is evaluated
+    of_run = {
+        run.path: dict(zip(by, values, strict=True))
+        for run, values in zip(finished, zip(*columns, strict=True), strict=True)
+    }
     found = dict((_by_sample if per == "sample" else _by_orbit)(finished, orbits, metric, say))
     finished = [run for run in finished if run.path in found]
     if not finished:
         raise KeplearnError("There is nothing to draw: no run that has finished could be scored.")
-    cells: list[dict[str, Any]] = [parameter_cells(run.config) for run in finished]
+    cells = [of_run[run.path] for run in finished]
     labels = _labels([tuple(cell[name] for name in by) for cell in cells])
     parts = []
-    for run, cell in zip(finished, cells, strict=True):
+    for run, cell, run_name in zip(finished, cells, run_names(finished), strict=True):
         names, values = found[run.path]
-        part = pd.DataFrame({"run_id": run.run_id, "orbit": names, "value": values})
-        part.insert(1, "label", labels[tuple(cell[name] for name in by)])
+        part = pd.DataFrame({"run_id": run.run_id, "run": run_name, "orbit": names, "value": values})
+        part.insert(2, "label", labels[tuple(cell[name] for name in by)])
         for name in by:
             part[name] = [cell[name]] * len(part)
         parts.append(part)
@@ -95,7 +100,7 @@ def error_table(
     table = pd.concat([parts[k] for k in sorted(range(len(parts)), key=keys.__getitem__)], ignore_index=True)
     table.attrs |= {
         "unit": measure_of(metric).axis_unit, "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
-        "group": finished[0].group, "left_out": len(runs) - len(finished),
+        "group": ", ".join(dict.fromkeys(run.group for run in finished)), "left_out": len(runs) - len(finished),
     }  # fmt: skip
     return table
 

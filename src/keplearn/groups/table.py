@@ -1,6 +1,6 @@
 """The runs of a group as one table: parameters, state and scores, a row a run; what group figures and pages draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from keplearn.config import RunConfig
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
+from keplearn.groups.facts import Facts, as_cell, run_names
 from keplearn.runs.store import Run
 
 STATES = ("run_id", "state", "kind", "reason")
@@ -22,23 +23,26 @@ SUMMED = (
 """What a run's summary adds to its parameters."""
 
 
-def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame:
+def group_table(runs: Sequence[Run], dataset: str | None = None, facts: Iterable[str] = ()) -> pd.DataFrame:
     """One row a run: ``run_id``, ``state``, ``kind``, ``reason``, parameters, summary, metrics on one dataset.
 
     Parameters
     ----------
     runs
-        Runs of one group.
+        The runs, of one group or of several.
     dataset
         The test dataset of the metrics; by default the first of the first run that has scores.
+    facts
+        Names that are columns too where they are facts (`keplearn.groups.facts`), such as ``dataset.family``.
 
     Returns
     -------
     table
-        Parameters (and ``dataset_name``) under their names: numbers as numbers, a value that changes over phases
-        as text such as ``[4, 18]``. Metrics under their keys, NaN for a run without them, with the
-        numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In ``attrs``:
-        ``varying``, the names of the parameters that differ among the runs, ``metrics``, and ``dataset``.
+        ``name``, what figures call a run, ``group``, parameters (and ``dataset_name``) under their names: numbers as
+        numbers, a value that changes over phases as text such as ``[4, 18]``. Metrics under their keys, NaN for a run
+        without them, with the numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In
+        ``attrs``: ``varying``, the names of the parameters that differ among the runs, ``metrics``, ``dataset``,
+        ``group``, and ``facts``, all names that might have been asked for, in one text.
 
     Raises
     ------
@@ -49,20 +53,20 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
         raise KeplearnError("There is nothing to draw: the group has no run.")
     known = dict.fromkeys(name for run in runs for name in run.record.get("scores") or {})
     if not known:
-        raise KeplearnError(f"no run of the group has scores: keplearn evaluate {runs[0].group} makes them.")
+        raise KeplearnError(f"none of the runs has scores: keplearn evaluate {runs[0].group} makes them.")
     dataset = dataset or next(iter(known))
     if dataset not in known:
         close = nearest(str(dataset), known)
         raise KeplearnError(
-            f"no run of the group was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
+            f"none of the runs was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
         )
     configs = [run.config for run in runs]
     differing = {key.partition(".")[2]: values for key, values in varying_cells(configs).items()}
     rows = []
-    for run, config in zip(runs, configs, strict=True):
+    for run, config, name in zip(runs, configs, run_names(runs), strict=True):
         record = run.record
         scores = (record.get("scores") or {}).get(dataset) or {}
-        row: dict[str, Any] = {key: record.get(key) for key in STATES}
+        row: dict[str, Any] = {key: record.get(key) for key in STATES} | {"name": name, "group": run.group}
         row |= parameter_cells(config)
         row |= summary_cells(record)
         row |= {key: _number(scores.get(key)) for key in METRICS}
@@ -70,11 +74,18 @@ def group_table(runs: Sequence[Run], dataset: str | None = None) -> pd.DataFrame
     table = pd.DataFrame(rows)
     for key in differing.keys() & set(table):
         table[key] = differing[key]
+    known_facts = Facts(runs, dataset)
+    for name in facts:
+        if name not in table and known_facts.find(name):
+            table[name] = known_facts.cells(name)
     table.attrs |= {
         "varying": list(differing),
         "metrics": list(METRICS),
         "dataset": dataset,
-        "group": runs[0].group,
+        "group": ", ".join(dict.fromkeys(run.group for run in runs)),
+        "facts": " ".join(
+            known_facts.spellings()
+        ),  # one text: attributes are copied with every part of a table
     }
     return table
 
@@ -96,7 +107,7 @@ def varying_cells(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     for key, values in varying(configs).items():
         lengths = {len(value) for value in values if isinstance(value, list)}
         found[key] = [
-            cell(value) if isinstance(value, list) and len(value) > 1 and len(lengths) > 1 else _plain(value)
+            cell(value) if isinstance(value, list) and len(value) > 1 and len(lengths) > 1 else as_cell(value)
             for value in values
         ]
     return found
@@ -105,15 +116,8 @@ def varying_cells(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
 def parameter_cells(config: RunConfig) -> dict[str, object]:
     """The training dataset and the parameters of a run, as they stand in the table."""
     parameters = config.to_dict()["parameters"]
-    data = {"dataset_name": config.dataset_name, "validation": config.validation}
-    return data | {key: _plain(value) for key, value in parameters.items()}
-
-
-def _plain(value: object) -> object:
-    """A value as a cell: lists of one entry without their list, other lists as text."""
-    while isinstance(value, list) and len({cell(entry) for entry in value}) == 1:
-        value = value[0]
-    return cell(value) if isinstance(value, list) else value
+    cells: dict[str, object] = {"dataset_name": config.dataset_name, "validation": config.validation}
+    return cells | {key: as_cell(value) for key, value in parameters.items()}
 
 
 def _number(value: Any) -> float:

@@ -113,7 +113,8 @@ def require_columns(table: pd.DataFrame, metric: str, names: Sequence[str | None
         raise KeplearnError("There is nothing to draw: the table has no run.")
     for name in (metric, *names):
         if name is not None and name not in table:
-            raise KeplearnError(f"the table has no column {name!r}.{nearest(name, map(str, table))}")
+            known = dict.fromkeys([*map(str, table), *table.attrs.get("facts", "").split()])
+            raise KeplearnError(f"the table has no column {name!r}.{nearest(name, known)}")
     if not pd.api.types.is_numeric_dtype(table[metric]):
         numbers = [*table.attrs.get("metrics", [])]
         raise KeplearnError(f"{metric!r} is no metric: its values are not numbers.{nearest(metric, numbers)}")

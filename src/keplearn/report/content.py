@@ -72,8 +72,9 @@ class ContentBuilder:
         runs: Sequence[Run],
         datasets: Sequence[TestData],
         say: Callable[[str], object] = lambda text: None,
+        where: Sequence[str] = (),
     ):
-        self.runs, self.datasets, self.say = runs, datasets, say
+        self.runs, self.datasets, self.say, self.where = runs, datasets, say, where
         self.scores: list[Mapping[str, Mapping[str, Any]]] = []
         self.details: list[dict[str, Any]] = []
         self.losses = Losses()
@@ -105,7 +106,8 @@ class ContentBuilder:
         common = {key: value_text(x) for key, x in flat(configs[0]).items() if key not in differing}
         columns = [*self._states(), *self._parameters(differing), *self._metrics(), *self._summed()]
         head = {
-            "group": self.runs[0].group,
+            "group": ", ".join(dict.fromkeys(run.group for run in self.runs)),
+            "where": ", ".join(self.where),
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "common": common,
             "datasets": [data.head() for data in self.datasets],
@@ -118,7 +120,10 @@ class ContentBuilder:
     def _states(self) -> list[Column]:
         labels = {"run_id": "run", "kind": "failure"}
         records = [run.record for run in self.runs]
-        return [column(key, labels.get(key, key), "state", [r.get(key) for r in records]) for key in STATES]
+        found = [column(key, labels.get(key, key), "state", [r.get(key) for r in records]) for key in STATES]
+        if any(run.label for run in self.runs):
+            found.insert(1, column("label", "label", "state", [run.label for run in self.runs]))
+        return found
 
     def _parameters(self, differing: Mapping[str, Sequence[object]]) -> list[Column]:
         return [

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.files import write_text
+from keplearn.core.files import file_name, write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.figures.parts import style
+from keplearn.groups.choice import choose_runs
 from keplearn.groups.scoring import Track, score_runs
 from keplearn.report.content import Content, ContentBuilder
 from keplearn.report.orbits import choose_orbits
-from keplearn.runs.find import find_runs
 from keplearn.runs.store import Run
 
 _HERE = Path(__file__).parent
@@ -27,21 +27,23 @@ SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "
 
 def write_report(
     runs: str | Path,
-    group: str,
+    group: str | Sequence[str],
     out: str | Path = "reports",
     *,
+    where: Sequence[str] = (),
     on: Sequence[str] = (),
     track: Track = iter,
     say: Callable[[str], object] = lambda text: None,
 ) -> Path:
-    """Write the report of a group, ``OUT/GROUP.html``.
+    """Write the report of a group, ``OUT/GROUP.html``, or of runs that are chosen otherwise.
 
     Parameters
     ----------
     runs
         The directory of all runs.
-    group
-        The group; its damaged runs are left out.
+    group, where
+        The group, or several and runs, and conditions (`keplearn.groups.choice.choose_runs`); all of them name the
+        page. The damaged runs of groups are left out.
     out
         The directory of the page.
     on
@@ -60,20 +62,28 @@ def write_report(
     Raises
     ------
     KeplearnError
-        If there is no such group, it has no run, a dataset cannot be loaded, or the page cannot be written.
+        If there is no such group or run, no run is meant, a dataset cannot be loaded, or the page cannot be written.
     """
-    found = find_runs(runs, group, on_damaged=lambda error: say(f"skipped: {error}"))
+    words = [group] if isinstance(group, str) else list(group)
+    found = choose_runs(runs, words, where, on_damaged=lambda error: say(f"skipped: {error}"))
     if not found:
-        raise KeplearnError(f"there is nothing to report: the group {group} in {runs} has no run.")
-    path = Path(out) / f"{found[0].group}.html"
-    write_text(path, render(_content(found, on, track, say)))
+        raise KeplearnError(f"there is nothing to report: {', '.join(words)} in {runs} has no run.")
+    alone = found[0].group if words == [found[0].group] and not where else ""
+    path = Path(out) / f"{alone or file_name([*words, *where])}.html"
+    write_text(path, render(_content(found, on, track, say, where)))
     return path
 
 
-def _content(found: Sequence[Run], on: Sequence[str], track: Track, say: Callable[[str], object]) -> Content:
+def _content(
+    found: Sequence[Run],
+    on: Sequence[str],
+    track: Track,
+    say: Callable[[str], object],
+    where: Sequence[str] = (),
+) -> Content:
     scored = dict.fromkeys(name for run in found for name in run.scored_on)
     datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
-    builder = ContentBuilder(found, datasets, say)
+    builder = ContentBuilder(found, datasets, say, where)
 
     def skipped(run: Run, error: KeplearnError) -> None:
         if run.state == "finished":

@@ -7,6 +7,7 @@ from pathlib import Path
 from keplearn.core.files import remove_temporaries
 from keplearn.core.seal import MARK
 from keplearn.runs.checkpoints import CHECKPOINT
+from keplearn.runs.labels import LABEL
 
 EVALUATIONS = "evaluations"
 RECORD = "run.json"
@@ -26,7 +27,7 @@ def results(run: Path) -> list[Path]:
 
 def remove_beginnings(run: Path) -> None:
     """Remove files that a killed process had begun to write into a run's directory."""
-    remove_temporaries(run, lambda name: name == RECORD or _RESULTS.fullmatch(name) is not None)
+    remove_temporaries(run, lambda name: name in (RECORD, LABEL) or _RESULTS.fullmatch(name) is not None)
     remove_temporaries(run / EVALUATIONS, lambda name: name.endswith((".nc", ".json")))
 
 

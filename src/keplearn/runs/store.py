@@ -3,13 +3,14 @@
 ``runs/<group>/<run_id>/`` holds ``run.json`` (config, state, reason, summary, scores), ``metrics.jsonl``
 while it trains and ``metrics.parquet`` after, ``model.eqx`` (best of the last phase, or by field error of all),
 ``phase-P-best.eqx``, ``phase-P-final.eqx``, ``checkpoint.npz`` while there is something to resume, ``log.txt``,
-``evaluations/``.
+``evaluations/``, and ``label.json`` where a user has named it.
 All but the log carry checksums. What is damaged is named and left where it is; where the run is trained again, all
 that was there goes to ``damaged``.
 """
 
 import socket
 import time
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from io import BytesIO
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from keplearn.config import RunConfig
 from keplearn.config.value_types import plain_name
 from keplearn.core import locks
-from keplearn.core.errors import Damaged, KeplearnError, nearest
+from keplearn.core.errors import Damaged, KeplearnError, KeptWarning, nearest
 from keplearn.core.files import read_sealed
+from keplearn.runs.labels import read_label
 from keplearn.runs.records import FORMAT, Record, current_scores, read_record, read_rows
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
@@ -96,6 +98,20 @@ class Run:
     def state(self) -> str:
         """running, finished, failed or interrupted."""
         return self.record["state"]
+
+    @cached_property
+    def label(self) -> str | None:
+        """What its user calls it; None where it has no label, or one that cannot be read, which is warned of."""
+        try:
+            return read_label(self.path)
+        except KeplearnError as error:
+            warnings.warn(f"{error} The run goes without its label.", KeptWarning, stacklevel=2)
+            return None
+
+    @property
+    def name(self) -> str:
+        """Its label, or the first digits of its id: what figures call it."""
+        return self.label or self.run_id[:8]
 
     @cached_property
     def config(self) -> RunConfig:

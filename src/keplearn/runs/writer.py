@@ -29,6 +29,7 @@ from keplearn.core.plugins import keep
 from keplearn.core.seal import close_json, close_line, close_parquet
 from keplearn.runs.checkpoints import CHECKPOINT, check_rows, read_checkpoint, write_checkpoint
 from keplearn.runs.contents import remove_beginnings, results
+from keplearn.runs.labels import LABEL
 from keplearn.runs.records import FORMAT, read_record, read_rows
 from keplearn.runs.store import directory_name
 
@@ -118,12 +119,12 @@ class RunWriter:
             return {}, None
 
     def _set_aside(self) -> Path:
-        """Move all files of the run but its lock and log to a directory of their own."""
+        """Move all files of the run but its lock, log and label to a directory of their own."""
         aside = next(p for k in count() if not (p := self.path / f"damaged{k or ''}").exists())
         try:
             aside.mkdir()
             for entry in self.path.iterdir():
-                if not entry.name.startswith(("lock", "log.txt", "damaged")):
+                if not entry.name.startswith(("lock", "log.txt", "damaged", LABEL)):
                     entry.rename(aside / entry.name)
         except OSError as error:
             raise not_written(aside, error) from error

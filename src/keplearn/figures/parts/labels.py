@@ -9,6 +9,7 @@ from zlib import crc32
 import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 
+from keplearn.config.entries import TABLE_OF
 from keplearn.config.names import known_names
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
@@ -17,6 +18,8 @@ from keplearn.evaluation.metrics import measure_of
 from keplearn.figures.parts import style
 from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
 
+_LINE = 80
+"""Letters of a line of a title."""
 _ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
 """What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
 
@@ -34,11 +37,13 @@ def unit_of(metric: str) -> str:
 
 def parameter_label(name: str) -> str:
     """Return a parameter in plain words, with its unit if it has one."""
-    return FACTS[name].label_of(name) if name in FACTS else _ORBITS.get(name, _plain(name))
+    end = name.rpartition(".")[2]
+    known = FACTS.get(name) or (FACTS.get(end) if name == f"{TABLE_OF.get(end)}.{end}" else None)
+    return known.label_of(end) if known else _ORBITS.get(name, _plain(name))
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace(".", " ")
 
 
 def number(value: float) -> str:
@@ -138,10 +143,12 @@ class Looks:
 
 
 def default_title(table: pd.DataFrame) -> str:
-    """Return "group NAME, tested on DATASET", or what of it the table knows."""
+    """Return "group NAME, tested on DATASET", or what of it the table knows; below, which of its runs were chosen."""
     parts = {"group": "group {}", "dataset": "tested on {}"}
     known = {key: shorten(str(table.attrs[key])) for key in parts if table.attrs.get(key)}
-    return ", ".join(parts[key].format(value) for key, value in known.items())
+    where = table.attrs.get("where")
+    lines = [", ".join(parts[key].format(value) for key, value in known.items())]
+    return "\n".join(lines + ([f"runs with {shorten(where, _LINE)}"] if where else []))
 
 
 def choose(table: pd.DataFrame, used: Sequence[str | None]) -> str:

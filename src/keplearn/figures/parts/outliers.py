@@ -26,8 +26,8 @@ def records(worst: pd.DataFrame) -> list[Any]:
 
 
 def name_of(row: Any) -> str:
-    """Return run and orbit, the run by the beginning of its id."""
-    return f"{str(row.run_id)[:8]}/{shorten(str(row.orbit))}"
+    """Return run and orbit, the run by its name or the beginning of its id."""
+    return f"{shorten(str(getattr(row, 'run', None) or str(row.run_id)[:8]))}/{shorten(str(row.orbit))}"
 
 
 def number_points(axes: Axes, worst: pd.DataFrame, top: float) -> None:

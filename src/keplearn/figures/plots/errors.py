@@ -22,6 +22,7 @@ from keplearn.figures.parts.inputs import require
 from keplearn.figures.parts.labels import number, wrap
 from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
+from keplearn.groups.facts import run_names
 from keplearn.groups.scoring import evaluate_runs
 from keplearn.runs.store import Run
 
@@ -49,12 +50,16 @@ _Model = tuple[_Errors, str, str]
 def _evaluate(
     runs: Sequence[Run], dataset: OrbitDataset, quantity: str, model: str
 ) -> dict[str, xarray.Dataset]:
-    """Return the evaluations of runs on a dataset by run and layers."""
+    """Return the evaluations of runs on a dataset by what the legend calls them."""
     find_metric(quantity, sampled(), "--quantity")
-    return {
-        f"{run.run_id[:8]}: {run.config.parameters.feature_layer} + {run.config.parameters.output_layer}": found
-        for run, found in evaluate_runs(runs, dataset, which=model)
-    }
+    labels = dict(zip(runs, map(_label, runs, run_names(runs)), strict=True))
+    return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model)}
+
+
+def _label(run: Run, name: str) -> str:
+    """Return what the legend calls a run: its label, or the digits of its id and its layers."""
+    p = run.config.parameters
+    return name if run.label else f"{name}: {p.feature_layer} + {p.output_layer}"
 
 
 @figure(

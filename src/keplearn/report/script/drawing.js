@@ -354,7 +354,7 @@ function runTip(event, row, extra = []) {
   const some = [...new Set([...parameters.slice(0, 8), ...means, ...extra])];
   showTip(
     event,
-    idOf(row),
+    nameOf(row),
     some.map((column) => [column.title, show(column, row)]),
   );
 }

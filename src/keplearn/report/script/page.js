@@ -8,7 +8,11 @@ function buildTop() {
     .filter(([, many]) => many);
   find("#top").replaceChildren(
     element("h1", {}, study.group),
-    element("p", { class: "muted" }, `${count} runs · keplearn report of ${study.made}`),
+    element(
+      "p",
+      { class: "muted" },
+      `${count} runs${study.where ? ` with ${study.where}` : ""} · keplearn report of ${study.made}`,
+    ),
   );
   find("#summary").replaceChildren(
     tile(
@@ -71,7 +75,7 @@ function bestLink() {
           changed();
         },
       },
-      idOf(best),
+      nameOf(best),
     ),
     element("div", { class: "muted" }, values),
   );
@@ -127,7 +131,7 @@ function failedRuns() {
       element(
         "td",
         {},
-        element("button", { type: "button", class: "link", onclick: () => select(row, false) }, idOf(row)),
+        element("button", { type: "button", class: "link", onclick: () => select(row, false) }, nameOf(row)),
       ),
       element("td", {}, show(columnOf.get("kind"), row)),
       element("td", { class: "reason" }, show(columnOf.get("reason"), row)),

@@ -9,7 +9,8 @@ function drawRuns() {
   const open = new Set(findAll("details[open]", panel).map((part) => part.dataset.part));
   const chosen = state.runs.map((row, k) => ({
     row,
-    id: idOf(row),
+    name: nameOf(row),
+    short: labelOf(row) || idOf(row).slice(0, 8),
     colour: study.colours.models[k],
     dash: DASHES[k],
     mark: k,
@@ -51,7 +52,7 @@ function sample(run) {
 function chip(run) {
   const drop = element(
     "button",
-    { type: "button", "aria-label": `take ${run.id} out`, onclick: () => select(run.row, true) },
+    { type: "button", "aria-label": `take ${run.name} out`, onclick: () => select(run.row, true) },
     "×",
   );
   const text = stateOf(run.row);
@@ -59,7 +60,7 @@ function chip(run) {
     "span",
     { class: "chip" },
     sample(run),
-    element("code", {}, run.id),
+    element("code", {}, run.name),
     element("span", { class: `state ${text}` }, text),
     drop,
   );
@@ -69,7 +70,7 @@ function chip(run) {
 function troubles(run) {
   const found = [];
   const [kind, reason] = ["kind", "reason"].map((key) => show(columnOf.get(key), run.row));
-  const name = state.runs.length > 1 ? `${run.id}: ` : "";
+  const name = state.runs.length > 1 ? `${run.name}: ` : "";
   if (reason !== "–")
     found.push(
       element("p", { class: "failure" }, name, element("b", {}, kind === "–" ? stateOf(run.row) : kind), ` ${reason}`),
@@ -163,7 +164,7 @@ function broken(points, groups) {
 }
 
 function hover(mark, run, entries) {
-  mark.addEventListener("pointermove", (event) => showTip(event, run.id, entries));
+  mark.addEventListener("pointermove", (event) => showTip(event, run.name, entries));
   mark.addEventListener("pointerleave", hideTip);
 }
 
@@ -364,7 +365,7 @@ function scoreParts(chosen, wanted) {
 function factsTable(chosen, id, sections) {
   const several = chosen.length > 1;
   const names = chosen.map((run) =>
-    element("th", { class: "number" }, sample(run), element("br"), element("code", {}, run.id.slice(0, 8))),
+    element("th", { class: "number" }, sample(run), element("br"), element("code", {}, run.short)),
   );
   const head = element(
     "tr",

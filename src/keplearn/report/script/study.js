@@ -40,6 +40,9 @@ function prepare(column) {
 }
 
 const idOf = (row) => show(columnOf.get("run_id"), row);
+// What a run is called: its label, if it has one, with the beginning of its id.
+const labelOf = (row) => (columnOf.has("label") && columnOf.get("label").at[row] !== null ? show(columnOf.get("label"), row) : "");
+const nameOf = (row) => (labelOf(row) ? `${labelOf(row)} (${idOf(row).slice(0, 8)})` : idOf(row));
 const stateOf = (row) => show(columnOf.get("state"), row);
 const shownColumns = (role) => columns.filter((column) => column.role === role);
 const isMetric = (column) => column.role === "metric" || column.role === "summary";
@@ -84,7 +87,7 @@ function defaults() {
   const others = wide(0).filter((column) => !means.includes(column));
   const some = [...means, ...others, columnOf.get("best_loss")].filter(Boolean);
   const scores = means.flatMap((_, number) => wide(number));
-  const plain = [columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
+  const plain = [columnOf.get("label"), columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
   return {
     sort: means.length ? means[0].key : "",
     table: keys(plain.filter(Boolean).slice(0, 18)),

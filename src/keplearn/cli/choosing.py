@@ -1,0 +1,41 @@
+"""How commands are told which runs are meant: names and conditions (`keplearn.groups.choice`)."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from keplearn.runs.store import Run
+
+_WORDS = "Groups, and runs by id, unique beginning of one, or group/id."
+Names = Annotated[list[str], Parameter(negative=(), name="RUN-OR-GROUP", help=_WORDS)]
+MaybeNames = Annotated[
+    list[str] | None, Parameter(negative=(), name="RUN-OR-GROUP", help=f"{_WORDS} By default all.")
+]
+Where = Annotated[
+    list[str] | None,
+    Parameter(
+        consume_multiple=True,
+        negative="",
+        help="Only runs of which this holds: width=64, 'seconds.train<60', 'seed in 0,1', family=circular, label!=old, "
+        "…: any config key, fact of the training dataset's name, recorded fact, or score on the first test dataset.",
+    ),
+]
+
+
+def chosen(
+    runs: Path, names: Sequence[str] | None, where: Sequence[str] | None, state: str | None = None
+) -> "list[Run]":
+    """Return the runs that are meant; say on stderr which of a group have a damaged record, and go on without them."""
+    from keplearn.groups.choice import choose_runs
+
+    return choose_runs(
+        runs,
+        names or (),
+        where or (),
+        state=state,
+        on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr),
+    )
