@@ -27,16 +27,19 @@ from keplearn.cli.progress import LINE_EVERY
 from keplearn.config import RunConfig, run_config
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.units import units_for
+from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.groups.study import Study
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.labels import write_label
+from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 from keplearn.training.events import Checkpoint
 
 TRAINED_ON = "complex_TBP_planar_1_train"
 TESTED_ON = "simple_TBP_planar_2_test"
+SCORED_ON = "simple_TBP_planar_1_test"
 LAYERS = {"feature_layer": "log_radius", "output_layer": "mlp_rtn", "activation": "tanh", "depth": 1}
 GROUP = "study"
 
@@ -86,6 +89,8 @@ def _write_run(runs: Path, config: RunConfig, model: Any, finished: bool) -> Non
             return
         writer.rows(rows[10:])
         writer.model("model", model)
+        writer.model("phase-0-best", model)
+        keep_scores([Run(writer.path)], load_dataset(SCORED_ON))
         evaluation = keep_evaluation(writer.path, model, load_dataset(TESTED_ON))
         writer.end("finished", scores={TESTED_ON: summary(evaluation)})
 
@@ -136,6 +141,25 @@ def scored_on_file(place: Place) -> Any:
     return _rows(text, "mean", "field", "max", "diverged")
 
 
+def scored_as_kept(place: Place) -> Any:
+    """``evaluate``: the scores that are kept beside an evaluation, and that alone are read."""
+    text = _run("evaluate", GROUP, "--runs", place.runs, "--on", SCORED_ON, "--format", "json")
+    return _rows(text, "mean", "field", "max", "diverged")
+
+
+def scored_by_phase(place: Place) -> Any:
+    """``evaluate``: the scores of a phase's model."""
+    words = ("evaluate", GROUP, "--runs", place.runs, "--on", SCORED_ON, "--model", "phase:0")
+    return _rows(_run(*words, "--format", "json"), "mean", "field", "max", "diverged")
+
+
+def drawn(place: Place) -> Any:
+    """``plot dots``: whether there is a figure, of the runs that can be read."""
+    file = place.runs / "out" / "dots.png"
+    words = ("plot", "dots", GROUP, "--runs", place.runs, "--on", TESTED_ON, "--x", "seed")
+    return None if _run(*words, "--out", file) is None else file.read_bytes()[:4]
+
+
 def shown(place: Place) -> Any:
     """``data show``."""
     return _run("data", "show", place.file, "--format", "json")
@@ -172,13 +196,19 @@ def resumed(place: Place) -> Any:
 
 
 COMMANDS: dict[str, Callable[[Place], Any]] = {
-    f.__name__: f for f in (listed, scored, scored_on_file, shown, reported, swept, resumed)
+    f.__name__: f
+    for f in (
+        *(listed, scored, scored_on_file, scored_as_kept, scored_by_phase),
+        *(shown, reported, drawn, swept, resumed),
+    )
 }
 TARGETS: dict[str, tuple[Callable[[Place], Path], tuple[str, ...]]] = {
-    "run.json": (lambda p: p.victim / "run.json", ("listed", "swept", "scored", "reported")),
+    "run.json": (lambda p: p.victim / "run.json", ("listed", "swept", "scored", "reported", "drawn")),
     "metrics.parquet": (lambda p: p.victim / "metrics.parquet", ("reported",)),
     "model.eqx": (lambda p: p.victim / "model.eqx", ("scored", "reported")),
     "evaluation": (lambda p: p.victim / "evaluations" / f"{TESTED_ON}.nc", ("scored",)),
+    "kept scores": (lambda p: p.victim / "evaluations" / f"{SCORED_ON}.json", ("scored_as_kept",)),
+    "model of a phase": (lambda p: p.victim / "phase-0-best.eqx", ("scored_by_phase",)),
     "checkpoint.npz": (lambda p: p.killed / "checkpoint.npz", ("resumed",)),
     "metrics.jsonl": (lambda p: p.killed / "metrics.jsonl", ("resumed", "listed")),
     "record of a killed run": (lambda p: p.killed / "run.json", ("resumed", "listed")),
@@ -188,7 +218,7 @@ TARGETS: dict[str, tuple[Callable[[Place], Path], tuple[str, ...]]] = {
     "record without checksum": (lambda p: p.victim / "run.json", ("listed", "swept", "scored", "reported")),
 }
 
-_COSTLY = ("metrics.parquet", "model.eqx", "evaluation", "dataset")
+_COSTLY = ("metrics.parquet", "model.eqx", "evaluation", "kept scores", "model of a phase", "dataset")
 
 
 # Mutations

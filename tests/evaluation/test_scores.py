@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keplearn.config import run_config
+from keplearn.core import seal
 from keplearn.core.errors import KeplearnError, KeptWarning
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
@@ -96,13 +97,15 @@ def test_they_are_made_anew_where_anything_is_another(run, opened, monkeypatch, 
     assert other.summary["mean"] == pytest.approx(summary(evaluate(run.model(), DATASET))["mean"], rel=1e-5)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 10**5, b"no JSON", b"null"])
-def test_a_foreign_or_empty_file_is_replaced(run, opened, content):
+@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 10**5, b"no JSON", b"null", seal.close(b"{}")])
+def test_a_foreign_or_empty_file_is_set_aside(run, opened, content):
     first = only(run)
     scores_file(run).write_bytes(content)
-    assert same(only(run), first)
+    with pytest.warns(KeptWarning, match=f"{DATASET.name}.json: damaged"):
+        assert same(only(run), first)
     assert same(only(run), first)
     assert opened == [2]
+    assert scores_file(run).with_name(f"{DATASET.name}.json.damaged").read_bytes() == content
 
 
 def test_a_flipped_bit_is_named_and_never_a_wrong_number(run, opened):

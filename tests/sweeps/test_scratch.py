@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from forty_runs import wait_for
 
-from keplearn.core.errors import KeplearnError
+from keplearn.core.errors import KeplearnError, KeptWarning
 from keplearn.runs.contents import remove_beginnings
 from keplearn.sweeps import ray_home
 from keplearn.sweeps.driver import driving
@@ -61,6 +61,21 @@ def test_what_is_not_a_sweeps_is_refused_and_left(study, precious):
     with pytest.raises(KeplearnError, match=r"\.sweep: not a sweep's"), driving(study):
         pass
     assert names(study.path / ".sweep") == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"cut"])
+def test_a_damaged_set_of_runs_is_set_aside_and_that_is_said(study, content):
+    study.write()
+    file = study.path / "sweep.json"
+    whole = file.read_bytes()
+    damaged = whole[: len(whole) // 2] if content == b"cut" else content
+    file.write_bytes(damaged)
+    with (
+        pytest.warns(KeptWarning, match=r"sweep.json: damaged: .* is now sweep.json.damaged"),
+        driving(study),
+    ):
+        assert file.read_bytes() == whole
+    assert (study.path / "sweep.json.damaged").read_bytes() == damaged
 
 
 def test_a_home_of_ray_is_removed_only_where_its_mark_names_this_sweep(study, precious):

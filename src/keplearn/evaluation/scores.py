@@ -180,33 +180,30 @@ def _key(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> d
 
 
 def _kept(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> Scores | None:
-    """Read kept scores; None where there are none, or of another key, or damaged."""
+    """Read kept scores; None where there are none, or of another key, or damaged: they are made anew."""
     file, key = _file(run, dataset, which, segments), _key(run, dataset, which, segments)
     try:
-        if not file.exists():
-            return None
-        read = read_sealed(file)
-        record = json.loads(read.content)
+        return _read(file, dataset, key) if file.exists() else None
+    except Damaged as error:
+        put_aside(file, error)
+    except (OSError, KeplearnError):  # what may not be read is made anew
+        pass
+    return None
+
+
+def _read(file: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> Scores | None:
+    """Read scores; None where they are of another key, Damaged where they are not as they were written."""
+    content = read_sealed(file, must=True).content
+    try:
+        record = json.loads(content)
         kept = record["key"]
         same = all(kept[name] == value for name, value in key.items() if name != "metrics")
         # Made with more metrics than are known here, it serves as well.
-        if not read.sealed or record["format"] != _FORMAT or not same:
+        if record["format"] != _FORMAT or not same or not holds_all(kept["metrics"], key["metrics"]):
             return None
-        if not holds_all(kept["metrics"], key["metrics"]):
-            return None
-        return _unpacked(record, dataset, segments)
-    except Damaged as error:
-        put_aside(file, error)
-        return None
-    except (
-        OSError,
-        KeplearnError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ):  # foreign, or not for this user
-        return None
+        return _unpacked(record, dataset, key["segments"] or None)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Damaged(f"{file}: damaged: no scores of keplearn.") from error
 
 
 def _packed(scores: Scores) -> dict[str, Any]:

@@ -5,21 +5,25 @@ own that could disagree.
 """
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from keplearn.config import RunConfig
 from keplearn.config.schema import FACTS
-from keplearn.core.errors import Damaged, KeplearnError, nearest
-from keplearn.core.files import read_sealed, write_bytes
+from keplearn.core.errors import Damaged, KeplearnError, KeptWarning, nearest
+from keplearn.core.files import read_sealed, set_aside, write_bytes
 from keplearn.core.plugins import keep
 from keplearn.core.seal import close_text
 from keplearn.groups.difference import split_common
 from keplearn.runs.store import directory_name
 
+FILE = "sweep.json"
 FORMAT = 2
+_FOREIGN = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -44,33 +48,31 @@ class Study:
         KeplearnError
             If there is none, or its file is damaged.
         """
-        file = runs / directory_name(group, "group") / "sweep.json"
+        file = runs / directory_name(group, "group") / FILE
         try:
             file.lstat()
         except (FileNotFoundError, NotADirectoryError):
-            known = [p.parent.name for p in runs.glob("*/sweep.json")]
+            known = [p.parent.name for p in runs.glob(f"*/{FILE}")]
             raise KeplearnError(f"no sweep {group!r} in {runs}.{nearest(group, known)}") from None
         except OSError:
             pass  # reading it says why it may not be read
         try:
-            content, sealed = read_sealed(file)
-            record = json.loads(content)
+            record = _read_record(file)
             if record["format"] not in (1, FORMAT):
                 raise KeplearnError(f"{file}: of another version of keplearn; run the sweep's command again.")
-            if record["format"] == FORMAT and not sealed:
-                raise ValueError("its checksum is missing")
-            configs = {}
-            for entry in record["runs"]:
-                config = RunConfig.from_dict(_nested(record["common"] | entry["config"]))
-                if config.run_id != entry["run_id"]:
-                    raise ValueError(f"the config of run {entry['run_id']} was changed")
-                configs[config.run_id] = config
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Damaged(f"{file}: damaged: {error}. Run the sweep's command again.") from error
-        return cls(runs.absolute(), group, configs)
+            return cls(runs.absolute(), group, _configs(record, file))
+        except Damaged as error:
+            raise Damaged(f"{error} Run the sweep's command again.") from error
 
     def write(self) -> None:
-        """Write ``sweep.json``: what all runs share once, and of each its id and the rest."""
+        """Write ``sweep.json``: what all runs share once, of each its id and the rest; a damaged one is set aside."""
+        file = self.path / FILE
+        try:
+            _read_record(file)
+        except Damaged as error:
+            warnings.warn(f"{error} The old one is now {set_aside(file).name}.", KeptWarning, stacklevel=2)
+        except KeplearnError:  # there is none
+            pass
         flat = [_flat(config) for config in self.configs.values()]
         common, varying = split_common(flat)
         entries = [
@@ -81,7 +83,7 @@ class Study:
         head = json.dumps(record, indent=1)[:-2]
         lines = ",\n".join(json.dumps(entry) for entry in entries)
         keep((value for config in self.configs.values() for value in config.values()), self.path)
-        write_bytes(self.path / "sweep.json", close_text(f'{head},\n "runs": [\n{lines}\n]}}\n'))
+        write_bytes(file, close_text(f'{head},\n "runs": [\n{lines}\n]}}\n'))
 
     @cached_property
     def path(self) -> Path:
@@ -114,6 +116,32 @@ class Study:
                 else:
                     found.append(part)
         return found
+
+
+def _read_record(file: Path) -> dict[str, Any]:
+    """Read a ``sweep.json``, of any version; Damaged where it is not as it was written, or foreign."""
+    try:
+        content, sealed = read_sealed(file)
+        record = json.loads(content)
+        if record["format"] == FORMAT and not sealed:
+            raise ValueError("its checksum is missing")
+    except _FOREIGN as error:
+        raise Damaged(f"{file}: damaged: {error}.") from error
+    return record
+
+
+def _configs(record: dict[str, Any], file: Path) -> dict[str, RunConfig]:
+    """Return the configs of a record by run id; Damaged where they are none, or not those that were written."""
+    configs = {}
+    try:
+        for entry in record["runs"]:
+            config = RunConfig.from_dict(_nested(record["common"] | entry["config"]))
+            if config.run_id != entry["run_id"]:
+                raise ValueError(f"the config of run {entry['run_id']} was changed")
+            configs[config.run_id] = config
+    except _FOREIGN as error:
+        raise Damaged(f"{file}: damaged: {error}.") from error
+    return configs
 
 
 def _flat(config: RunConfig) -> dict[str, object]:

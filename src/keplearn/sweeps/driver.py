@@ -18,7 +18,7 @@ from keplearn.core import locks
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import not_written, remove_temporaries
 from keplearn.core.signals import held
-from keplearn.groups.study import Study
+from keplearn.groups.study import FILE, Study
 from keplearn.sweeps.scratch import MARK, make_scratch, remove_scratch
 
 SCRATCH = ".sweep"
@@ -41,7 +41,7 @@ def driving(study: Study, **facts: Any) -> Iterator[Path]:
         about = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()} | facts
         make_scratch(scratch, about)
         try:
-            remove_temporaries(study.path, lambda name: name == "sweep.json")  # of a driver that was killed
+            remove_temporaries(study.path, lambda name: name == FILE)  # of a driver that was killed
             study.write()
             yield scratch
         finally:
