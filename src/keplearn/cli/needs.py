@@ -73,9 +73,13 @@ def _datasets(
 
 
 def _metrics(run: RunName, *, saving: Saving = NO_SAVING, given: Given) -> Things:
+    from keplearn.figures.parts.phases import phase_labels
+
     found = _run(run, saving)
-    phases = found.config.parameters.optimizer if len(found.record["phases"]) > 1 else None
-    return {"metrics": found.metrics(), "phases": phases, "title": _trained(found), "named": [found.run_id]}
+    metrics = found.metrics()
+    labels = phase_labels(found.config.parameters)[: metrics["phase"].nunique() if len(metrics) else 0]
+    things = {"metrics": metrics, "phases": labels, "kept": _kept(found)}
+    return things | {"title": _trained(found), "named": [found.run_id]}
 
 
 def _evaluation(run: RunName, *, test: Test = NO_TEST, saving: Saving = NO_SAVING, given: Given) -> Things:
@@ -221,6 +225,16 @@ def _run(name: str, saving: Saving) -> "Run":
     from keplearn.runs.find import open_run
 
     return open_run(saving.runs, name)
+
+
+def _kept(run: "Run") -> tuple[int, int] | None:
+    """Return phase and step of the model that a run keeps, once it has one."""
+    summary, phases = run.record.get("summary") or {}, run.record["phases"]
+    if run.state != "finished" or not phases:
+        return None
+    known = {phase["phase"]: phase["best_step"] for phase in phases if "best_step" in phase}
+    phase = int(summary.get("best_phase", phases[-1]["phase"]))
+    return (phase, int(known[phase])) if phase in known else None
 
 
 def _training(run: "Run") -> "OrbitDataset":

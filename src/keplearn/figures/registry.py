@@ -45,7 +45,8 @@ def figure(
         What it draws, and so which parameters it may have beside ``title`` and its options:
 
         - ``datasets``: ``datasets``, those that are named
-        - ``metrics``: ``metrics`` of a run's training, a row a step, and ``phases``, their labels or None
+        - ``metrics``: ``metrics`` of a run's training, a row a step, ``phases``, their labels, and ``kept``, phase and
+          step of the model that it keeps, or None
         - ``evaluation``: ``evaluation`` of a run on a test dataset, and ``orbit``, which one is meant
         - ``orbit``: ``model`` of a run, ``evaluation``, the true orbits, and ``orbit``, which one is meant
         - ``phases``: ``models`` after each phase of a run, ``labels`` and ``evaluations``, on one orbit

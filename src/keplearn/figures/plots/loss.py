@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,19 +13,35 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
-from keplearn.figures.parts.labels import number
+from keplearn.figures.parts.phases import label_height, mark_phases
 from keplearn.figures.parts.series import PARTS, Part, Series, draw_series
+from keplearn.figures.parts.spikes import find_spikes, height_below, mark_spikes
 from keplearn.figures.registry import figure
 
 _OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
+# Errors that are measured as a run validates, on data of its own: label and look.
+_ERRORS = {
+    "val_field": ("field at the true states", style.FIELD, "o"),
+    "val_path": ("along the path", style.PREDICTION, "s"),
+}
 
 
 @figure("metrics")
-def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = None) -> Figure:
+def loss(
+    metrics: pd.DataFrame,
+    title: str = "",
+    phases: Sequence[str] | None = None,
+    kept: tuple[int, int] | None = None,
+) -> Figure:
     """Draw the loss and its parts over the steps, training and validation.
 
     Training is drawn faint, with its running median on top; validation with markers, at the steps where it
-    took place. Parts stand as they enter the loss, multiplied by their weights. Zeros lie below the axis.
+    took place, and where it was measured the acceleration error there. Parts stand as they enter the loss, multiplied
+    by their weights. Zeros lie below the axis.
+
+    Spikes are where the loss is above three times the median of the losses of the 25 steps before, in the same phase.
+    The three highest are numbered, and below stands what led to each, from 25 steps before it began to its top: the
+    greatest gradient norm, the learning rate there, the lost segments (`keplearn.figures.parts.spikes`).
 
     Parameters
     ----------
@@ -35,6 +52,8 @@ def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = 
         Above the figure.
     phases
         A label for each phase, in place of its number and learning rate.
+    kept
+        Phase and step of the model that is kept, to be marked.
 
     Raises
     ------
@@ -43,20 +62,29 @@ def loss(metrics: pd.DataFrame, title: str = "", phases: Sequence[str] | None = 
     """
     metrics, steps = _cumulative(metrics)
     lost = any(metrics[name].gt(0).any() for name in ("lost", "val_lost") if name in metrics)
+    errors = [name for name in _ERRORS if name in metrics and metrics[name].notna().any()]
     gradient = "grad_norm" in metrics
     # Inches; a panel of less than one has no room for its label.
-    heights = [2.5, *[0.95] * gradient, *[0.75] * lost]
-    figure, panels = style.new_figure(1.1 + 1.1 * sum(heights), heights)
-    _draw_losses(panels[0], metrics, steps)
+    heights = [2.5, *[1.2] * bool(errors), *[0.95] * gradient, *[0.75] * lost]
+    spikes = find_spikes(metrics, steps)
+    around = 0.9 + label_height(phases) + height_below(spikes, steps[-1])
+    figure, panels = style.new_figure(around + 1.1 * sum(heights), heights)
+    rest = iter(panels[1:])
+    handles = _draw_losses(panels[0], metrics, steps)
+    best = _kept_step(metrics, steps, kept)
+    handles += _mark_kept(panels[0], metrics, steps, "val_loss", best)
+    if errors:
+        _draw_errors(next(rest), metrics, steps, errors, best)
     if gradient:
-        draw_series(panels[1], steps, metrics, "grad_norm", style.BLACK, "-")
-        style.log_axis(panels[1])
-        panels[1].set_ylabel("gradient\nnorm")
+        _draw_gradient(next(rest), metrics, steps)
     if lost:
-        _draw_lost(panels[-1], metrics, steps)
-    _mark_phases(panels, metrics, steps, phases)
+        _draw_lost(next(rest), metrics, steps)
+    _list(panels[0], handles)
+    mark_phases(panels, metrics, steps, phases)
+    mark_spikes(panels, spikes, steps[-1])
     panels[-1].set_xlabel("optimiser step")
     panels[-1].set_xlim(0, steps[-1])
+    panels[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     if title:
         figure.suptitle(title)
     return figure
@@ -89,8 +117,8 @@ def _parts(metrics: pd.DataFrame) -> list[str]:
     return [str(c) for c in metrics if c not in _OTHER_COLUMNS and not str(c).startswith("val_")]
 
 
-def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
-    """Draw the total, its parts where there are several, and their validation."""
+def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> list[Line2D]:
+    """Draw the total, its parts where there are several, and their validation; return what a legend says of them."""
     names = [name for name in _parts(metrics) if metrics[name].notna().any()]
     known = {name: PARTS.get(name, Part(name, "", style.GREY, "--")) for name in names}
     several = len(names) > 1
@@ -108,13 +136,65 @@ def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
     handles.append(Line2D([], [], color=style.GREY, label="running median"))
     if "val_loss" in metrics and metrics["val_loss"].notna().any():
         handles.append(Line2D([], [], label="validation", **_validation_look(style.GREY)))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     units = {part.unit for part in known.values()}
     unit = units.pop() if len(units) == 1 else ""
     only = next(iter(known.values())).label if len(known) == 1 else "loss"
     axes.set_ylabel(f"{only} ({unit})" if unit else "loss (weighted sum of its parts)" if several else only)
     style.log_axis(axes)
     _limit(axes, metrics, list(curves))
+    return handles
+
+
+def _list(axes: Axes, handles: Sequence[Artist], title: str | None = None) -> None:
+    """Put a legend to the right of a panel."""
+    axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, title=title,
+        title_fontproperties={"size": style.STYLE["legend.fontsize"]}, alignment="left",
+    )  # fmt: skip
+
+
+def _kept_step(metrics: pd.DataFrame, steps: Series, kept: tuple[int, int] | None) -> float | None:
+    """Return the step of the kept model, counted from the run's start; None where it is not known."""
+    if kept is None:
+        return None
+    here = ((metrics["phase"] == kept[0]) & (metrics["step"] == kept[1])).to_numpy()
+    return float(steps[here][0]) if here.any() else None
+
+
+def _mark_kept(
+    axes: Axes, metrics: pd.DataFrame, steps: Series, name: str, step: float | None
+) -> list[Line2D]:
+    """Mark the kept model on a curve, and return what a legend says of it."""
+    if step is None or name not in metrics:
+        return []
+    look: dict[str, Any] = {"marker": "*", "color": style.ORANGE, "markeredgecolor": style.BLACK}
+    look |= {"markersize": 9.0, "markeredgewidth": 0.6, "linestyle": "none"}
+    value = metrics[name].to_numpy(np.float64)[steps == step]
+    axes.plot([step], value, gid="kept", zorder=5, clip_on=False, **look)
+    return [Line2D([], [], label="model that is kept", **look)]
+
+
+def _draw_errors(
+    axes: Axes, metrics: pd.DataFrame, steps: Series, names: Sequence[str], best: float | None
+) -> None:
+    """Draw the acceleration errors that were measured on validation orbits; they compare from phase to phase."""
+    for name in names:
+        label, colour, marker = _ERRORS[name]
+        values = metrics[name].to_numpy(np.float64)
+        done = np.isfinite(values)
+        look: dict[str, Any] = _validation_look(colour) | {"marker": marker}
+        every = max(1, int(done.sum()) // 30)
+        axes.plot(steps[done], values[done], markevery=every, gid=name, label=label, **look)
+        _mark_kept(axes, metrics, steps, name, best)
+    style.log_axis(axes)
+    axes.set_ylabel("acceleration\nerror (%)")
+    _list(axes, axes.get_legend_handles_labels()[0], "on validation orbits")
+
+
+def _draw_gradient(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
+    draw_series(axes, steps, metrics, "grad_norm", style.BLACK, "-")
+    style.log_axis(axes)
+    axes.set_ylabel("gradient\nnorm")
 
 
 def _zeros(values: pd.Series) -> str:
@@ -172,41 +252,3 @@ def _draw_lost(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.set_ylabel("lost\nsegments")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), borderaxespad=0.2)
-
-
-def _mark_phases(
-    panels: Sequence[Axes], metrics: pd.DataFrame, steps: Series, labels: Sequence[str] | None
-) -> None:
-    """Draw a line where a phase starts, and its label above the first panel."""
-    groups = list(metrics.assign(cumulative=steps).groupby("phase"))
-    if labels is not None and len(labels) != len(groups):
-        raise KeplearnError(f"{len(labels)} labels for {len(groups)} phases.")
-    if labels is None and len(groups) == 1:
-        return
-    spans = [rows["cumulative"].to_numpy() for _, rows in groups]
-    texts = [_default_label(rows) for _, rows in groups] if labels is None else list(labels)
-    # About 0.075 inches a character at this size, on a panel of some 5 inches.
-    fits = all(
-        max(map(len, text.split(", "))) * 0.075 < 5.0 * len(span) / len(steps)
-        for text, span in zip(texts, spans, strict=True)
-    )
-    for text, span in zip(texts, spans, strict=True):
-        start = span[0] - 1
-        for axes in panels:
-            axes.axvline(start, color=style.BLACK, linewidth=0.8, linestyle=(0, (1, 2)), gid="phase")
-        look: dict[str, Any] = {"ha": "left"} if fits else {"ha": "center", "rotation": 90}
-        panels[0].text(
-            start if fits else (start + span[-1]) / 2, 1.02, text.replace(", ", "\n") if fits else text,
-            fontsize=7.5, va="bottom", gid="phase label", transform=panels[0].get_xaxis_transform(), **look,
-        )  # fmt: skip
-
-
-def _default_label(rows: pd.DataFrame) -> str:
-    """Return "phase 0, lr 0.001" for the rows of a phase."""
-    label = f"phase {rows['phase'].iloc[0]:.0f}"
-    if "lr" not in rows:
-        return label
-    first, last = rows["lr"].iloc[0], rows["lr"].iloc[-1]
-    return f"{label}, lr {number(float(first))}" + (
-        "" if np.isclose(first, last) else f" to {number(0.0 if last < 1e-3 * first else float(last))}"
-    )
