@@ -1,16 +1,19 @@
 """Keys of a config that do nothing are said, once a file, where no run of it uses them."""
 
+import re
 import warnings
 from pathlib import Path
 
+import jax
 import pytest
 from config_helpers import runs_of
 
 from keplearn.cli.app import app
 from keplearn.config import ConfigWarning, run_config, runs_from_dict
-from keplearn.config.effects import EFFECTS
+from keplearn.config.effects import EFFECTS, SAME
 from keplearn.config.names import known_names
 from keplearn.config.schema import TABLES
+from keplearn.models.outputs import PRODUCTS
 
 CASES = Path(__file__).parents[1] / "cases"
 ONE = "complex_TBP_planar_1_train"
@@ -63,10 +66,94 @@ def test_a_key_that_no_run_heeds_is_said_once(effect, pair):
 
 
 def test_one_run_that_heeds_a_key_is_enough():
-    weighted = {"mse_weight": [0.5, 1.0], "loss_fcn": ["percent_error", "percent_error_plus_nmse"]}
+    weighted = {"mse_weight": 0.5, "loss_fcn": ["percent_error", "percent_error_plus_nmse"]}
     assert said(weighted) == []
     assert said({"rtol": 1e-5}, {"seed": 1}, {"integrator": "adaptive"}) == []
     assert len(said({}, {"seed": 1, "rtol": 1e-5}, {"seed": 2, "mse_weight": 3.0})) == 1
+
+
+# For each: lists, how many of how many runs repeat another, and by which keys.
+ALIKE = [
+    (
+        {"mse_weight": [0.5, 1], "loss_fcn": ["percent_error", "percent_error_plus_nmse"]},
+        (1, 4),
+        {"mse_weight": 1},
+    ),
+    (
+        {"integrator": ["grid", "adaptive"], "rtol": [1e-4, 1e-6], "atol": [1e-6, 1e-8]},
+        (3, 8),
+        {"rtol": 3, "atol": 3},
+    ),
+    ({"harmonics_degree": [2, 3, 4], "seed": [0, 1]}, (4, 6), {"harmonics_degree": 4}),
+    (
+        {"optimizer": [["adam", "bfgs"]], "lr_strategy": [[1e-3, 1e-3], [1e-3, 1e-4]], **DOUBLE},
+        (1, 2),
+        {"lr_strategy": 1},
+    ),
+    ({"num_trajs": [5, 10, -1]}, (1, 3), {"num_trajs": 1}),
+    ({"output_layer": ["mlp_4D_softplus", "mlp_4D_accsoftplus"]}, (1, 2), {"output_layer": 1}),
+    ({"activation": ["swish", "silu", "tanh"], "depth": [1, 2]}, (2, 6), {"activation": 2}),
+]
+
+
+@pytest.mark.parametrize(
+    ("lists", "runs", "keys"), ALIKE, ids=lambda x: "-".join(x) if isinstance(x, dict) else ""
+)
+def test_runs_that_cannot_differ_are_counted_with_what_makes_them(lists, runs, keys):
+    told = said(lists)[-1]
+    assert told.startswith(f"{runs[0]} of {runs[1]} runs cannot differ from another of the set, by ")
+    counted = re.findall(r"(\w+) \([^()]*; (\d+) runs\)", told)
+    assert {key: int(count) for key, count in counted} == keys
+    assert "variants" in told
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ({"seed": [0, 1], "rtol": 1e-5},),
+        ({"lr_strategy": [[1e-3, 1e-3], [1e-4, 1e-3]], "optimizer": [["adam", "bfgs"]], **DOUBLE},),
+        ({"num_trajs": [5, -1]},),
+        # As the warning says: the list stands beside what heeds it.
+        ({}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse", "mse_weight": [0.5, 2]}),
+    ],
+)
+def test_runs_that_differ_are_not_doubted(choices):
+    assert not [text for text in said(*choices) if "cannot differ" in text]
+
+
+def test_names_of_one_function_are_known():
+    maps: dict[str, object] = dict(PRODUCTS)
+    functions: dict[str, object] = {
+        name: getattr(jax.nn, name) for name in known_names()["activation"] if hasattr(jax.nn, name)
+    }
+    for table in (maps, functions):
+        seen: dict[object, str] = {}
+        for name, what in table.items():
+            first = seen.setdefault(what, name)
+            assert SAME.get(name, name) == SAME.get(first, first)
+    assert all(
+        table[name] == table[other]
+        for name, other in SAME.items()
+        for table in (maps, functions)
+        if name in table
+    )
+
+
+def test_the_layer_that_was_changed_says_so_with_what_restores_it():
+    told = "output_layer mlp_4D is |m| d since it was changed; what it was in old runs, m d, is called mlp_4D_signed: "
+    assert said({"output_layer": "mlp_4D"}) == [f"{told}--set 'output_layer=mlp_4D_signed' restores it"]
+    several = said({"output_layer": ["mlp_4D", "mlp_simple", "mlp_4D_signed"], "seed": [0, 1]})
+    assert several == [f"{told}--set 'output_layer=[mlp_4D_signed, mlp_simple]' restores it"]
+    assert said({}, {"output_layer": "mlp_4D"}, {"output_layer": "mlp_simple"}) == [
+        f"{told}write that in its place"
+    ]
+    assert said({"output_layer": ["mlp_4D_signed", "mlp_4D_unit"]}) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        record = run_config(TEN, output_layer="mlp_4D").to_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runs_from_dict(record)
 
 
 def test_what_splits_the_training_orbits_is_idle_beside_a_validation_dataset():

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
-from keplearn.config.effects import warn_of_idle_keys
+from keplearn.config.effects import warn_of_idle_keys, warn_of_old_meaning, warn_of_runs_alike
 from keplearn.config.entries import TABLE_OF, Mistakes, read_entries
 from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
@@ -107,8 +107,13 @@ def expand(document: Document, overrides: Sequence[str] = (), group: str = "defa
                 where = axes.get(conflict.key, Axis([], (TABLE_OF[conflict.key],)))
                 mistakes.add(where.location, f"{conflict.key}: {conflict}")
     mistakes.stop()
-    warn_of_idle_keys(runs, _chosen(sets), document.place(()))
-    return _without_duplicates(runs)
+    chosen, place = _chosen(sets), document.place(())
+    warn_of_idle_keys(runs, chosen, place)
+    if "output_layer" in chosen:
+        warn_of_old_meaning([axes["output_layer"].values for axes in sets if "output_layer" in axes], place)
+    runs = _without_duplicates(runs)
+    warn_of_runs_alike(runs, place)
+    return runs
 
 
 def _chosen(sets: Sequence[Mapping[str, Axis]]) -> set[str]:

@@ -3,7 +3,7 @@
 Whoever needs to know more of a key than its value reads it from `keplearn.config.schema.FACTS`, and nowhere else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class Effect(NamedTuple):
-    """To which runs a key matters, and why not to the others, in words."""
+    """To which runs a key matters, and why not to the others, in words; of one with phases also in which it does."""
 
     matters: "Callable[[RunConfig], bool]"
     else_why: str
+    phases: "Callable[[RunConfig], Sequence[bool]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,15 @@ def _younger(model: "type[BaseModel]") -> list[str]:
     return [key for key, fact in facts_of(model).items() if fact.since]
 
 
-def _orbits(run: "RunConfig") -> int:
+def used_orbits(run: "RunConfig") -> int:
     """Return how many orbits a run uses."""
     most = run.parameters.num_trajs
     return dataset_facts(run.dataset_name).orbits if most == -1 else most
+
+
+def _batched(run: "RunConfig") -> list[bool]:
+    """Return in which phases a run takes batches, at a learning rate."""
+    return [not takes_all_segments(name) for name in run.parameters.optimizer]
 
 
 def _if(key: str, value: str) -> Effect:
@@ -113,15 +119,16 @@ HARMONICS = Effect(
 )
 FOURIER = _if("feature_layer", "fourier")
 BATCHES = Effect(
-    lambda run: not all(map(takes_all_segments, run.parameters.optimizer)),
+    lambda run: any(_batched(run)),
     "its optimizer has no learning rate, takes all segments and clips nothing",
+    _batched,
 )
 SPLIT = Effect(
-    lambda run: run.validation is None and run.parameters.train_val_split < 1 and _orbits(run) > 1,
+    lambda run: run.validation is None and run.parameters.train_val_split < 1 and used_orbits(run) > 1,
     "nothing is split off",
 )
 SEVERAL_ORBITS = Effect(
-    lambda run: run.validation is None and _orbits(run) > 1,
+    lambda run: run.validation is None and used_orbits(run) > 1,
     "one orbit trains and validates, or validation has its own data",
 )
 OWN_UNITS = Effect(lambda run: run.from_run is None, "the units are those of from_run")
