@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keplearn.data.dataset import load_dataset
-from keplearn.report.content import Content, column, error_facts, metric_facts
+from keplearn.report.content import Content, Shown, column, metric_facts
 from keplearn.report.numbers import rounded
 from keplearn.report.orbits import choose_orbits
 from keplearn.report.page import render
@@ -77,7 +77,7 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
         "group": f"synthetic-{count}", "made": "2026-01-01 00:00 UTC", "columns": columns,
         "common": {"parameters.depth": "2", "parameters.batch_size": "256"},
         "datasets": [test.head() for test in tests],
-        "error": error_facts(),
+        **Shown().head(),
         "losses": [{"steps": STEPS, "ends": [2000, 4000], "validated": VALIDATED}],
     }  # fmt: skip
     truths = [

@@ -74,8 +74,19 @@ def test_the_wide_table_shows_config_keys(keplearn):
     arguments = ("--wide", "--columns", "width,output_layer", "--format", "markdown")
     _, out, _ = keplearn("evaluate", "study", "--on", TESTED_ON, *arguments)
     title, _, row = out.splitlines()
-    assert title.startswith(f"| run_id | width | output_layer | mean {TESTED_ON} | field {TESTED_ON} |")
+    assert title.startswith(f"| run_id | width | output_layer | median {TESTED_ON} | mean {TESTED_ON} |")
     assert "| 4 | mlp_rtn |" in row
+
+
+def test_metrics_are_chosen_and_segments_are_told_in_both_tables(keplearn):
+    asked = ("evaluate", "study", "--on", TESTED_ON, "--segments", "18", "--metrics", "skewness,theta-deg")
+    _, out, _ = keplearn(*asked, "--wide", "--columns", "label,dataset.family", "--format", "csv")
+    over = f"{TESTED_ON} (segments of 18)"
+    assert out.splitlines()[0] == f"run_id,label,dataset.family,skewness {over},theta-deg {over}"
+    _, out, _ = keplearn(*asked, "--format", "json")
+    (row,) = json.loads(out)
+    assert list(row) == ["run_id", "group", "dataset", "segments", "skewness", "theta-deg"]
+    assert row["segments"] == 18
 
 
 def test_datasets_of_one_name_are_told_apart_by_file_and_content(keplearn, tmp_path):
@@ -140,6 +151,8 @@ def test_the_law_is_shown_in_every_format(keplearn, form):
     [
         (("stduy",), "study"),
         (("study", "--columns", "widht"), "width"),
+        (("study", "--metrics", "skewnes"), "skewness"),
+        (("study", "--where", "width=5"), "width is 4 (1 run), 8 (1 run)"),
         (("study", "--model", "phase:3"), "none of the 2 runs"),
         (("study", "--on", "simple_TBP_plnar_2_test"), TESTED_ON),
         (("study", "--segments", "1"), "at least 2"),

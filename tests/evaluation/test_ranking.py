@@ -69,12 +69,12 @@ def test_quantiles_count_what_is_lost_as_infinite(scored):
 
 
 def test_summaries_are_ordered_by_what_is_lost_and_then_by_value():
-    few, many = {"mean": 90.0, "lost": 1}, {"mean": 1.0, "lost": 7}
-    nothing_left, unscored = {"mean": None, "lost": 9}, {}
-    poor, good = {"mean": 80.0, "lost": 0}, {"mean": 2.0, "lost": 0}
+    few, many = {"median": 90.0, "lost": 1}, {"median": 1.0, "lost": 7}
+    nothing_left, unscored = {"median": None, "lost": 9}, {}
+    poor, good = {"median": 80.0, "lost": 0}, {"median": 2.0, "lost": 0}
     listed = [unscored, many, poor, nothing_left, few, good]
     assert sorted(listed, key=order) == [good, poor, few, many, nothing_left, unscored]
-    assert places(listed, "mean") == [None, 3, 1, 4, 2, 0]
+    assert places(listed, "median") == [None, 3, 1, 4, 2, 0]
     assert best(enumerate([unscored, nothing_left])) is None
     # Seconds are no score: nothing is lost of them.
     assert order({"seconds": 3.0, "lost": 7}, "seconds") == (0, 3.0)

@@ -27,6 +27,7 @@ def score(run: str, dataset: str, mean: float, diverged: int = 0, **more: object
         "run_id": run,
         "width": "64",
         "dataset": dataset,
+        "median": 0.5 * mean,
         "mean": mean,
         "field": 0.1,
         "diverged": diverged,
@@ -50,7 +51,8 @@ def test_runs_go_down_and_datasets_across():
     rows = [score("a", "near", 1.0), score("a", "far", 2.0, diverged=3), score("b", "near", 4.0)]
     wide = table.wide(pd.DataFrame(rows), ["width"])
     assert list(wide.columns) == [
-        "run_id", "width", "mean near", "field near", "mean far", "field far", "diverged far",
+        "run_id", "width", "median near", "mean near", "field near", "median far", "mean far", "field far",
+        "diverged far",
     ]  # fmt: skip
     assert wide["mean near"].tolist() == [1.0, 4.0]
     assert wide["diverged far"][0] == 3
@@ -76,7 +78,7 @@ def test_json_rows_have_null_where_there_is_no_number(evaluation):
 def test_markdown_and_csv(evaluation):
     scores = table.short(table.score_table([({"run_id": "a|b"}, DATASET.name, table.summary(evaluation))]))
     lines = table.render(scores, "markdown").splitlines()
-    assert lines[0] == "| run_id | dataset | mean | field | theta-deg | radial% | position% |"
+    assert lines[0] == "| run_id | dataset | median | mean | field | theta-deg | radial% | position% |"
     assert r"a\|b" in lines[2]
     header, row = table.render(scores, "csv").splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["run_id"] == "a|b"

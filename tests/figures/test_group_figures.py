@@ -319,7 +319,7 @@ def test_rank_correlations_are_those_of_the_ranks_with_lost_runs_as_the_last(lar
 
 
 def test_best_at_best_is_the_least_run_of_each_value(small):
-    dependence = dependence_table(small)
+    dependence = dependence_table(small, "mean")
     finite = small[np.isfinite(small["mean"])]
     for row in dependence.to_dict("records"):
         here = finite[finite[row["parameter"]] == row["value"]]

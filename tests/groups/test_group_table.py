@@ -32,6 +32,6 @@ def test_parameters_states_and_scores_of_all_runs(small_study):
     other = group_table(runs, "complex_TBP_planar_10_test")
     assert (other["mean"] != table["mean"]).any()
     with pytest.raises(KeplearnError, match="Did you mean 'complex_TBP_planar_10_test'"):
-        group_table(runs, "complex_TBP_planar_100_test")
+        group_table(runs, "complex_TBP_planr_10_test")
     with pytest.raises(KeplearnError, match="no run"):
         group_table([])

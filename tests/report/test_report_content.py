@@ -142,9 +142,13 @@ def losing(tmp_path, page):
 
 def test_a_run_that_lost_samples_is_ordered_below_all_numbers(losing):
     page, mean = losing, f"mean@{ON}"
-    assert page.text("#summary").count("11.2 %") == 1
+    assert (
+        page.text("#summary").count("9 %") == 1
+    )  # the median, by which the page orders and calls one the best
     assert page.column(mean) == ["11.2", "30", "7.3 (216 lost)", "–"]
     assert page.column("parameters.width")[0] == "8"
+    page.click(f"[data-sort='{mean}']")
+    assert page.column(mean) == ["11.2", "30", "7.3 (216 lost)", "–"]
     page.click(f"[data-sort='{mean}']")
     assert page.column(mean) == ["7.3 (216 lost)", "30", "11.2", "–"]
     page.click(f"[data-sort='{mean}']")
@@ -163,7 +167,7 @@ def test_a_run_that_lost_samples_is_drawn_at_the_worst_end(losing):
     assert "lost" in [tick.text for tick in page.all("#dots .tick")]
     assert len(page.all("#dots .lostband")) == 1
     assert "lost" in [tick.text for tick in page.all("#parallel .tick")]
-    assert page.text("#parallel .legend").split("\n") == ["11.2", "30", "lost"]
+    assert page.text("#parallel .legend").split("\n") == ["9", "20", "lost"]
     assert len(page.all("#heat .cell.lost")) == 1
     assert len(page.all("#heat .cell")) == 4
     texts = [text.text for text in page.all("#heat .plot text")]

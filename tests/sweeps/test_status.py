@@ -10,9 +10,9 @@ from keplearn.runs.writer import RunWriter
 
 TRAINED_ON, TESTED_ON = "complex_TBP_planar_1_train", "complex_TBP_planar_1_test"
 SCORES = [
-    {"mean": 7.3, "lost": 216, "diverged": 6},
-    {"mean": 11.2, "lost": 0, "diverged": 0},
-    {"mean": 15.0, "lost": 0, "diverged": 0},
+    {"median": 3.0, "mean": 7.3, "lost": 216, "diverged": 6},
+    {"median": 9.0, "mean": 15.0, "lost": 0, "diverged": 0},
+    {"median": 9.5, "mean": 11.2, "lost": 0, "diverged": 0},
 ]
 
 
@@ -36,7 +36,12 @@ def test_the_best_run_of_a_sweep_is_one_that_lost_nothing(tmp_path, capsys, monk
             writer.write(state="finished", scores={TESTED_ON: scores})
         if scores is SCORES[0]:
             # With nothing else it is the best there is, and what it lost is told.
-            assert f"best mean 7.3 % (216 samples lost) on {TESTED_ON}: study/{config.run_id}" in shown()
-    best = configs[1].run_id
-    assert f"best mean 11.2 % on {TESTED_ON}: study/{best}" in shown()
-    assert json.loads(shown("--json"))["best"] == {"run_id": best, "mean": 11.2, "lost": 0, "test": TESTED_ON}
+            assert (
+                f"best median 3 % (mean 7.3 %, 216 samples lost) on {TESTED_ON}: study/{config.run_id}"
+                in shown()
+            )
+    by_median, by_mean = configs[1].run_id, configs[2].run_id
+    assert f"best median 9 % (mean 15 %) on {TESTED_ON}: study/{by_median}" in shown()
+    assert f"best mean 11.2 % on {TESTED_ON}: study/{by_mean}" in shown("--metric", "mean")
+    best = {"run_id": by_median, "median": 9.0, "mean": 15.0, "field": None, "lost": 0, "test": TESTED_ON}
+    assert json.loads(shown("--json"))["best"] == best

@@ -25,6 +25,14 @@ Where = Annotated[
     ),
 ]
 
+Segments = Annotated[
+    int | None,
+    Parameter(
+        help="Measure from every so many samples of an orbit over as many, as data.score_segments does; 0: from the "
+        "first over the whole orbit; by default as the runs were scored when they were trained."
+    ),
+]
+
 
 def chosen(
     runs: Path, names: Sequence[str] | None, where: Sequence[str] | None, state: str | None = None

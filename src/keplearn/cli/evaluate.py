@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from keplearn.cli.choosing import Names, Where, chosen
+from keplearn.cli.choosing import Names, Segments, Where, chosen
 from keplearn.cli.output import listed_names
 from keplearn.core.device import Device
 from keplearn.core.errors import KeplearnError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keplearn.runs.store import Run
 
 
-def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
+def evaluate(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
     names: Names,
     /,
     *,
@@ -26,7 +26,7 @@ def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
     on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     runs: Path = Path("runs"),
     model: str = "best",
-    segments: int | None = None,
+    segments: Segments = None,
     format: Literal["table", "markdown", "csv", "json"] = "table",
     wide: Annotated[bool, Parameter(negative="")] = False,
     columns: str = "",
@@ -47,12 +47,10 @@ def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
         The directory of all runs.
     model
         best (the one kept), final (of the last phase), or phase:P.
-    segments
-        Restart from the true state every so many samples; by default whole orbits are propagated.
     format
         table, markdown, csv or json; csv and json hold all metrics.
     wide
-        Runs down, datasets across: mean and field, or those of --metrics, or all with --all-metrics.
+        Runs down, datasets across: median, mean and field, or those of --metrics, or all with --all-metrics.
     columns
         Facts shown with each run: config keys, what is recorded, e.g. output_layer,width,dataset.family,label.
     metrics
@@ -92,7 +90,12 @@ def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
         measured = field_table(described, asked, model, skip=len(found) > 1)
         _print(for_people(measured) if format in ("table", "markdown") else measured, format)
         return
-    scores = tables.score_table(_score(described, on, model, segments, skip=len(found) > 1))
+    from keplearn.evaluation.remarks import remarks
+    from keplearn.groups.scoring import segments_of
+
+    said: list[tuple[str, str]] = []
+    over = segments_of(found, segments)
+    scores = tables.score_table(_score(described, on, model, over, said, skip=len(found) > 1))
     if scores.empty:
         raise KeplearnError(f"none of the {len(found)} runs could be scored.")
     if wide:
@@ -100,6 +103,8 @@ def evaluate(  # noqa: D417 (names, where: keplearn.cli.choosing)
     elif wanted or (format in ("table", "markdown") and not all_metrics):
         scores = tables.short(scores, wanted)
     _print(scores, format)
+    if format in ("table", "markdown") and (not wanted or "mean" in wanted):
+        print("\n".join(["", *remarks(said)]).rstrip(), end="\n" if any(text for _, text in said) else "")
 
 
 def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "json"]) -> None:
@@ -136,11 +141,16 @@ def _score(
     on: list[str] | None,
     which: str,
     segments: int | None,
+    said: list[tuple[str, str]],
     skip: bool,
 ) -> "Iterator[tuple[dict[str, Any], str, dict[str, Any]]]":
-    """Score each run on each dataset; with ``skip``, name and pass over a run without the model."""
+    """Score each run on each dataset; with ``skip``, name and pass over a run without the model.
+
+    What is to be said of its mean goes to ``said``, by run and dataset.
+    """
     from keplearn.cli.progress import track_blocks
     from keplearn.data.dataset import load_dataset
+    from keplearn.evaluation.remarks import ruled_by
     from keplearn.evaluation.table import dataset_labels
     from keplearn.groups.scoring import score_runs
 
@@ -160,4 +170,7 @@ def _score(
     for (run, about), (_, found) in zip(runs, scored, strict=True):
         for name in wanted[run.path]:
             if name in found:
-                yield about, labels[name], found[name].summary
+                scores, samples = found[name], data[name].n_samples
+                remark = ruled_by(scores.summary, scores.orbits["mean"], samples - scores.orbits["lost"])
+                said.append((f"{run.name} on {labels[name]}", remark))
+                yield about, labels[name], scores.summary

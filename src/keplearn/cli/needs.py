@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from keplearn.cli.choosing import Names, Where, chosen
+from keplearn.cli.choosing import Names, Segments, Where, chosen
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
@@ -82,17 +82,28 @@ def _metrics(run: RunName, *, saving: Saving = NO_SAVING, given: Given) -> Thing
     return things | {"title": _trained(found), "named": [found.run_id]}
 
 
-def _evaluation(run: RunName, *, test: Test = NO_TEST, saving: Saving = NO_SAVING, given: Given) -> Things:
+def _evaluation(
+    run: RunName,
+    *,
+    test: Test = NO_TEST,
+    segments: Annotated[
+        int | None, Parameter(help="Restart from the true state every so many samples; by default never.")
+    ] = None,
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.store import keep_evaluation
+    from keplearn.groups.scoring import segments_of
 
     found = _run(run, saving)
+    over = segments_of([found], segments or 0)
     dataset, k = _chosen(found, test)
     model = found.model(test.model)
     if test.orbit is not None and "#" not in test.orbit:
-        evaluation = evaluate(model, dataset)
+        evaluation = evaluate(model, dataset, segments=over)
     else:
-        evaluation = keep_evaluation(found.path, model, dataset, which=test.model)
+        evaluation = keep_evaluation(found.path, model, dataset, which=test.model, segments=over)
     title = _both(found, evaluation, None if given.get("all_orbits") else k)
     return {"evaluation": evaluation, "orbit": k, "title": title, "named": [found.run_id]}
 
@@ -145,19 +156,23 @@ def _runs(
     *,
     where: Where = None,
     on: Annotated[str | None, Parameter(help="A test dataset; by default the first run's first.")] = None,
+    segments: Segments = None,
     model: Which = "best",
     saving: Saving = NO_SAVING,
     given: Given,
 ) -> Things:
     from keplearn.data.dataset import load_dataset
+    from keplearn.groups.scoring import segments_of
 
     found = _with_model(chosen(saving.runs, names, where), names, model)
+    over = segments_of(found, segments)
     name = on or _first_test(found[0])
     return {
         "runs": found,
         "dataset": load_dataset(name),
         "model": model,
-        "title": f"tested on {_short(name)}",
+        "segments": over,
+        "title": f"tested on {_measured(over, _short(name))}",
         "named": [*names, *(where or ())] if where or len(found) > len(names) else [x.run_id for x in found],
     }
 
@@ -168,13 +183,16 @@ def _group(
     *,
     where: Where = None,
     on: Annotated[str | None, Parameter(help="A test dataset; by default the first.")] = None,
+    segments: Segments = None,
     saving: Saving = NO_SAVING,
     given: Given,
 ) -> Things:
+    from keplearn.cli.progress import track_blocks
     from keplearn.groups.table import group_table
 
     runs = chosen(saving.runs, names, where)
-    table = group_table(runs, on, _columns(given))
+    track = track_blocks("scoring")
+    table = group_table(runs, on, _columns(given), segments=segments, say=_say, track=track)
     if where:
         table.attrs["where"] = ", ".join(where)
     return {"table": table, "runs": runs, "say": _say, "named": [*names, *(where or ())]}
@@ -267,6 +285,14 @@ def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
     return single_orbit(training.mu, body=training.body, **parse_orbit(test.orbit)), 0
 
 
+def _measured(segments: int | None, what: str) -> str:
+    """Return what is tested on, "segments of 18 of" it where it is restarted."""
+    from keplearn.evaluation.ranking import measured_over
+
+    over = measured_over(segments)
+    return f"{over} of {what}" if over else what
+
+
 def _trained(run: "Run") -> str:
     """Return what a title says of a run: its layers, and what it was trained on."""
     p = run.config.parameters
@@ -277,12 +303,14 @@ def _trained(run: "Run") -> str:
 def _both(run: "Run", evaluation: "xarray.Dataset", orbit: int | None) -> str:
     """Return what was trained, and what it is tested on."""
     name, count = _short(evaluation.attrs["dataset"]), evaluation.sizes["orbit"]
+    over = int(evaluation.attrs.get("segments", 0))
     if orbit is None:
-        return f"{_trained(run)}\ntested on the {count} orbits of {name}"
+        return f"{_trained(run)}\ntested on {_measured(over, f'the {count} orbits of {name}')}"
+    name, between = _measured(over, name), "\n" if over else ": "
     if count == 1 and "=" in name:  # chosen by its elements, which are its name
         return f"{_trained(run)}\ntested on {name}"
     a, e = (float(evaluation[key][orbit]) for key in ("semi_major_axis", "eccentricity"))
-    return f"{_trained(run)}\ntested on {name}#{orbit}: a = {a:,.0f} km, e = {e:.3f}"
+    return f"{_trained(run)}\ntested on {name}#{orbit}{between}a = {a:,.0f} km, e = {e:.3f}"
 
 
 def _short(dataset: str) -> str:

@@ -6,16 +6,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from keplearn.cli.choosing import Names, Where
+from keplearn.cli.choosing import Names, Segments, Where
 from keplearn.core.device import Device
+from keplearn.evaluation.ranking import LEADING
 
 
-def report(  # noqa: D417 (names, where: keplearn.cli.choosing)
+def report(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
     names: Names,
     /,
     *,
     where: Where = None,
     on: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    segments: Segments = None,
+    metric: str = LEADING,
     runs: Path = Path("runs"),
     out: Path = Path("reports"),
     device: Device = "auto",
@@ -28,6 +31,8 @@ def report(  # noqa: D417 (names, where: keplearn.cli.choosing)
     ----------
     on
         Names or files of test datasets, the most important first; by default those that the runs were scored on.
+    metric
+        By which runs are ordered and drawn first: median, mean, field, …
     runs
         The directory of all runs.
     out
@@ -36,10 +41,12 @@ def report(  # noqa: D417 (names, where: keplearn.cli.choosing)
         For evaluations that are not there yet: cpu, gpu, or auto.
     """
     from keplearn.core.device import choose_device
+    from keplearn.evaluation.metrics import METRICS, find_metric
     from keplearn.groups.choice import choose_runs
 
     # What is misspelled is told before JAX starts.
     choose_runs(runs, names, where or (), on_damaged=lambda error: None)
+    metric = find_metric(metric, METRICS, "--metric").key
     choose_device(device)
 
     from keplearn.cli.progress import track_blocks
@@ -49,5 +56,15 @@ def report(  # noqa: D417 (names, where: keplearn.cli.choosing)
         print(text, file=sys.stderr)
 
     track = track_blocks("reading runs")
-    path = write_report(runs, names, out, where=where or (), on=on or (), track=track, say=say)
+    path = write_report(
+        runs,
+        names,
+        out,
+        where=where or (),
+        on=on or (),
+        segments=segments,
+        metric=metric,
+        track=track,
+        say=say,
+    )
     print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")

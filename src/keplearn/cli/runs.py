@@ -12,6 +12,7 @@ from keplearn.cli.output import listed_names, number, print_table
 from keplearn.cli.runs_compare import Runs, diff, listed_runs, varying
 from keplearn.evaluation.metrics import keys
 from keplearn.evaluation.ranking import LOST, lost_in
+from keplearn.evaluation.remarks import FAR, is_ruled
 
 if TYPE_CHECKING:
     from keplearn.runs.store import Run
@@ -65,15 +66,21 @@ def runs(  # noqa: D417 (names, where: keplearn.cli.choosing)
     elif not rows:
         print(f"No runs in {runs}." if runs.is_dir() else f"No runs: there is no directory {runs}.")
     else:
-        given = {key for key in ("label", *LOST) if any(row[key] for row in rows)}
+        given = {key for key in ("label", "segments", *LOST) if any(row[key] for row in rows)}
         shown = ["group", "run_id", *(["label"] if "label" in given else []), "state", "started", "steps"]
-        shown += ["steps_per_second", *_TIMES, "test", *keys("wide"), *(key for key in LOST if key in given)]
+        shown += ["steps_per_second", *_TIMES, "test", *(["segments"] if "segments" in given else [])]
+        shown += [*keys("wide"), *(key for key in LOST if key in given)]
         shown += [key for key in more if key not in shown]
         failed = any(row["reason"] for row in rows)
         titles = [*shown, "kind", "reason"] if failed else shown
         if state == "failed":
             titles = ["group", "run_id", "kind", "differs", "reason"]
         print_table(titles, [[number(row[title]) for title in titles] for row in rows])
+        if "mean" in titles and (ruled := sum(map(is_ruled, rows))):
+            print(
+                f"\nthe mean of {ruled} run{'s' * (ruled > 1)} is more than {FAR:g} times the median: a few orbits may "
+                "rule it, evaluate names how many"
+            )
 
 
 @app.command
@@ -183,6 +190,7 @@ def _row(run: "Run") -> dict[str, Any]:
         **{key: (summary.get("seconds") or {}).get(key.partition(".")[2]) for key in _TIMES},
         "best_loss": summary.get("best_loss"),
         "test": test,
+        "segments": scores[test].get("segments") if test else None,
         **{key: scores[test].get(key) if test else None for key in keys("wide")},
         "lost": lost_in(scores[test]) if test else None,
         "lost-field": lost_in(scores[test], "field") if test else None,

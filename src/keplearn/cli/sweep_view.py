@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.numbers import number_text
-from keplearn.evaluation.ranking import lost_in, lost_text
+from keplearn.evaluation.metrics import METRICS, keys
+from keplearn.evaluation.ranking import LEADING, lost_in, lost_text, measured_over
 
 if TYPE_CHECKING:
     from keplearn.groups.standing import Standing
@@ -65,15 +66,28 @@ def _progress_line(study: "Study", standing: "Standing", started: float) -> str:
         parts.append(f"{60 * ended / (time.time() - started):.3g} runs/min")
     if (left := standing.time_left(started)) is not None:
         parts.append(f"{_duration(left)} left")
-    if (best := standing.best()) is not None:
-        parts.append(f"best mean {_percent(best[1])} on {study.first_test} ({best[0]})")
+    if text := _best_text(study, standing):
+        parts.append(text)
     return ", ".join(parts)
 
 
-def _percent(scores: dict[str, Any]) -> str:
-    """Return a mean with what is lost of it."""
-    lost = lost_text(scores)
-    return f"{number_text(scores['mean'])} %" + (f" ({lost})" if lost else "")
+def _best_text(study: "Study", standing: "Standing", metric: str = LEADING) -> str:
+    """Return which run is the best so far: its score, with the mean beside and what is lost; "" if none is scored."""
+    best = standing.best(metric)
+    if best is None:
+        return ""
+    run_id, scores = best
+    beside = [f"mean {_number(scores, 'mean')}"] if metric != "mean" else []
+    said = ", ".join(filter(None, (*beside, lost_text(scores, metric))))
+    over = measured_over(scores.get("segments"))
+    test = f"{over} of {study.first_test}" if over else study.first_test
+    score = f"best {metric} {_number(scores, metric)}" + (f" ({said})" if said else "")
+    return f"{score} on {test}: {study.group}/{run_id}"
+
+
+def _number(scores: dict[str, Any], metric: str) -> str:
+    value = scores.get(metric)
+    return f"{number_text(value)} {METRICS[metric].unit}".rstrip() if value is not None else "none"
 
 
 def _duration(seconds: float) -> str:
@@ -109,9 +123,11 @@ def counts_of(standing: "Standing") -> str:
     return ", ".join(f"{n} {words.get(state, state)}" for state, n in sorted(standing.counts.items()) if n)
 
 
-def facts_of(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> dict[str, Any]:
+def facts_of(
+    study: "Study", standing: "Standing", about: dict[str, Any] | None, metric: str = LEADING
+) -> dict[str, Any]:
     """Return what ``--json`` prints of a sweep; ``about`` is what drives it now."""
-    best = standing.best()
+    best = standing.best(metric)
     since = about["since"] if about else None
     return {
         "group": study.group,
@@ -131,11 +147,15 @@ def facts_of(study: "Study", standing: "Standing", about: dict[str, Any] | None)
 
 
 def _facts(run_id: str, scores: dict[str, Any], test: str | None) -> dict[str, Any]:
-    return {"run_id": run_id, "mean": scores["mean"], "lost": lost_in(scores), "test": test}
+    values = {key: scores.get(key) for key in keys("wide")}
+    over = {key: scores[key] for key in ("segments",) if key in scores}
+    return {"run_id": run_id, **values, "lost": lost_in(scores), "test": test, **over}
 
 
-def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | None) -> None:
-    """Print how far a sweep is; ``about`` is what drives it now."""
+def print_status(
+    study: "Study", standing: "Standing", about: dict[str, Any] | None, metric: str = LEADING
+) -> None:
+    """Print how far a sweep is; ``about`` is what drives it now, ``metric`` what the best run is the best by."""
     print(f"{study.group}: {len(study.configs)} runs: {counts_of(standing)}")
     if about is None:
         waiting = len(standing.having("missing", "interrupted"))
@@ -149,8 +169,8 @@ def print_status(study: "Study", standing: "Standing", about: dict[str, Any] | N
             where = f"process {about['pid']} on {about['host']}"
         print(f"under way: {about['engine']}, {where}")
         print(_progress_line(study, standing, about["since"]))
-    if about is None and (best := standing.best()) is not None:
-        print(f"best mean {_percent(best[1])} on {study.first_test}: {study.group}/{best[0]}")
+    if (about is None or metric != LEADING) and (text := _best_text(study, standing, metric)):
+        print(text)
     for run_id in standing.having("running"):
         phases = len(standing.records[run_id]["phases"])
         print(f"  running {run_id}: phase {phases} of {len(study.configs[run_id].parameters.steps_strategy)}")
@@ -181,8 +201,8 @@ def print_result(
         facts = facts_of(study, standing, None) | {"skipped": skipped, "left": outcome.left}
         print(json.dumps(facts | {"seconds": round(time.time() - started, 1)}))
     else:
-        if (best := standing.best()) is not None:
-            print(f"best mean {_percent(best[1])} on {study.first_test}: {study.group}/{best[0]}")
+        if text := _best_text(study, standing):
+            print(text)
         if standing.counts["failed"]:
             print(f"why runs failed: keplearn runs --group {study.group} --state failed")
         print(last_line(study, standing, skipped, started))

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 
 from keplearn.cli.sweep_view import counts_of, facts_of, print_status
 from keplearn.core.errors import KeplearnError
+from keplearn.evaluation.metrics import METRICS, find_metric
+from keplearn.evaluation.ranking import LEADING
 
 if TYPE_CHECKING:
     from keplearn.groups.study import Study
@@ -24,6 +26,7 @@ def status(
     group: str,
     *,
     runs: Runs = Path("runs"),
+    metric: str = LEADING,
     watch: Flag = False,
     json_: AsJson = False,
 ) -> None:
@@ -35,6 +38,8 @@ def status(
         The sweep's group.
     runs
         The directory of all runs.
+    metric
+        What the best run so far is the best by: median, mean, field, …
     watch
         Show it again every two seconds until the sweep ends.
     json_
@@ -44,15 +49,16 @@ def status(
     from keplearn.groups.study import Study
     from keplearn.sweeps.driver import driver
 
+    metric = find_metric(metric, METRICS, "--metric").key
     study = Study.read(runs, group)
     standing = Standing(study)
     while True:
         about = driver(study) or _jobs(study)
         standing.read()
         if json_:
-            print(json.dumps(facts_of(study, standing, about)), flush=True)
+            print(json.dumps(facts_of(study, standing, about, metric)), flush=True)
         else:
-            print_status(study, standing, about)
+            print_status(study, standing, about, metric)
         if not watch or about is None:
             return
         time.sleep(2.0)

@@ -10,7 +10,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.two_body import two_body_dataset
-from keplearn.evaluation.metrics import METRICS, keys
+from keplearn.evaluation.metrics import METRICS, sampled
 from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean, median
@@ -131,7 +131,7 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
 
     if evaluation.attrs.get("dataset_hash") != cells.orbits.content_hash:
         raise KeplearnError("This evaluation is not of the grid's orbits.")
-    errors = {key: np.full(cells.masked.shape, np.nan) for key in keys("wide")}
+    errors = {key: np.full(cells.masked.shape, np.nan) for key in sampled("wide")}
     lost = {key: np.zeros(cells.masked.shape, int) for key in errors}
     for key, values in errors.items():
         values[~cells.masked] = [finite_mean(row) for row in evaluation[METRICS[key].of].to_numpy()]
@@ -196,7 +196,7 @@ def summary(found: "xarray.Dataset") -> dict[str, float | int]:
     ``masked``, ``lost`` and ``lost field`` (cells that lost a sample) are counts of ``cells``.
     """
     result: dict[str, float | int] = {}
-    for key in keys("wide"):
+    for key in sampled("wide"):
         values = found[key].to_numpy()
         result[key] = finite_mean(values)
         result[f"{key} median"] = median(np.where(found[f"lost_{key}"].to_numpy() > 0, np.inf, values))

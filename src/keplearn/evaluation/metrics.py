@@ -51,6 +51,15 @@ __all__ = [
 _ORBIT = ("eccentricity vector", "angular momentum")
 
 
+@statistic(
+    "median", "median acceleration error along the propagated path", short="median error", unit="%",
+    smaller_is_better=True, shown="wide",
+)  # fmt: skip
+def median(x: Distribution) -> float:
+    """Median of the errors along the propagated path, lost samples the greatest: no few orbits rule it."""
+    return x.quartiles[1]
+
+
 @metric(
     "mean", "acceleration error along the propagated path", short="acceleration error", unit="%",
     shown="wide", floor=True,
@@ -136,12 +145,6 @@ def bowley(x: Distribution) -> float:
     q1, middle, q3 = x.finite_quartiles
     between = q3 - q1 if q3 - q1 > x.rounding else np.nan
     return float((q3 + q1 - 2.0 * middle) / between)
-
-
-@statistic("median", "median acceleration error", short="median error", unit="%", smaller_is_better=True)
-def median(x: Distribution) -> float:
-    """Median of the acceleration errors, lost samples the greatest."""
-    return x.quartiles[1]
 
 
 @statistic("std", "standard deviation of the acceleration errors", short="standard deviation", unit="%")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Name = TypeVar("Name")
 
+LEADING = "median"
+"""The metric by which runs are ordered, chosen and drawn where no other is asked for: no few orbits rule it."""
 LOST = ("lost", "lost-field")
 """The counts of a summary: lost samples along the propagated path, and at the true states."""
 
@@ -52,7 +54,12 @@ def lost_text(scores: Mapping[str, Any], metric: str = "mean") -> str:
     return f"{count:,} {what}" if count else ""
 
 
-def order(scores: Mapping[str, Any], metric: str = "mean") -> tuple[float, float]:
+def measured_over(segments: Any) -> str:
+    """Return "segments of 18", as titles and tables say it of scores that are of segments; "" for whole orbits."""
+    return f"segments of {int(segments)}" if _is_number(segments) and segments else ""
+
+
+def order(scores: Mapping[str, Any], metric: str = LEADING) -> tuple[float, float]:
     """Return what to sort summaries on one dataset by, the best first; one without the metric comes last."""
     value, lost = scores.get(metric), lost_in(scores, metric)
     if not _is_number(value):
@@ -61,7 +68,7 @@ def order(scores: Mapping[str, Any], metric: str = "mean") -> tuple[float, float
     return float(lost), -float(value) if _greater_is_better(metric) else float(value)
 
 
-def best(scored: Iterable[tuple[Name, Mapping[str, Any]]], metric: str = "mean") -> Name | None:
+def best(scored: Iterable[tuple[Name, Mapping[str, Any]]], metric: str = LEADING) -> Name | None:
     """Return which of some summaries is the best, the first of equal ones; None if none has the metric."""
     found = [(order(scores, metric), k, name) for k, (name, scores) in enumerate(scored)]
     first = min(found, default=None, key=lambda one: one[:2])

@@ -92,9 +92,9 @@ def keys(*shown: Shown) -> list[str]:
     return [key for key, metric in METRICS.items() if not shown or metric.shown in shown]
 
 
-def sampled() -> list[str]:
-    """Return the keys of the metrics that are computed by sample."""
-    return [key for key, metric in METRICS.items() if metric.sampled]
+def sampled(*shown: Shown) -> list[str]:
+    """Return the keys of the metrics that are computed by sample, or of those that are shown in one of these ways."""
+    return [key for key in keys(*shown) if METRICS[key].sampled]
 
 
 def measure_of(key: str) -> Measure:

@@ -10,7 +10,7 @@ import numpy as np
 from keplearn.core.numbers import number_text
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.metrics import METRICS, floors, keys
-from keplearn.evaluation.ranking import with_lost
+from keplearn.evaluation.ranking import measured_over, with_lost
 from keplearn.evaluation.statistics import Distribution
 from keplearn.orbits.elements import ELEMENT_NAMES
 
@@ -71,10 +71,18 @@ def orbit_table(evaluation: "xarray.Dataset") -> "pd.DataFrame":
 
 
 def score_table(scored: Iterable[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> "pd.DataFrame":
-    """One row a run and dataset: columns that describe the run (with ``run_id``), ``dataset``, and a `summary`."""
+    """One row a run and dataset: columns that describe the run (with ``run_id``), ``dataset``, and a `summary`.
+
+    Where scores are of segments, ``segments`` says of how many samples.
+    """
     import pandas as pd
 
-    return pd.DataFrame([{**about, "dataset": dataset, **summed} for about, dataset, summed in scored])
+    over = ("segments",)
+    rows = [
+        {**about, "dataset": dataset, **{key: summed[key] for key in over if key in summed}, **summed}
+        for about, dataset, summed in scored
+    ]
+    return pd.DataFrame(rows)
 
 
 def dataset_labels(datasets: Mapping[str, OrbitDataset]) -> dict[str, str]:
@@ -103,7 +111,7 @@ def wide(
     metrics: Sequence[str] = (),
     all_metrics: bool = False,
 ) -> "pd.DataFrame":
-    """Runs down, datasets across: ``mean`` and ``field`` of each, some metrics or all, the floors of those shown.
+    """Runs down, datasets across: ``median``, ``mean`` and ``field`` of each, or some metrics or all, and their floors.
 
     ``diverged`` and the numbers of lost samples stand beside where they are not zero in some run. ``columns``
     names the table's columns that describe a run, shown in front, behind its label if it has one. A run that was
@@ -114,10 +122,12 @@ def wide(
     result = table[list(front)].drop_duplicates("run_id").reset_index(drop=True)
     for name in dict.fromkeys(table["dataset"]):
         rows = table[table["dataset"] == name].drop_duplicates("run_id").set_index("run_id")
+        over = measured_over(rows["segments"].iloc[0]) if "segments" in rows else ""
+        title = f"{name} ({over})" if over else name
         for key in dict.fromkeys((*always, *keys("lost"), *_floors_of(always))):
             if key not in always and (key not in rows or not rows[key].fillna(0.0).any()):
                 continue
-            result[f"{key} {name}"] = result["run_id"].map(rows[key])
+            result[f"{key} {title}"] = result["run_id"].map(rows[key])
     return result
 
 

@@ -51,7 +51,8 @@ def figure(
         - ``orbit``: ``model`` of a run, ``evaluation``, the true orbits, and ``orbit``, which one is meant
         - ``phases``: ``models`` after each phase of a run, ``labels`` and ``evaluations``, on one orbit
         - ``model``: ``model`` of a run, and ``training``, the dataset that it was trained on
-        - ``runs``: ``runs``, those that are named, ``dataset``, the test orbits, and ``model``, which of theirs
+        - ``runs``: ``runs``, those that are named, ``dataset``, the test orbits, ``model``, which of theirs,
+          and ``segments``, samples from one restart to the next (None: whole orbits)
         - ``group``: ``table`` of a group, a row a run, ``runs``, and ``say``, for remarks
     options
         The parameters that the command has as options, with their help; where an option is called otherwise, its

@@ -28,6 +28,7 @@ def error_table(
     per: Literal["orbit", "sample"] = "orbit",
     metric: str = "mean",
     say: Callable[[str], object] = lambda text: None,
+    segments: int | None = None,
 ) -> pd.DataFrame:
     """Read the scores of a group's finished runs, by sample their evaluations, as one long table.
 
@@ -48,6 +49,8 @@ def error_table(
         The key of a metric other than the numbers of what is lost; by sample one that is computed by sample.
     say
         Is told of runs whose model is damaged, which are left out.
+    segments
+        Samples from one restart to the next; None for whole orbits.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def error_table(
         run.path: dict(zip(by, values, strict=True))
         for run, values in zip(finished, zip(*columns, strict=True), strict=True)
     }
-    found = dict((_by_sample if per == "sample" else _by_orbit)(finished, orbits, metric, say))
+    found = dict((_by_sample if per == "sample" else _by_orbit)(finished, orbits, metric, say, segments))
     finished = [run for run in finished if run.path in found]
     if not finished:
         raise KeplearnError("There is nothing to draw: no run that has finished could be scored.")
@@ -100,6 +103,7 @@ def error_table(
     table = pd.concat([parts[k] for k in sorted(range(len(parts)), key=keys.__getitem__)], ignore_index=True)
     table.attrs |= {
         "unit": measure_of(metric).axis_unit, "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
+        "segments": segments or 0,
         "group": ", ".join(dict.fromkeys(run.group for run in finished)), "left_out": len(runs) - len(finished),
     }  # fmt: skip
     return table
@@ -119,22 +123,34 @@ _Named = tuple[list[str], Float64[np.ndarray, "row"]]
 
 
 def _by_sample(
-    runs: Sequence[Run], dataset: OrbitDataset, metric: str, say: Callable[[str], object]
+    runs: Sequence[Run],
+    dataset: OrbitDataset,
+    metric: str,
+    say: Callable[[str], object],
+    segments: int | None,
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every sample that is not padding, infinite where lost, and the name of its orbit."""
-    for run, evaluation in evaluate_runs(runs, dataset, skipped=_say_skipped(say)):
+    for run, evaluation in evaluate_runs(runs, dataset, segments=segments, skipped=_say_skipped(say)):
         values = samples_of(evaluation)[METRICS[metric].of] * METRICS[metric].factor
         real = ~np.isnan(values)
         yield run.path, (np.repeat(np.array(dataset.orbit_names), real.sum(axis=1)).tolist(), values[real])
 
 
 def _by_orbit(
-    runs: Sequence[Run], dataset: OrbitDataset, metric: str, say: Callable[[str], object]
+    runs: Sequence[Run],
+    dataset: OrbitDataset,
+    metric: str,
+    say: Callable[[str], object],
+    segments: int | None,
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every orbit's name and value, infinite where it lost samples."""
     lost = lost_key(metric)
     for run, found in score_runs(
-        runs, {dataset.name: dataset}, lambda run: [dataset.name], skipped=_say_skipped(say)
+        runs,
+        {dataset.name: dataset},
+        lambda run: [dataset.name],
+        segments=segments,
+        skipped=_say_skipped(say),
     ):
         for scores in found.values():
             values = scores.orbits[metric]

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float64
 
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.ranking import drawn_values
+from keplearn.evaluation.ranking import LEADING, drawn_values
 from keplearn.groups.values import is_ordered, levels, require_columns, values_of
 
 _TREES = 200
@@ -19,7 +19,7 @@ _FEWEST = 10
 
 
 def importance_table(
-    table: pd.DataFrame, metric: str = "mean", parameters: Sequence[str] | None = None, seed: int = 0
+    table: pd.DataFrame, metric: str = LEADING, parameters: Sequence[str] | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """Measure how much each parameter drives a metric, over the runs that have it.
 
@@ -61,7 +61,7 @@ def importance_table(
 
 
 def dependence_table(
-    table: pd.DataFrame, metric: str = "mean", parameters: Sequence[str] | None = None, seed: int = 0
+    table: pd.DataFrame, metric: str = LEADING, parameters: Sequence[str] | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """For each value of each parameter: what the forest gives on average, and the best run.
 
@@ -188,7 +188,7 @@ def importances(learnt: Learnt) -> pd.DataFrame:
         "oob_r2": whole, "runs": len(learnt.runs), "left_out": learnt.left_out,
         "lost": int(np.isposinf(learnt.standing).sum()), "metric": learnt.metric,
         "scale": "log10" if learnt.log else "linear", "group": learnt.runs.attrs.get("group", ""),
-        "dataset": learnt.runs.attrs.get("dataset", ""),
+        "dataset": learnt.runs.attrs.get("dataset", ""), "segments": learnt.runs.attrs.get("segments", 0),
     }  # fmt: skip
     return found
 

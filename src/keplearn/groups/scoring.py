@@ -1,11 +1,15 @@
 """The one loop that scores runs on datasets: in blocks, so that many are evaluated together and few are in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keplearn.core.errors import KeplearnError
+from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.propagation import models_at_once
+from keplearn.evaluation.ranking import measured_over
 from keplearn.evaluation.scores import Scores, keep_scores, model_for
 from keplearn.evaluation.store import keep_evaluations
 from keplearn.runs.store import Run
@@ -21,6 +25,58 @@ Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 Skipped = Callable[[Run, KeplearnError], object]
 """Is told of a run that cannot be scored."""
+
+
+def segments_of(runs: Sequence[Run], asked: int | None) -> int | None:
+    """Return over how many samples runs are measured: those asked for, 0 the whole orbit, or as they were scored.
+
+    Raises
+    ------
+    KeplearnError
+        If nothing is asked for and the runs were scored differently, or a single sample is asked for.
+    """
+    if asked is not None:
+        if asked < 0 or asked == 1:
+            raise KeplearnError(
+                f"segments of {asked}: a propagation needs at least 2 samples; 0 is the whole orbit."
+            )
+        return asked or None
+    own = Counter(run.config.score_segments for run in runs)
+    if len(own) > 1:
+        words = ", ".join(
+            f"{count} over {measured_over(over) or 'whole orbits'}" for over, count in own.items()
+        )
+        some = next(over for over in own if over)
+        raise KeplearnError(
+            f"these runs were not scored alike ({words}): --segments {some} measures all of them over segments, "
+            "--segments 0 over whole orbits."
+        )
+    return next(iter(own), None)
+
+
+def summaries(
+    runs: Sequence[Run],
+    dataset: str,
+    segments: int | None,
+    *,
+    skipped: Skipped | None = None,
+    track: Track = iter,
+) -> dict[Path, Mapping[str, Any]]:
+    """Return the scores of runs on a dataset by path: those recorded, of other finished runs kept or made now."""
+    found: dict[Path, Mapping[str, Any]] = {}
+    for run in runs:
+        scores = (run.record.get("scores") or {}).get(dataset)
+        if scores and scores.get("segments") == segments:
+            found[run.path] = scores
+    left = [run for run in runs if run.path not in found and run.state == "finished"]
+    if left:
+        data = {dataset: load_dataset(dataset)}
+        for run, scored in score_runs(
+            left, data, lambda run: data, segments=segments, skipped=skipped, track=track
+        ):
+            if dataset in scored:
+                found[run.path] = scored[dataset].summary
+    return found
 
 
 def score_runs(
@@ -74,7 +130,12 @@ def score_runs(
 
 
 def evaluate_runs(
-    runs: Sequence[Run], dataset: OrbitDataset, *, which: str = "best", skipped: Skipped | None = None
+    runs: Sequence[Run],
+    dataset: OrbitDataset,
+    *,
+    which: str = "best",
+    segments: int | None = None,
+    skipped: Skipped | None = None,
 ) -> "Iterator[tuple[Run, xarray.Dataset]]":
     """Yield each run with its evaluation on a dataset, where the scores do not tell enough; without those skipped.
 
@@ -90,7 +151,8 @@ def evaluate_runs(
                 if tell is None:
                     raise
                 tell(run, error)
-        made = keep_evaluations([(run.path, model) for run, model in having], dataset, which=which)
+        pairs = [(run.path, model) for run, model in having]
+        made = keep_evaluations(pairs, dataset, which=which, segments=segments)
         yield from zip((run for run, _ in having), made, strict=True)
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from keplearn.core.errors import KeplearnError
-from keplearn.evaluation.ranking import best
+from keplearn.evaluation.ranking import LEADING, best
 from keplearn.groups.study import Study
 from keplearn.runs.records import outdated_data
 from keplearn.runs.store import Run
@@ -76,15 +76,18 @@ class Standing:
                 found.append(run_id)
         return found
 
-    def best(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the run with the best ``mean`` on the first test dataset so far, and its scores there."""
-        test = self.study.first_test
+    def best(self, metric: str = LEADING) -> tuple[str, dict[str, Any]] | None:
+        """Return the run with the best score on the first test dataset so far, and its scores there.
+
+        Runs that were scored over other segments than the first are not compared with it.
+        """
+        test, over = self.study.first_test, self.study.first_segments
         scores = {
             run_id: record["scores"][test]
             for run_id, record in self.records.items()
             if record["state"] == "finished" and test in record.get("scores", {})
         }
-        run_id = best(scores.items())
+        run_id = best(((name, x) for name, x in scores.items() if x.get("segments") == over), metric)
         return None if run_id is None else (run_id, scores[run_id])
 
     @property

@@ -92,9 +92,15 @@ class Study:
 
     @property
     def first_test(self) -> str | None:
-        """The test dataset by whose ``mean`` runs are compared: the first of the first run."""
+        """The test dataset by whose scores runs are compared: the first of the first run."""
         config = next(iter(self.configs.values()), None)
         return config.test[0] if config is not None and config.test else None
+
+    @property
+    def first_segments(self) -> int | None:
+        """Over how many samples the first run is scored; None for whole orbits."""
+        config = next(iter(self.configs.values()), None)
+        return config.score_segments if config is not None else None
 
     def by_program(self, run_ids: Iterable[str]) -> list[list[str]]:
         """Group runs that share their compiled programs, the largest groups first."""

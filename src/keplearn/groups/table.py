@@ -1,16 +1,17 @@
 """The runs of a group as one table: parameters, state and scores, a row a run; what group figures and pages draw."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from keplearn.config import RunConfig
-from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
 from keplearn.groups.facts import Facts, as_cell, run_names
+from keplearn.groups.scoring import Track, segments_of, summaries
 from keplearn.runs.store import Run
 
 STATES = ("run_id", "state", "kind", "reason")
@@ -23,7 +24,15 @@ SUMMED = (
 """What a run's summary adds to its parameters."""
 
 
-def group_table(runs: Sequence[Run], dataset: str | None = None, facts: Iterable[str] = ()) -> pd.DataFrame:
+def group_table(
+    runs: Sequence[Run],
+    dataset: str | None = None,
+    facts: Iterable[str] = (),
+    *,
+    segments: int | None = None,
+    say: Callable[[str], object] = lambda text: None,
+    track: Track = iter,
+) -> pd.DataFrame:
     """One row a run: ``run_id``, ``state``, ``kind``, ``reason``, parameters, summary, metrics on one dataset.
 
     Parameters
@@ -31,9 +40,16 @@ def group_table(runs: Sequence[Run], dataset: str | None = None, facts: Iterable
     runs
         The runs, of one group or of several.
     dataset
-        The test dataset of the metrics; by default the first of the first run that has scores.
+        The test dataset of the metrics; by default the first of the first run that has scores. Finished runs that
+        were not scored on it are scored now.
     facts
         Names that are columns too where they are facts (`keplearn.groups.facts`), such as ``dataset.family``.
+    segments
+        Samples from one restart to the next, 0 for whole orbits; by default as the runs were scored.
+    say
+        Is told of runs that cannot be scored.
+    track
+        Goes through the blocks of runs that are scored.
 
     Returns
     -------
@@ -42,30 +58,30 @@ def group_table(runs: Sequence[Run], dataset: str | None = None, facts: Iterable
         numbers, a value that changes over phases as text such as ``[4, 18]``. Metrics under their keys, NaN for a run
         without them, with the numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In
         ``attrs``: ``varying``, the names of the parameters that differ among the runs, ``metrics``, ``dataset``,
-        ``group``, and ``facts``, all names that might have been asked for, in one text.
+        ``segments``, ``group``, and ``facts``, all names that might have been asked for, in one text.
 
     Raises
     ------
     KeplearnError
-        If there is no run, or none was scored on the dataset.
+        If there is no run, no dataset to score them on, or they were scored differently and it is not said how.
     """
     if not runs:
         raise KeplearnError("There is nothing to draw: the group has no run.")
+    over = segments_of(runs, segments)
     known = dict.fromkeys(name for run in runs for name in run.record.get("scores") or {})
-    if not known:
-        raise KeplearnError(f"none of the runs has scores: keplearn evaluate {runs[0].group} makes them.")
-    dataset = dataset or next(iter(known))
-    if dataset not in known:
-        close = nearest(str(dataset), known)
+    dataset = dataset or next(iter(known), None)
+    if dataset is None:
         raise KeplearnError(
-            f"none of the runs was scored on {dataset}: they are scored on {', '.join(known)}.{close}"
+            "none of the runs has scores: name a test dataset with --on, and those that finished are scored."
         )
+    skipped = lambda run, error: say(f"skipped: {error}")  # noqa: E731
+    scored = summaries(runs, dataset, over, skipped=skipped, track=track)
     configs = [run.config for run in runs]
     differing = {key.partition(".")[2]: values for key, values in varying_cells(configs).items()}
     rows = []
     for run, config, name in zip(runs, configs, run_names(runs), strict=True):
         record = run.record
-        scores = (record.get("scores") or {}).get(dataset) or {}
+        scores = scored.get(run.path) or {}
         row: dict[str, Any] = {key: record.get(key) for key in STATES} | {"name": name, "group": run.group}
         row |= parameter_cells(config)
         row |= summary_cells(record)
@@ -82,6 +98,7 @@ def group_table(runs: Sequence[Run], dataset: str | None = None, facts: Iterable
         "varying": list(differing),
         "metrics": list(METRICS),
         "dataset": dataset,
+        "segments": over or 0,
         "group": ", ".join(dict.fromkeys(run.group for run in runs)),
         "facts": " ".join(
             known_facts.spellings()

@@ -13,7 +13,7 @@ import numpy as np
 
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS, TRAINING
-from keplearn.evaluation.ranking import LOST, lost_in, places
+from keplearn.evaluation.ranking import LEADING, LOST, lost_in, measured_over, places
 from keplearn.evaluation.scores import Scores
 from keplearn.figures.parts.scales import wants_log
 from keplearn.groups.difference import flat
@@ -25,6 +25,24 @@ from keplearn.report.orbits import TestData
 from keplearn.runs.store import Run
 
 Column = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which runs a page is of, over how many samples they are scored (None: whole orbits), by what they are ordered."""
+
+    where: Sequence[str] = ()
+    segments: int | None = None
+    metric: str = LEADING
+
+    def head(self) -> dict[str, Any]:
+        """What the page must know of it."""
+        return {
+            "where": ", ".join(self.where),
+            "over": measured_over(self.segments),
+            "metric": self.metric,
+            "error": error_facts(self.metric),
+        }
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ def study_content(
     runs
         The runs of one group, in any state.
     datasets
-        The test datasets, the most important first: its ``mean`` tells which run is the best.
+        The test datasets, the most important first: the scores on it tell which run is the best.
     scores
         Per run id, what was scored, by dataset's name; a run may lack some or all.
 
@@ -72,22 +90,27 @@ class ContentBuilder:
         runs: Sequence[Run],
         datasets: Sequence[TestData],
         say: Callable[[str], object] = lambda text: None,
-        where: Sequence[str] = (),
+        shown: Shown = Shown(),
     ):
-        self.runs, self.datasets, self.say, self.where = runs, datasets, say, where
+        self.runs, self.datasets, self.say, self.shown = runs, datasets, say, shown
         self.scores: list[Mapping[str, Mapping[str, Any]]] = []
         self.details: list[dict[str, Any]] = []
         self.losses = Losses()
 
     def add(self, run: Run, scores: Mapping[str, Scores]) -> None:
         """Take in the next run of the list."""
-        recorded = run.record.get("scores") or {}
+        recorded = {
+            name: score
+            for name, score in (run.record.get("scores") or {}).items()
+            if score.get("segments") == self.shown.segments
+        }
         self.scores.append({**recorded, **{name: found.summary for name, found in scores.items()}})
         detail = self._losses(run)
         if warnings := (run.record.get("summary") or {}).get("warnings"):
             detail["warnings"] = warnings[:4]
         if scores:
-            detail["errors"] = [data.errors(scores.get(data.name)) for data in self.datasets]
+            metric = self.shown.metric
+            detail["errors"] = [data.errors(scores.get(data.name), metric) for data in self.datasets]
             detail["paths"] = [path for data in self.datasets for path in data.paths(scores.get(data.name))]
         self.details.append(detail)
 
@@ -105,15 +128,13 @@ class ContentBuilder:
         differing = varying_cells(configs)
         common = {key: value_text(x) for key, x in flat(configs[0]).items() if key not in differing}
         columns = [*self._states(), *self._parameters(differing), *self._metrics(), *self._summed()]
-        head = {
+        head = self.shown.head() | {
             "group": ", ".join(dict.fromkeys(run.group for run in self.runs)),
-            "where": ", ".join(self.where),
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "common": common,
             "datasets": [data.head() for data in self.datasets],
             "columns": columns,
             "losses": self.losses.kinds,
-            "error": error_facts(),
         }
         return Content(head, self.details)
 
@@ -164,10 +185,11 @@ def metric_facts(key: str, dataset: int) -> dict[str, Any]:
     return found | ({"better": better} if better else {})
 
 
-def error_facts() -> dict[str, str]:
-    """What the page says of the error of each orbit (`TestData.errors`)."""
-    metric = METRICS["mean"]
-    return {"label": f"mean {metric.short_label}", "unit": metric.unit, "about": metric.name}
+def error_facts(key: str) -> dict[str, str]:
+    """What the page says of the score of each orbit (`TestData.errors`)."""
+    metric = METRICS[key]
+    mean = "mean " if metric.run_label != metric.label else ""
+    return {"label": f"{mean}{metric.short_label}", "unit": metric.unit, "about": metric.run_label}
 
 
 def column(key: str, label: str, role: str, values: Sequence[Any], **about: Any) -> Column:

@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.layout import assemble
+from keplearn.evaluation.ranking import LEADING, lost_key
 from keplearn.evaluation.scores import PREDICTED, Scores, drawn_orbits
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit
 from keplearn.figures.parts.plane import curve as smooth_curve
@@ -57,13 +58,13 @@ class TestData:
             ],
         }  # fmt: skip
 
-    def errors(self, scores: Scores | None) -> list[float | int | str | None]:
-        """``mean`` of each kept orbit, %; ``"lost"`` where it lost samples, such as one that diverged."""
+    def errors(self, scores: Scores | None, metric: str = LEADING) -> list[float | int | str | None]:
+        """A metric of each kept orbit; ``"lost"`` where it lost samples, such as one that diverged."""
         if scores is None:
             return []
-        means = rounded(scores.orbits["mean"][self.kept], 3)
-        lost = scores.orbits["lost"][self.kept] > 0
-        return ["lost" if gone else mean for mean, gone in zip(means, lost, strict=True)]
+        values, key = rounded(scores.orbits[metric][self.kept], 3), lost_key(metric)
+        lost = scores.orbits[key][self.kept] > 0 if key else [False] * len(values)
+        return ["lost" if gone else value for value, gone in zip(values, lost, strict=True)]
 
     def paths(self, scores: Scores | None) -> list[list[int] | None]:
         """A prediction for each drawn orbit: x, y, x, y, … in its unit, up to where it leaves."""

@@ -13,10 +13,11 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import file_name, write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.evaluation.ranking import LEADING
 from keplearn.figures.parts import style
 from keplearn.groups.choice import choose_runs
-from keplearn.groups.scoring import Track, score_runs
-from keplearn.report.content import Content, ContentBuilder
+from keplearn.groups.scoring import Track, score_runs, segments_of
+from keplearn.report.content import Content, ContentBuilder, Shown
 from keplearn.report.orbits import choose_orbits
 from keplearn.runs.store import Run
 
@@ -32,6 +33,8 @@ def write_report(
     *,
     where: Sequence[str] = (),
     on: Sequence[str] = (),
+    segments: int | None = None,
+    metric: str = LEADING,
     track: Track = iter,
     say: Callable[[str], object] = lambda text: None,
 ) -> Path:
@@ -49,6 +52,10 @@ def write_report(
     on
         Names or files of test datasets; by default all those that the runs were scored on. Runs without a
         kept evaluation are evaluated.
+    segments
+        Samples from one restart to the next, 0 for whole orbits; by default as the runs were scored.
+    metric
+        By which runs are ordered, and what is drawn first and of each orbit.
     track
         Goes through the blocks of runs and shows progress.
     say
@@ -70,7 +77,8 @@ def write_report(
         raise KeplearnError(f"there is nothing to report: {', '.join(words)} in {runs} has no run.")
     alone = found[0].group if words == [found[0].group] and not where else ""
     path = Path(out) / f"{alone or file_name([*words, *where])}.html"
-    write_text(path, render(_content(found, on, track, say, where)))
+    over = segments_of(found, segments)
+    write_text(path, render(_content(found, on, track, say, Shown(where, over, metric))))
     return path
 
 
@@ -79,11 +87,11 @@ def _content(
     on: Sequence[str],
     track: Track,
     say: Callable[[str], object],
-    where: Sequence[str] = (),
+    shown: Shown,
 ) -> Content:
     scored = dict.fromkeys(name for run in found for name in run.scored_on)
     datasets = choose_orbits(_load(on, say) if on else _load(scored, say, must=False))
-    builder = ContentBuilder(found, datasets, say, where)
+    builder = ContentBuilder(found, datasets, say, shown)
 
     def skipped(run: Run, error: KeplearnError) -> None:
         if run.state == "finished":
@@ -92,7 +100,12 @@ def _content(
     there = {data.name: data.dataset for data in datasets if data.dataset is not None}
     # On every dataset that was asked for, or else on those alone that a run was scored on.
     for run, scores in score_runs(
-        found, there, lambda run: there if on else run.scored_on, skipped=skipped, track=track
+        found,
+        there,
+        lambda run: there if on else run.scored_on,
+        segments=shown.segments,
+        skipped=skipped,
+        track=track,
     ):
         builder.add(run, scores)
     return builder.content()

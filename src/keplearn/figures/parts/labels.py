@@ -15,6 +15,7 @@ from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
 from keplearn.core.numbers import number_text
 from keplearn.evaluation.metrics import measure_of
+from keplearn.evaluation.ranking import measured_over
 from keplearn.figures.parts import style
 from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
 
@@ -147,6 +148,9 @@ def default_title(table: pd.DataFrame) -> str:
     parts = {"group": "group {}", "dataset": "tested on {}"}
     known = {key: shorten(str(table.attrs[key])) for key in parts if table.attrs.get(key)}
     where = table.attrs.get("where")
+    over = measured_over(table.attrs.get("segments"))
+    if over and "dataset" in known:
+        known["dataset"] = f"{over} of {known['dataset']}"
     lines = [", ".join(parts[key].format(value) for key, value in known.items())]
     return "\n".join(lines + ([f"runs with {shorten(where, _LINE)}"] if where else []))
 

@@ -13,6 +13,7 @@ from matplotlib.mlab import GaussianKDE
 from matplotlib.patches import Patch
 
 from keplearn.core.errors import KeplearnError, nearest
+from keplearn.evaluation.ranking import LEADING
 from keplearn.evaluation.statistics import quantiles
 from keplearn.figures.parts import style
 from keplearn.figures.parts.facets import draw_legend, groups_of, name_ticks, note, write_lost
@@ -38,20 +39,21 @@ _COLUMNS = ("run_id", "label", "orbit", "value")
 def _errors(
     runs: Sequence[Run],
     table: pd.DataFrame,
-    metric: str,
+    metric: str | None = None,
     parameters: Sequence[str] | None = None,
     per: Literal["orbit", "sample"] = "orbit",
     say: Callable[[str], object] = lambda text: None,
 ) -> pd.DataFrame:
     """Return the errors of a group's runs by the values of parameters: by default of two that vary."""
     by = parameters or [key for key in table.attrs["varying"] if key != "seed"][:2]
-    return error_table(runs, table.attrs["dataset"], by, per, metric, say)
+    metric = metric or (LEADING if per == "orbit" else "mean")
+    return error_table(runs, table.attrs["dataset"], by, per, metric, say, table.attrs["segments"] or None)
 
 
 @figure(
     "group",
     {
-        "metric": "What is drawn: mean, field, theta-deg, position%, …",
+        "metric": "What is drawn: median, mean, field, theta-deg, position%, …; by default the median, by sample mean.",
         "parameters": (
             "--by",
             "Parameters that make a box, e.g. output_layer,feature_layer; runs that differ in others (seeds) are "
@@ -63,7 +65,11 @@ def _errors(
     prepare=_errors,
 )
 def box(
-    errors: pd.DataFrame, metric: str = "mean", by: str | None = None, violin: bool = False, title: str = ""
+    errors: pd.DataFrame,
+    metric: str | None = None,
+    by: str | None = None,
+    violin: bool = False,
+    title: str = "",
 ) -> Figure:
     """Draw boxes or violins of errors by parameter values, with medians, means and the worst outliers named.
 
@@ -78,7 +84,7 @@ def box(
         A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
         lost), as from `error_table`; the unit in ``attrs["unit"]``.
     metric
-        What the values are, a metric's key: the label of the axis.
+        What the values are, a metric's key: the label of the axis; by default that in ``attrs["metric"]``.
     by
         The column with a box for each value; by default ``label``.
     violin
@@ -92,6 +98,7 @@ def box(
         If there is no row, or a column is missing.
     """
     by = by or "label"
+    metric = metric or str(errors.attrs.get("metric", LEADING))
     for name in (*(one for one in _COLUMNS if one != "label"), by):
         if name not in errors:
             raise KeplearnError(f"these errors have no column {name!r}.{nearest(name, map(str, errors))}")

@@ -36,7 +36,7 @@ from keplearn.groups.values import level_text, level_texts, levels, require_colu
 @figure(
     "group",
     {
-        "metric": "What is drawn: mean, field, theta-deg, position%, steps_per_second, …",
+        "metric": "What is drawn: median, mean, field, theta-deg, position%, steps_per_second, …",
         "x": "The parameter along the axis; by default the varying one with most values.",
         "row": "A parameter with a row of panels for each value.",
         "column": "A parameter with a column of panels for each value.",
@@ -46,7 +46,7 @@ from keplearn.groups.values import level_text, level_texts, levels, require_colu
 )
 def dots(
     table: pd.DataFrame,
-    metric: str = "mean",
+    metric: str = "median",
     x: str | None = None,
     row: str | None = None,
     column: str | None = None,

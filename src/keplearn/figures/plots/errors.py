@@ -48,12 +48,12 @@ _Model = tuple[_Errors, str, str]
 
 
 def _evaluate(
-    runs: Sequence[Run], dataset: OrbitDataset, quantity: str, model: str
+    runs: Sequence[Run], dataset: OrbitDataset, quantity: str, model: str, segments: int | None
 ) -> dict[str, xarray.Dataset]:
     """Return the evaluations of runs on a dataset by what the legend calls them."""
-    find_metric(quantity, sampled(), "--quantity")
+    find_metric(quantity, sampled(), "--metric")
     labels = dict(zip(runs, map(_label, runs, run_names(runs)), strict=True))
-    return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model)}
+    return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model, segments=segments)}
 
 
 def _label(run: Run, name: str) -> str:
@@ -65,8 +65,12 @@ def _label(run: Run, name: str) -> str:
 @figure(
     "runs",
     {
-        "quantity": "A metric that is computed by sample: mean (along the propagated path), field (at the true "
-        "states), position%, theta-deg, …"
+        "quantity": (
+            "--metric",
+            "--quantity",
+            "A metric that is computed by sample: mean (along the propagated path), field (at the true states), "
+            "position%, theta-deg, …",
+        )
     },
     prepare=_evaluate,
 )

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.grid import ae_grid
-from keplearn.evaluation.metrics import find_metric, keys
+from keplearn.evaluation.metrics import find_metric, sampled
 from keplearn.figures.parts import style
 from keplearn.figures.parts.colours import draw_mesh
 from keplearn.figures.parts.inputs import finite, require_finite
@@ -23,13 +23,19 @@ from keplearn.orbits.bodies import body_of
 
 
 def _measure(model: NeuralODE, training: OrbitDataset, quantity: str) -> xarray.Dataset:
-    find_metric(quantity, keys("wide"), "--quantity")  # told before minutes of propagation
+    find_metric(quantity, sampled("wide"), "--metric")  # told before minutes of propagation
     return ae_grid(model, training)
 
 
 @figure(
     "model",
-    {"quantity": "mean (along the propagated path) or field (at the true states)."},
+    {
+        "quantity": (
+            "--metric",
+            "--quantity",
+            "mean (along the propagated path) or field (at the true states).",
+        )
+    },
     prepare=_measure,
 )
 def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figure:
@@ -52,7 +58,7 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
     KeplearnError
         If a variable is missing, or the quantity is none of these.
     """
-    label = find_metric(quantity, keys("wide"), "quantity").run_label
+    label = find_metric(quantity, sampled("wide"), "quantity").run_label
     require_finite(
         found,
         (quantity, f"lost_{quantity}", "masked", "a_edges", "e_edges", "training_a", "training_e"),

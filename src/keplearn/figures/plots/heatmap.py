@@ -46,7 +46,7 @@ _LETTERS = 22
 @figure(
     "group",
     {
-        "metric": "What is drawn: mean, field, theta-deg, position%, steps_per_second, …",
+        "metric": "What is drawn: median, mean, field, theta-deg, position%, steps_per_second, …",
         "x": "A parameter along an axis, e.g. segment_ratio; by default one of those with most values.",
         "y": "A parameter along the other axis, e.g. num_train_orbits.",
         "row": "A parameter with a row of panels for each value.",
@@ -56,7 +56,7 @@ _LETTERS = 22
 )
 def heatmap(
     table: pd.DataFrame,
-    metric: str = "mean",
+    metric: str = "median",
     x: str | None = None,
     y: str | None = None,
     row: str | None = None,

@@ -29,14 +29,14 @@ from keplearn.groups.values import is_ordered, level_texts
 @figure(
     "group",
     {
-        "metric": "What is explained: mean, field, theta-deg, position%, …",
+        "metric": "What is explained: median, mean, field, theta-deg, position%, …",
         "parameters": "Only these, e.g. width,depth; by default all that vary.",
         "seed": "Of the random forest.",
     },
 )
 def importance(
     table: pd.DataFrame,
-    metric: str = "mean",
+    metric: str = "median",
     parameters: Sequence[str] | None = None,
     seed: int = 0,
     title: str = "",

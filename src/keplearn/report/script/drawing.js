@@ -351,7 +351,7 @@ const hideTip = () => (tip.hidden = true);
 
 // What a tooltip says of a run.
 function runTip(event, row, extra = []) {
-  const some = [...new Set([...parameters.slice(0, 8), ...means, ...extra])];
+  const some = [...new Set([...parameters.slice(0, 8), ...leads, ...extra])];
   showTip(
     event,
     nameOf(row),

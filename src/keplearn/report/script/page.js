@@ -25,10 +25,10 @@ function buildTop() {
         ),
       ),
     ),
-    tile(best === null ? "Best run" : `Best run by ${means[0].title}`, bestLink()),
+    tile(best === null ? "Best run" : `Best run by ${leads[0].title}`, bestLink()),
     tile("Time", timeText()),
     tile(
-      "Test datasets",
+      study.over ? `Test datasets, ${study.over}` : "Test datasets",
       element(
         "ol",
         { class: "datasets" },
@@ -58,7 +58,7 @@ const tile = (title, content, kind = "") =>
 
 function bestLink() {
   if (best === null) return "no run was scored";
-  const values = means
+  const values = leads
     .map((column, k) => `${study.datasets.length > 1 ? `D${k + 1} ` : ""}${show(column, best, ` ${column.unit}`)}`)
     .join(", ");
   return element(

@@ -229,7 +229,7 @@ function errorMarks(picture, run, share, data, errors, from, step, py) {
     });
     hover(mark, run, [
       ["orbit", name],
-      ["mean error", lost ? "samples lost: diverged or not finite" : `${format(errors[k])} ${study.error.unit}`],
+      [study.error.label, lost ? "samples lost: diverged or not finite" : `${format(errors[k])} ${study.error.unit}`],
       ["a", `${format(data.a[k])} km`],
       ["e", format(data.e[k])],
     ]);
@@ -355,7 +355,7 @@ function scoreParts(chosen, wanted) {
     (column) => isMetric(column) && wanted(column) && chosen.some(({ row }) => column.at[row] !== null),
   );
   const parts = study.datasets.map((data, number) => [
-    `Scores on ${data.name}`,
+    `Scores on ${study.over ? `${study.over} of ` : ""}${data.name}`,
     scores.filter((column) => column.dataset === number),
   ]);
   return [...parts, ["Training", scores.filter((column) => column.dataset === null)]];

@@ -75,21 +75,21 @@ function detailOf(row) {
 }
 
 // The view: what reload and a shared address keep.
-const means = study.datasets.map((_, number) => metricOf(number, "mean")).filter(Boolean);
+const leads = study.datasets.map((_, number) => metricOf(number, study.metric)).filter(Boolean);
 const parameters = shownColumns("parameter");
-const firstMetric = means[0] || shownColumns("summary")[0] || columnOf.get("state");
+const firstMetric = leads[0] || shownColumns("summary")[0] || columnOf.get("state");
 const spare = parameters.length ? parameters : [columnOf.get("state")];
 const best = bestRow();
 
 function defaults() {
   const keys = (list) => list.map((column) => column.key);
   const wide = (number) => columns.filter((column) => column.dataset === number && column.shown === "wide");
-  const others = wide(0).filter((column) => !means.includes(column));
-  const some = [...means, ...others, columnOf.get("best_loss")].filter(Boolean);
-  const scores = means.flatMap((_, number) => wide(number));
+  const others = wide(0).filter((column) => !leads.includes(column));
+  const some = [...leads, ...others, columnOf.get("best_loss")].filter(Boolean);
+  const scores = leads.flatMap((_, number) => wide(number));
   const plain = [columnOf.get("label"), columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
   return {
-    sort: means.length ? means[0].key : "",
+    sort: leads.length ? leads[0].key : "",
     table: keys(plain.filter(Boolean).slice(0, 18)),
     axes: keys([...parameters.slice(0, 7), ...some.slice(0, 4)]),
     colour: firstMetric.key,
@@ -104,9 +104,9 @@ function defaults() {
 let state = defaults();
 
 function bestRow() {
-  if (!means.length) return null;
-  const scored = rows.filter((row) => means[0].values[row] !== null);
-  return scored.length ? leastRow(means[0], scored) : null;
+  if (!leads.length) return null;
+  const scored = rows.filter((row) => leads[0].values[row] !== null);
+  return scored.length ? leastRow(leads[0], scored) : null;
 }
 
 // The best of some runs, the first of equal ones.
@@ -134,7 +134,7 @@ function writeAddress() {
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 }
 
-// An address may be of another version of the page: what means nothing here is passed over.
+// An address may be of another version of the page: what leads nothing here is passed over.
 function readAddress() {
   state = defaults();
   for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
