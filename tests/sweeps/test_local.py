@@ -39,15 +39,16 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
 
 
 def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):
+    """The driver trains as well where all its standard streams are closed."""
     runs = tmp_path / "runs"
     command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    process = subprocess.Popen(["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *command])
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: Standing(study).read().counts["finished"] >= 8)
     assert processes_of(runs)
     process.kill()
-    process.communicate()
+    process.wait()
     wait_for(lambda: not processes_of(runs), seconds=10.0)
     before = Standing(study).read()
     assert before.counts["finished"] < 33
