@@ -168,7 +168,8 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("semi-major axis a (10³ km)", "eccentricity e")
     assert "true states (%)" in scale(figure)
-    assert "propagated path (%)" in scale(grid(found))
+    assert "propagated path (%)" in scale(grid(found)) and "segments" not in scale(grid(found))
+    assert scale(grid(found.assign_attrs(segments=18))).endswith("segments of 18")
 
 
 def test_cells_that_lost_samples_are_hatched_and_counted_and_have_no_colour_of_the_scale(measured):

@@ -55,6 +55,9 @@ class Test:
 NO_SAVING, NO_TEST = Saving(), Test()
 
 RunName = Annotated[str, Parameter(help="A run's id, a unique beginning of it, or group/id.")]
+Restarts = Annotated[
+    int | None, Parameter(help="Restart from the true state every so many samples; by default never.")
+]
 Which = Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")]
 
 
@@ -86,9 +89,7 @@ def _evaluation(
     run: RunName,
     *,
     test: Test = NO_TEST,
-    segments: Annotated[
-        int | None, Parameter(help="Restart from the true state every so many samples; by default never.")
-    ] = None,
+    segments: Restarts = None,
     saving: Saving = NO_SAVING,
     given: Given,
 ) -> Things:
@@ -120,13 +121,16 @@ def _phases(
     orbit: Annotated[
         str | None, Parameter(help="Another orbit: NAME#k, or elements such as a=20000,e=0.4,nu0=20deg.")
     ] = None,
+    segments: Restarts = None,
     saving: Saving = NO_SAVING,
     given: Given,
 ) -> Things:
     from keplearn.data.single import mean_orbit
     from keplearn.evaluation.rollout import evaluate_together
+    from keplearn.groups.scoring import segments_of
 
     found = _run(run, saving)
+    over = segments_of([found], segments or 0)
     dataset, k = _chosen(found, Test(orbit=orbit)) if orbit else (mean_orbit(_training(found)), 0)
     one = dataset if len(dataset) == 1 else dataset.only(k)
     steps = found.config.parameters.steps_strategy
@@ -134,8 +138,8 @@ def _phases(
     return {
         "models": models,
         "labels": [f"phase {p}: {n} steps" for p, n in enumerate(steps)],
-        "evaluations": evaluate_together(models, one),
-        "title": f"{_trained(found)}\n{one.name}",
+        "evaluations": evaluate_together(models, one, segments=over),
+        "title": f"{_trained(found)}\n{_measured(over, one.name)}",
         "named": [found.run_id],
     }
 

@@ -155,11 +155,18 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
             "a": ("a", _centres(cells.a_edges), {"units": "km"}),
             "e": ("e", _centres(cells.e_edges), {"units": "1"}),
         },
-        attrs={"orbits": cells.orbits.name, "mu": cells.orbits.mu, **cells.orbits.body.attributes()},
+        attrs={
+            "orbits": cells.orbits.name,
+            "mu": cells.orbits.mu,
+            "segments": int(evaluation.attrs.get("segments", 0)),
+            **cells.orbits.body.attributes(),
+        },
     )
 
 
-def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 20) -> "xarray.Dataset":
+def ae_grid(
+    model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 20, segments: int | None = None
+) -> "xarray.Dataset":
     """Return a model's errors over semi-major axis and eccentricity, a propagated period a cell.
 
     Parameters
@@ -170,6 +177,8 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
         The orbits that it was trained on: the grid lies around them (`grid_cells`).
     n_a, n_e
         Cells along a and e.
+    segments
+        Restart from every so many samples; None propagates a whole period.
 
     Returns
     -------
@@ -186,7 +195,7 @@ def ae_grid(model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 
         If the model has no units, no training orbit is bound, or every cell meets the body.
     """
     cells = grid_cells(training, n_a, n_e)
-    return on_grid(cells, evaluate(model, cells.orbits))
+    return on_grid(cells, evaluate(model, cells.orbits, segments=segments))
 
 
 def summary(found: "xarray.Dataset") -> dict[str, float | int]:

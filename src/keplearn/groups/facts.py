@@ -6,7 +6,7 @@ A run's facts are what stands in its ``run.json`` (``summary.seconds.train``, ``
 Nothing here lists them: what is recorded has a name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -123,10 +123,10 @@ def _facts(run: Run, dataset: str | None) -> Iterator[tuple[str, Any]]:
 
 
 def _flattened(name: str, value: object) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, entry in value.items():
             yield from _flattened(f"{name}.{key}", entry)
-    elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+    elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
         for number, entry in enumerate(value):
             yield from _flattened(f"{name}.{number}", entry)
     else:

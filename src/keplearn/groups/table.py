@@ -90,19 +90,18 @@ def group_table(
     table = pd.DataFrame(rows)
     for key in differing.keys() & set(table):
         table[key] = differing[key]
-    known_facts = Facts(runs, dataset)
-    for name in facts:
-        if name not in table and known_facts.find(name):
+    if missing := [name for name in facts if name not in table]:
+        known_facts = Facts(runs, dataset)
+        for name in filter(known_facts.find, missing):
             table[name] = known_facts.cells(name)
+        # One text: attributes are copied with every part of a table.
+        table.attrs["facts"] = " ".join(known_facts.spellings())
     table.attrs |= {
         "varying": list(differing),
         "metrics": list(METRICS),
         "dataset": dataset,
         "segments": over or 0,
         "group": ", ".join(dict.fromkeys(run.group for run in runs)),
-        "facts": " ".join(
-            known_facts.spellings()
-        ),  # one text: attributes are copied with every part of a table
     }
     return table
 

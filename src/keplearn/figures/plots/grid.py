@@ -13,6 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.grid import ae_grid
 from keplearn.evaluation.metrics import find_metric, sampled
+from keplearn.evaluation.ranking import measured_over
 from keplearn.figures.parts import style
 from keplearn.figures.parts.colours import draw_mesh
 from keplearn.figures.parts.inputs import finite, require_finite
@@ -22,9 +23,11 @@ from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.bodies import body_of
 
 
-def _measure(model: NeuralODE, training: OrbitDataset, quantity: str) -> xarray.Dataset:
+def _measure(
+    model: NeuralODE, training: OrbitDataset, quantity: str, segments: int | None = None
+) -> xarray.Dataset:
     find_metric(quantity, sampled("wide"), "--metric")  # told before minutes of propagation
-    return ae_grid(model, training)
+    return ae_grid(model, training, segments=segments or None)
 
 
 @figure(
@@ -34,7 +37,8 @@ def _measure(model: NeuralODE, training: OrbitDataset, quantity: str) -> xarray.
             "--metric",
             "--quantity",
             "mean (along the propagated path) or field (at the true states).",
-        )
+        ),
+        "segments": "Restart from the true state every so many samples; by default never.",
     },
     prepare=_measure,
 )
@@ -59,6 +63,8 @@ def grid(found: xarray.Dataset, title: str = "", quantity: str = "mean") -> Figu
         If a variable is missing, or the quantity is none of these.
     """
     label = find_metric(quantity, sampled("wide"), "quantity").run_label
+    if over := measured_over(found.attrs.get("segments")):
+        label = f"{label}\n{over}"
     require_finite(
         found,
         (quantity, f"lost_{quantity}", "masked", "a_edges", "e_edges", "training_a", "training_e"),
