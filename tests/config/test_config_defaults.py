@@ -115,6 +115,10 @@ def test_a_validation_dataset_that_does_not_fit_is_refused(tmp_path, monkeypatch
         with pytest.raises(KeplearnError, match=f"^validation: .*{problem}"):
             run_config(PLANAR, validation=name, segment_length_strategy=21)
     assert run_config(SPATIAL, validation=PLANAR).validation == PLANAR
+    with pytest.raises(
+        KeplearnError, match=r"validation: its orbits have 20 samples, but segments have up to 30"
+    ):
+        runs_of(tmp_path, DATA, "validation=short.nc", "score_segments=30")
 
 
 def test_segments_may_be_as_long_as_the_longest_orbit(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from keplearn.config import run_config
+from keplearn.config import RunConfig, runs_from_dict
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.evaluation.field import accelerations
@@ -32,9 +32,21 @@ KEYS: dict[str, Any] = {
     "width": 4,
     "depth": 1,
     "feature_layer": "sph_4D_rinv",
-    "test": ["complex_TBP_planar_1_test"],
+    "test": [OWN],
+    "score_segments": 18,
 }
-CONFIG = run_config("complex_TBP_planar_2_train", **KEYS)
+
+
+def config_of(**changes: Any) -> RunConfig:
+    """The config of these keys, some of them changed."""
+    keys = KEYS | changes
+    head = {"dataset_name": "complex_TBP_planar_2_train"}
+    data = head | {key: keys.pop(key) for key in ("validation", "test", "score_segments")}
+    (config,) = runs_from_dict({"wandb": {"group": keys.pop("group")}, "data": data, "parameters": keys})
+    return config
+
+
+CONFIG = config_of()
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +83,16 @@ def test_the_error_of_the_field_is_measured_at_every_validation(whole):
         assert summary["best_field"] == pytest.approx(error_of_field(whole, f"phase:{phase}"), rel=1e-4)
 
 
+def test_what_is_measured_as_it_validates_are_the_scores_on_that_dataset(whole):
+    """The field's error, and that along paths of 18 samples, of the kept model; scores are in float64."""
+    scores, summary = whole.record["scores"][OWN], whole.record["summary"]
+    metrics = whole.metrics().set_index(["phase", "step"])
+    kept = metrics.loc[summary["best_phase"], summary["best_step"]]
+    assert metrics["val_path"].notna().sum() == metrics["val_loss"].notna().sum()
+    assert scores["field"] == pytest.approx(kept["val_field"], rel=1e-4)
+    assert scores["mean"] == pytest.approx(kept["val_path"], rel=1e-3)
+
+
 def test_by_field_the_best_of_all_phases_is_kept_and_scored(whole):
     summary, phases = whole.record["summary"], whole.record["phases"]
     assert phases[0]["best_field"] < phases[1]["best_field"]
@@ -79,12 +101,12 @@ def test_by_field_the_best_of_all_phases_is_kept_and_scored(whole):
     assert summary["convergence_steps"] == phases[0]["convergence_steps"]
     for one, other in zip(*(jax.tree.leaves(whole.model(x)) for x in ("best", "phase:0")), strict=True):
         np.testing.assert_array_equal(one, other)
-    by_loss = run_config("complex_TBP_planar_2_train", **KEYS | {"best_by": "loss"})
+    by_loss = config_of(best_by="loss")
     assert by_loss.run_id != CONFIG.run_id
 
 
 def test_by_loss_the_best_of_the_last_phase_is_kept(tmp_path, whole):
-    run = train_run(run_config("complex_TBP_planar_2_train", **KEYS | {"best_by": "loss"}), tmp_path)
+    run = train_run(config_of(best_by="loss"), tmp_path)
     summary, last = run.record["summary"], run.record["phases"][-1]
     assert (summary["best_phase"], summary["best_loss"]) == (1, last["best_loss"])
     losses = run.metrics().query("phase == 1")["val_loss"].dropna()
@@ -123,7 +145,7 @@ def test_data_that_do_not_fit_the_model_are_refused_before_anything_is_compiled(
     monkeypatch.chdir(tmp_path)
     own = load_dataset(OWN)
     save_dataset(replace(own, name="own"), tmp_path / "own.nc")
-    config = run_config("complex_TBP_planar_2_train", **KEYS | {"validation": "own.nc"})
+    config = config_of(validation="own.nc")
     plan = prepare(config)
     assert plan.facts["validation_hash"] == own.content_hash
     save_dataset(replace(own, name="own", mu=1.5 * own.mu), tmp_path / "own.nc")
@@ -135,13 +157,14 @@ def test_a_run_whose_validation_file_has_changed_is_trained_again(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     own = load_dataset(OWN)
     small: dict[str, Any] = {
+        "score_segments": None,
         "validation": "own.nc",
         "steps_strategy": 4,
         "lr_strategy": 1e-3,
         "length_strategy": [[0.0, 1.0]],
     }
     save_dataset(replace(own, name="own"), tmp_path / "own.nc")
-    config = run_config("complex_TBP_planar_2_train", **{**KEYS, **small, "test": []})
+    config = config_of(**small, test=[])
     first = train_run(config, tmp_path / "runs").record["summary"]["validation_hash"]
     said: list[str] = []
     sinks = [lambda event: said.append(event.text) if isinstance(event, Message) else None]

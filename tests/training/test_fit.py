@@ -21,7 +21,7 @@ from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.systems.two_body import TwoBody
-from keplearn.training import batches
+from keplearn.training import batches, stack
 from keplearn.training import phase as loop
 from keplearn.training.calls import Answer
 from keplearn.training.chunk import rotate
@@ -488,11 +488,13 @@ def test_a_float32_training_has_no_float64_in_it(split, integrator, head):
             values = (*values[:2], call.arguments[3])  # all that it was to take
         return Answer(values, 0.0, 0.0)
 
-    measured = replace(split, samples=Samples(split.validation.states[0], split.validation.accelerations[0]))
+    samples = Samples(split.validation.states[0], split.validation.accelerations[0])
+    measured = replace(split, samples=samples, paths=split.validation)
     for _ in fit(model, [phase], [measured], settings, execute=noted):
         pass
     made = [call.function.__name__ for call in calls]
-    assert made == ["start", "draw", "take_steps", "field_error", "validate"]
+    assert made == ["start", "draw", "take_steps", "field_error", "validate", "path_error"]
+    assert set(made) <= set(stack._FUNCTIONS)  # each can be made for many runs at once
     found = []
     for call in calls:
         with jax.enable_x64(True):

@@ -191,7 +191,9 @@ def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:
                 "a model knows the pull of one body",
             )
     if own is not None:
-        _check_validation(own, dataset_facts(own), given.get("planar_constraint", facts.planar), longest)
+        planar = given.get("planar_constraint", facts.planar)
+        longest = max(longest, given.get("score_segments") or 2)
+        _check_validation(own, dataset_facts(own), planar, longest)
 
 
 def _check_validation(name: str, facts: DatasetFacts, planar: bool, longest: int) -> None:

@@ -107,7 +107,9 @@ def _if(key: str, value: str) -> Effect:
     )
 
 
-TESTED = Effect(lambda run: bool(run.test), "test names no dataset")
+TESTED = Effect(
+    lambda run: bool(run.test) or run.validation is not None, "neither test nor validation names a dataset"
+)
 MIRRORED = Effect(lambda run: run.mode == "disabled", "nothing is sent to Weights & Biases")
 ADAPTIVE = Effect(lambda run: "adaptive" in run.parameters.integrator, "integrator is not adaptive")
 GRID = Effect(lambda run: "grid" in run.parameters.integrator, "integrator is not grid")

@@ -45,7 +45,8 @@ class RunConfig(BaseModel):
         f.SegmentLength | None, Fact(unit="samples", since="2026-11-26", effect=TESTED)
     ] = Field(
         None,
-        description="score from every so many samples of a test orbit over as many; null: from the first, all of it",
+        description="score from every so many samples of a test orbit over as many, and of those of validation; "
+        "null: from the first, all of it, and none",
     )
     validation: Annotated[f.Dataset | None, Fact(label="validation dataset", since="2026-11-26")] = Field(
         None,

@@ -60,7 +60,8 @@ class Samples:
 class Split:
     """A phase's segments. ``own_validation`` is False where validation is on the training set.
 
-    ``samples``: where the field's error is measured as it validates, if it is.
+    ``samples``: where the field's error is measured as it validates, and ``paths``: along which the error of the
+    propagated path is, if they are.
     """
 
     train: Segments
@@ -68,6 +69,7 @@ class Split:
     own_validation: bool
     num_train_orbits: int
     samples: Samples | None = None
+    paths: Segments | None = None
 
 
 def cut(

@@ -18,6 +18,7 @@ from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.data.segments import (
     Split,
     count_training,
+    cut,
     samples_of,
     split_segments,
     validate_on,
@@ -70,7 +71,7 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     check_mu(units, dataset)
     phases = make_phases(p)
     validation = _validation(config, units)
-    splits = _splits(p, phases, units, dataset, validation)
+    splits = _splits(config, phases, units, dataset, validation)
     model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
@@ -96,26 +97,30 @@ def _validation(config: RunConfig, units: Units) -> OrbitDataset | None:
 
 
 def _splits(
-    p: Parameters,
+    config: RunConfig,
     phases: Iterable[Phase],
     units: Units,
     dataset: OrbitDataset,
     validation: OrbitDataset | None,
 ) -> list[Split]:
-    """Return the segments of each phase, and in all the same samples if the field's error is to be measured."""
+    """Return the segments of each phase, and in all the same samples and paths if errors are to be measured there."""
+    p, paths = config.parameters, None
     share = p.train_val_split if validation is None else 1.0
     splits = []
     for phase in phases:
-        cut = (units, phase.window, phase.segment_length)
-        split = split_segments(dataset, *cut, share, p.split_order)
-        splits.append(split if validation is None else validate_on(split, validation, *cut))
+        how = (units, phase.window, phase.segment_length)
+        split = split_segments(dataset, *how, share, p.split_order)
+        splits.append(split if validation is None else validate_on(split, validation, *how))
     if validation is not None:
-        samples = samples_of(validation, units, range(len(validation)))
+        every = range(len(validation))
+        samples = samples_of(validation, units, every)
+        if config.score_segments is not None:
+            paths = cut(validation, units, (0.0, 1.0), config.score_segments, every)
     elif p.best_by == "field":
         samples = validation_samples(dataset, units, splits[-1], p.split_order)
     else:
         return splits
-    return [replace(split, samples=samples) for split in splits]
+    return [replace(split, samples=samples, paths=paths) for split in splits]
 
 
 def load_plugins(config: RunConfig, runs: Path) -> None:
@@ -169,8 +174,7 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
         samples = dataset.n_samples.tolist()
         for phase in make_phases(p):
             share = p.train_val_split if config.validation is None else 1.0
-            cut = (phase.window, phase.segment_length, share, p.split_order)
-            count = count_training(samples, *cut)
+            count = count_training(samples, phase.window, phase.segment_length, share, p.split_order)
             if count:
                 setup = setup_of(phase, architecture_of(p), settings)
                 needed.add((setup, batch_sizes(phase, settings, count)[1]))

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from keplearn.core.programs import power_above
-from keplearn.data.segments import Samples, Segments, Split
+from keplearn.data.segments import Segments, Split
 from keplearn.training.chunk import rotate
 from keplearn.training.curriculum import Phase, batch_order, random_rotations
-from keplearn.training.objective import Batch, Points, Setup, padded
+from keplearn.training.measured import paths, points
+from keplearn.training.objective import Batch, Setup, padded
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.settings import FitSettings, batch_sizes
 
@@ -18,14 +19,12 @@ from keplearn.training.settings import FitSettings, batch_sizes
 CHUNK = 128
 # What the batches of a chunk may take.
 DRAWN_BYTES = 32_000_000
-# Samples at which the field's error is measured as a run validates: it costs as little as some steps.
-MOST_POINTS = 4096
 
 
 class Batches:
     """The segments of one phase: ``data`` to train on, ``validation`` to validate on.
 
-    ``points`` are where the field's error is measured, or None.
+    ``points`` are where the field's error is measured, ``paths`` along which the propagated path's is, or None.
 
     A batch has ``size`` segments, all where ``drawn`` is false; up to ``steps_at_once`` steps are taken in one call.
     """
@@ -51,6 +50,7 @@ class Batches:
             filled_up = power_above(len(split.validation), least=256, base=base)
             self.validation = padded(self.validation, filled_up, keep=0.0)
             self.points = None if split.samples is None else points(split.samples, settings.dtype)
+            self.paths = None if split.paths is None else paths(split.paths, settings.dtype)
             self.keep = (jnp.arange(filled) < self.size).astype(settings.dtype)
             if settings.augment and full_batch:
                 # An optimiser that compares values needs one function: one rotation a segment for the phase.
@@ -83,17 +83,6 @@ def on_device(segments: Segments, setup: Setup, dtype: Any) -> Batch:
     array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
     accelerations = array(segments.accelerations) if "field" in setup.needs else None
     return Batch(array(segments.states), array(segments.times), array(np.ones(len(segments))), accelerations)
-
-
-def points(samples: Samples, dtype: Any) -> Points:
-    """Put samples on the device, of more than `MOST_POINTS` every so many. Call it inside ``jax.enable_x64(True)``."""
-    every = -(-len(samples) // MOST_POINTS)
-    states, accelerations = (x[:, ::every] for x in (samples.states, samples.accelerations))
-    count = states.shape[1]
-    more = power_above(count, least=512) - count
-    arrays = (np.pad(x, ((0, 0), (0, more)), mode="edge") for x in (states, accelerations))
-    keep = np.arange(count + more) < count
-    return Points(*(jnp.asarray(x, dtype) for x in (*arrays, keep)))
 
 
 def _steps_at_once(bytes_drawn: int) -> int:

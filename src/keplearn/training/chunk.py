@@ -14,10 +14,7 @@ from keplearn.core.jax_shapes import Scalar
 from keplearn.training.objective import (
     Batch,
     Constants,
-    Points,
     Setup,
-    Shape,
-    assemble,
     objective,
     to_minimise,
     validation,
@@ -111,17 +108,6 @@ def take_steps(
         lambda loop: (loop[3] < count) & loop[4], body, start
     )
     return carry._replace(parameters=parameters, optimizer=jax.tree.leaves(state)), buffers, taken
-
-
-def field_error(
-    shape: Shape, parameters: Float[Array, "parameter"], points: Points, max_acceleration: Scalar
-) -> Scalar:
-    """Return the mean error of the model's acceleration at true states, % of the true one: the metric ``field``."""
-    model = assemble(shape, parameters, max_acceleration)
-    predicted = model.acceleration(0.0, points.states[:3], points.states[3:])
-    sizes = (jnp.linalg.norm(x, axis=0) for x in (predicted - points.accelerations, points.accelerations))
-    errors = jnp.where(points.keep > 0, jnp.divide(*sizes), 0.0)
-    return 100.0 * jnp.sum(errors) / jnp.sum(points.keep)
 
 
 def validate(

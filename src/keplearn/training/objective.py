@@ -53,14 +53,6 @@ class Shape(NamedTuple):
     dtype: str
 
 
-class Points(NamedTuple):
-    """Single states, the true accelerations there, and ``keep``: 0 where they only fill up."""
-
-    states: Float[Array, "6 sample"]
-    accelerations: Float[Array, "3 sample"]
-    keep: Float[Array, "sample"]
-
-
 class Batch(NamedTuple):
     """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field."""
 

@@ -13,11 +13,12 @@ from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
-from keplearn.training.chunk import Carry, draw, field_error, rescue, start, take_steps
+from keplearn.training.chunk import Carry, draw, rescue, start, take_steps
 from keplearn.training.chunk import validate as validate_model
 from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, Row, Rows
 from keplearn.training.grid_error import GridError, grid_error
+from keplearn.training.measured import field_error, path_error, path_setup
 from keplearn.training.objective import (
     UNRESOLVED,
     Batch,
@@ -51,6 +52,9 @@ class PhaseRunner:
         self.execute = execute
         self.setup = setup_of(phase, model.architecture, settings)
         self.static = {draw: None, field_error: Shape(model.architecture, settings.dtype)}
+        if split.paths is not None:
+            length, uniform = len(split.paths.states), split.paths.uniform
+            self.static[path_error] = path_setup(length, uniform, model.architecture, settings)
         self.optimizer = OPTIMIZERS[phase.optimizer]
         max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self._check()
@@ -174,6 +178,8 @@ class PhaseRunner:
             validate_model, self.carry, self.batches.validation, np.int32(step), self.constants, judged
         )
         measured |= {} if error is None else {"val_field": error}
+        if (paths := self.batches.paths) is not None:
+            measured["val_path"] = self.call(path_error, parameters, paths, self.constants)
         row = {name: float(value) for name, value in measured.items()}
         if int(self.carry.best_step) == step:
             self.best = (row["val_loss"], row.get("val_field"))

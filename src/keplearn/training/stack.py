@@ -17,6 +17,7 @@ from jaxtyping import Array
 from keplearn.core.programs import Program, compiled, power_above
 from keplearn.training import chunk
 from keplearn.training.calls import Answer, Call, answer_call, run_program
+from keplearn.training.measured import field_error, path_error
 from keplearn.training.objective import without_lost
 
 # What of a device's memory a stack may take.
@@ -25,8 +26,8 @@ SHARE_OF_MEMORY = 0.8
 _FUNCTIONS = {
     function.__name__: function
     for function in (
-        *(chunk.start, chunk.draw, chunk.take_steps, chunk.field_error, chunk.validate, chunk.rescue),
-        without_lost,
+        *(chunk.start, chunk.draw, chunk.take_steps, chunk.rescue),
+        *(chunk.validate, field_error, path_error, without_lost),
     )
 }
 
