@@ -27,6 +27,7 @@ WORDS = {
     "orbit": f"RUN --orbit {TEST}#3",
     "phases": "RUN",
     "model": "RUN",
+    "models": "RUN",
     "runs": f"RUN --on {TEST}",
     "group": f"study --on {TEST}",
 }
@@ -45,7 +46,7 @@ MORE = {
 }
 """Where options show more of a figure: its words instead, each a picture."""
 
-ORDER = ("group", "datasets", "metrics", "evaluation", "orbit", "phases", "runs", "model")
+ORDER = ("group", "datasets", "metrics", "evaluation", "orbit", "phases", "runs", "models", "model")
 FIRST = ("dots", "box", "heatmap", "importance")
 
 

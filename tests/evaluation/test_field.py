@@ -62,6 +62,31 @@ def test_of_the_exact_law_the_slope_is_minus_two(model_of, training):
     assert found["radius"].attrs["units"] == "km"
 
 
+def falling_with_speed(r: jax.Array, v: jax.Array) -> jax.Array:
+    """The two-body law on orbits of one shape alone, for it takes the energy for the radius."""
+    return kepler(r, v) * jnp.exp(0.3 * (0.5 * v @ v - 1 / jnp.linalg.norm(r)))
+
+
+@BOTH
+def test_at_states_of_orbits_the_exact_law_has_its_slope(model_of, training):
+    found = slope(model_of(kepler, training, planar=training.planar), training)
+    assert found.attrs["states_slope"] == pytest.approx(-2.0, abs=1e-9)
+    assert found.attrs["beyond_slope"] == pytest.approx(-2.0, abs=1e-9)
+    beyond, radius = found["state_beyond"].to_numpy(), found["state_radius"].to_numpy()
+    assert (radius[beyond] > found.attrs["training_high"]).all()
+    assert (radius[~beyond] <= found.attrs["training_high"]).all()
+    assert found.attrs["training_a"] == training.elements[:, 0].max()
+
+
+def test_what_knows_its_own_orbit_alone_has_the_slope_there_and_not_at_circular_speed(model_of):
+    one = kepler_dataset([[20000.0, 0.4, 0.0, np.nan, np.nan, 0.0]])
+    found = slope(model_of(falling_with_speed, one), one)
+    assert found.attrs["states_slope"] == pytest.approx(
+        -2.0, abs=1e-9
+    )  # on an orbit the energy is one number
+    assert abs(found.attrs["fitted_slope"] + 2.0) > 0.05
+
+
 def test_the_radii_reach_from_the_ground_to_twice_the_training_orbits(model_of):
     low, high = training_radii(PLANAR)
     found = slope(model_of(kepler, PLANAR), PLANAR, points=50)

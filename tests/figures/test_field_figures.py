@@ -60,7 +60,7 @@ def scale(figure: Figure) -> str:
 
 def test_the_slope_is_drawn_at_every_radius(measured):
     found = measured["slope"]
-    figure = slope(found, "a run")
+    figure = slope({"a run": found}, title="a run")
     above, below = figure.axes
     assert above.get_xscale() == above.get_yscale() == below.get_xscale() == "log"
     for panel, names in enumerate((("acceleration", "true_acceleration"), ("local_slope",))):
@@ -70,7 +70,7 @@ def test_the_slope_is_drawn_at_every_radius(measured):
             np.testing.assert_array_equal(line.get_ydata(), found[name])
     assert artists(figure, 1)["true"].get_ydata() == [-2.0, -2.0]
     assert above.get_ylabel() == "|a| (km/s²)"
-    assert below.get_xlabel() == "radius r (10³ km), at the velocity of the circular orbit"
+    assert below.get_xlabel() == "radius r (10³ km); curve at the velocity of the circular orbit"
     assert below.xaxis.get_major_formatter()(20000.0, 0) == "20"
     shown = f"slope {found.attrs['fitted_slope']:.4f}".replace("-", "−")
     assert any(shown in label for label in labels(figure))
@@ -80,16 +80,43 @@ def test_the_fitted_line_and_the_shade_span_the_training_radii(measured):
     found = measured["slope"]
     ends = [found.attrs["training_low"], found.attrs["training_high"]]
     for panel in (0, 1):
-        drawn = artists(slope(found), panel)
+        drawn = artists(slope({"a run": found}), panel)
         np.testing.assert_allclose(drawn["fitted"].get_xdata(), ends)
         shade = drawn["training"]
         np.testing.assert_allclose([shade.get_x(), shade.get_x() + shade.get_width()], ends)
-    x, y = (np.log(artists(slope(found))["fitted"].get_data()[k]) for k in (0, 1))
+    x, y = (np.log(artists(slope({"a run": found}))["fitted"].get_data()[k]) for k in (0, 1))
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(found.attrs["fitted_slope"])
 
 
+def test_states_of_orbits_stand_beside_the_curve(measured):
+    found = measured["slope"]
+    drawn = artists(slope({"a run": found}))
+    beyond = found["state_beyond"].to_numpy()
+    np.testing.assert_array_equal(drawn["states"].get_xdata(), found["state_radius"].to_numpy()[~beyond])
+    np.testing.assert_array_equal(drawn["beyond"].get_ydata(), found["state_acceleration"].to_numpy()[beyond])
+    (end,) = set(drawn["training_a"].get_xdata())
+    assert end == found.attrs["training_a"]
+
+
+def test_several_slopes_are_drawn_in_one(measured):
+    found = measured["slope"]
+    other = found.assign(acceleration=2 * found["acceleration"]).assign_attrs(training_high=30000.0)
+    figure = slope({"one": found, "two": other}, unit="body")
+    drawn = artists(figure)
+    for name, one in (("one", found), ("two", other)):
+        line = drawn[f"acceleration:{name}"]
+        np.testing.assert_allclose(line.get_xdata(), found["radius"] / EARTH_RADIUS)
+        np.testing.assert_array_equal(line.get_ydata(), one["acceleration"])
+        assert drawn[f"training:{name}"].get_color() == line.get_color()
+        assert any(label.startswith(f"{name}: slope") for label in labels(figure))
+    assert figure.axes[1].get_xlabel().startswith("radius r (Earth radii)")
+    unknown = {"mu": 1234.5, "body": "", "body_radius_km": np.nan}
+    with pytest.raises(KeplearnError, match="draw it in km"):
+        slope({"one": found.assign_attrs(unknown)}, unit="body")
+
+
 def test_a_slope_that_no_line_has_is_drawn_without_one(measured):
-    figure = slope(measured["slope"].assign_attrs(fitted_slope=np.nan))
+    figure = slope({"": measured["slope"].assign_attrs(fitted_slope=np.nan)})
     assert "fitted" not in artists(figure)
     assert not any("fit in" in label for label in labels(figure))
 
@@ -196,7 +223,8 @@ def test_orbits_in_space_are_said_to_be_projected(measured):
 
 @pytest.mark.parametrize("draw", [slope, field, grid])
 def test_they_are_saved_within_the_page(measured, tmp_path, draw):
-    figure = draw(measured[draw.__name__], "a title")
+    found = measured[draw.__name__]
+    figure = draw({"a run": found} if draw is slope else found, title="a title")
     assert figure.get_size_inches()[0] <= 7.2 + 1e-9
     path = save_figure(figure, tmp_path / "figure.png")
     assert path.stat().st_size > 10_000
@@ -210,13 +238,13 @@ def test_they_are_saved_within_the_page(measured, tmp_path, draw):
 
 def test_what_is_not_there_is_an_error(measured):
     with pytest.raises(KeplearnError, match="lacks local_slope"):
-        slope(measured["slope"].drop_vars("local_slope"))
+        slope({"": measured["slope"].drop_vars("local_slope")})
     with pytest.raises(KeplearnError, match="lacks residual"):
         field(measured["grid"])
     with pytest.raises(KeplearnError, match="Did you mean 'field'"):
         grid(measured["grid"], quantity="feild")
     with pytest.raises(KeplearnError, match="nowhere finite"):
-        slope(measured["slope"] * np.nan)
+        slope({"": measured["slope"] * np.nan})
 
 
 def test_orbits_with_padding_are_drawn_as_far_as_they_go(measured):

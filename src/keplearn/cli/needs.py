@@ -149,8 +149,30 @@ def _model(run: RunName, *, model: Which = "best", saving: Saving = NO_SAVING, g
     return {
         "model": found.model(model),
         "training": _training(found),
+        "segment_lengths": found.config.parameters.segment_length_strategy,
         "title": _trained(found),
         "named": [found.run_id],
+    }
+
+
+def _models(
+    names: Names,
+    /,
+    *,
+    where: Where = None,
+    model: Which = "best",
+    saving: Saving = NO_SAVING,
+    given: Given,
+) -> Things:
+    from keplearn.groups.legend import legend
+
+    found = _with_model(chosen(saving.runs, names, where), names, model)
+    return {
+        "models": [run.model(model) for run in found],
+        "trainings": [_training(run) for run in found],
+        "labels": legend(found),
+        "title": _trained(found[0]) if len(found) == 1 else _common(found),
+        "named": _names(found, names, where),
     }
 
 
@@ -177,7 +199,7 @@ def _runs(
         "model": model,
         "segments": over,
         "title": f"tested on {_measured(over, _short(name))}",
-        "named": [*names, *(where or ())] if where or len(found) > len(names) else [x.run_id for x in found],
+        "named": _names(found, names, where),
     }
 
 
@@ -209,6 +231,7 @@ NEEDS: dict[str, Callable[..., Things]] = {
     "orbit": _orbit,
     "phases": _phases,
     "model": _model,
+    "models": _models,
     "runs": _runs,
     "group": _group,
 }
@@ -241,6 +264,18 @@ def _with_model(runs: "list[Run]", names: list[str], which: str) -> "list[Run]":
     if not found:
         raise KeplearnError(f"no run of {', '.join(names)} has a model {which}.")
     return found
+
+
+def _names(runs: "list[Run]", names: list[str], where: list[str] | None) -> list[str]:
+    """Return what a file is named by: the runs, or the words by which they were chosen."""
+    return [*names, *(where or ())] if where or len(runs) > len(names) else [run.run_id for run in runs]
+
+
+def _common(runs: "list[Run]") -> str:
+    """Return what a title says of several runs: what all have in common."""
+    groups = ", ".join(dict.fromkeys(run.group for run in runs))
+    data = {run.config.dataset_name for run in runs}
+    return f"{len(runs)} runs of {groups}" + (f"\ntrained on {_short(data.pop())}" if len(data) == 1 else "")
 
 
 def _run(name: str, saving: Saving) -> "Run":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keplearn.core.shapes import VectorArray
+from keplearn.core.shapes import OrbitStates, VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
 from keplearn.evaluation.field import accelerations
@@ -81,7 +81,7 @@ def law(model: NeuralODE, training: OrbitDataset) -> Law:
     check_mu(model.units, training)
     real = np.isfinite(training.times)
     states = training.states[real]
-    found = _in_their_planes(model, training)[real]
+    found = accelerations_in_planes(model, training.states)[real]
     radii, sizes = np.linalg.norm(states[:, :3], axis=-1), np.linalg.norm(found, axis=-1)
     reference = float(np.exp(np.log(radii).mean()))
     fit = fit_power_law(radii, sizes, reference)
@@ -96,9 +96,9 @@ def law(model: NeuralODE, training: OrbitDataset) -> Law:
     )
 
 
-def _in_their_planes(model: NeuralODE, training: OrbitDataset) -> VectorArray:
-    """A model's acceleration (orbit, sample, 3) at all states of a dataset; a planar one's in each orbit's plane."""
+def accelerations_in_planes(model: NeuralODE, states: OrbitStates) -> VectorArray:
+    """A model's acceleration (orbit, sample, 3), km/s², at states of orbits; a planar one's in each orbit's plane."""
     if not Subject.model(model).planar:
-        return accelerations(model, training.states)
-    planes = osculating_planes(training.states[:, 0])
-    return rotate_back(planes, accelerations(model, into_planes(planes, training.states)))
+        return accelerations(model, states)
+    planes = osculating_planes(states[:, 0])
+    return rotate_back(planes, accelerations(model, into_planes(planes, states)))

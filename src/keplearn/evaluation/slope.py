@@ -3,16 +3,17 @@
 All numbers are float64, in km and s. The truth is the two-body law with the training dataset's μ.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.shapes import ScalarArray
+from keplearn.core.shapes import OrbitStates, ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
 from keplearn.evaluation.field import accelerations, training_radii
+from keplearn.evaluation.law import accelerations_in_planes
 from keplearn.evaluation.planes import osculating_planes
 from keplearn.evaluation.power_law import fit_power_law
 from keplearn.evaluation.subject import Subject
@@ -33,7 +34,9 @@ def slope(
     orbit each (that of planar data is z = 0), at the velocity of the circular orbit there, sqrt(μ/r), in that
     orbit's sense. The curve is the median over directions; its spread are the least and the greatest. For a model
     that uses velocity, this may be far from any training state at radii where the training orbits are slower or
-    faster, inside their range of radii too; `law` asks the training states themselves.
+    faster, inside their range of radii too. So the field is asked at states of orbits besides: the training states
+    themselves, and beyond them those of the training orbits made larger, with the same shape (**r** → s **r**,
+    **v** → **v**/√s, which Kepler's orbits allow).
 
     Parameters
     ----------
@@ -58,7 +61,10 @@ def slope(
         for circles of one radius), ``fitted_acceleration`` (km/s²) of that line at ``reference_radius`` (km),
         ``fit_rms_percent``, the rms of |a_θ| over the line less 1, ``training_low`` and ``training_high`` (km),
         ``local_slope_training_low`` and ``…_high``, the local slope there, and ``local_slope_surface`` at the body's
-        radius, NaN where that is not known.
+        radius, NaN where that is not known. Over ``state``, some states of orbits: ``state_radius`` (km),
+        ``state_acceleration`` (km/s²), and ``state_beyond``, whether it is beyond the training radii; of all
+        these states, ``states_slope`` and ``beyond_slope``, with ``states_rms_percent`` and ``beyond_rms_percent``.
+        ``training_a``: the greatest semi-major axis, km, NaN if no orbit is bound.
 
     Raises
     ------
@@ -91,8 +97,9 @@ def slope(
     }
     places = np.log([low, high, surface or np.nan])
     at_low, at_high, at_surface = np.interp(places, np.log(radii), local).tolist()
+    states, of_states = _at_states(model, training, high)
     return xarray.Dataset(
-        {key: (("radius",), values, {"units": units}) for key, (values, units) in columns.items()},
+        {key: (("radius",), values, {"units": units}) for key, (values, units) in columns.items()} | states,
         coords={"radius": ("radius", radii, {"units": "km"})},
         attrs={
             "training": training.name,
@@ -109,8 +116,49 @@ def slope(
             "local_slope_surface": at_surface,
             "directions": directions,
             "uses_velocity": int(model.architecture.uses_velocity),
+            "training_a": _greatest_a(training),
+            **of_states,
         },
     )
+
+
+def _greatest_a(training: OrbitDataset) -> float:
+    a = training.elements[:, 0]
+    bound = a[np.isfinite(a) & (a > 0)]
+    return float(bound.max()) if bound.size else np.nan
+
+
+def _at_states(
+    model: NeuralODE, training: OrbitDataset, high: float
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return |a_θ| at states of orbits, those that are drawn, and the slopes of all within and beyond the training."""
+    drawn: dict[str, list[ScalarArray]] = {"state_radius": [], "state_acceleration": [], "state_beyond": []}
+    facts: dict[str, float] = {}
+    for name, scales in (("states", _SAME), ("beyond", _LARGER)):
+        scaled = np.concatenate([_scaled(training.states, scale) for scale in scales])
+        sizes = np.linalg.norm(accelerations_in_planes(model, scaled), axis=-1)
+        radii = np.linalg.norm(scaled[..., :3], axis=-1)
+        kept = np.isfinite(radii) if name == "states" else (radii > high) & (radii <= 2.0 * high)
+        radii, sizes = radii[kept], sizes[kept]
+        line = fit_power_law(radii, sizes, high)
+        facts |= {f"{name}_slope": line.exponent, f"{name}_rms_percent": line.rms_percent}
+        some = np.linspace(0, len(radii) - 1, min(_DRAWN, len(radii))).astype(int)
+        for key, values in zip(drawn, (radii, sizes, np.full(len(radii), name == "beyond")), strict=True):
+            drawn[key].append(values[some])
+    units = {"state_radius": "km", "state_acceleration": "km/s^2", "state_beyond": "1"}
+    return {
+        key: (("state",), np.concatenate(parts), {"units": units[key]}) for key, parts in drawn.items()
+    }, facts
+
+
+_SAME, _LARGER = (1.0,), tuple(2.0 ** (k / 4) for k in range(1, 9))
+"""By how much training orbits are scaled."""
+_DRAWN = 150
+
+
+def _scaled(states: OrbitStates, scale: float) -> OrbitStates:
+    """Kepler orbits of the same shape, larger."""
+    return states * np.array([scale] * 3 + [scale**-0.5] * 3)
 
 
 def _directions(training: OrbitDataset, count: int, planar: bool) -> tuple[Directions, Directions]:

@@ -9,7 +9,7 @@ from keplearn.core.tables import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Need = Literal["datasets", "metrics", "evaluation", "orbit", "phases", "model", "runs", "group"]
+Need = Literal["datasets", "metrics", "evaluation", "orbit", "phases", "model", "models", "runs", "group"]
 """What a command finds for a figure, by the names that it is told."""
 
 Drawn = TypeVar("Drawn", bound=Callable[..., Any])
@@ -50,7 +50,10 @@ def figure(
         - ``evaluation``: ``evaluation`` of a run on a test dataset, and ``orbit``, which one is meant
         - ``orbit``: ``model`` of a run, ``evaluation``, the true orbits, and ``orbit``, which one is meant
         - ``phases``: ``models`` after each phase of a run, ``labels`` and ``evaluations``, on one orbit
-        - ``model``: ``model`` of a run, and ``training``, the dataset that it was trained on
+        - ``model``: ``model`` of a run, ``training``, the dataset that it was trained on, and ``segment_lengths``, the
+          samples of a segment in each phase
+        - ``models``: ``models`` of the runs that are named, ``trainings``, the dataset that each was trained on, and
+          ``labels`` for a legend
         - ``runs``: ``runs``, those that are named, ``dataset``, the test orbits, ``model``, which of theirs,
           and ``segments``, samples from one restart to the next (None: whole orbits)
         - ``group``: ``table`` of a group, a row a run, ``runs``, and ``say``, for remarks

@@ -1,0 +1,36 @@
+"""What a legend calls runs: their labels, or that in which they differ."""
+
+from collections.abc import Sequence
+
+from keplearn.config.schema import FACTS
+from keplearn.groups.facts import run_names
+from keplearn.groups.table import varying_cells
+from keplearn.groups.values import level_texts
+from keplearn.runs.store import Run
+
+_MOST = 3
+"""Parameters in which runs differ, told of each; of more the run's name says more."""
+
+
+def legend(runs: Sequence[Run]) -> list[str]:
+    """Return a text for each of some runs, no two alike.
+
+    A run that its user has labelled has that label. Else it is the values of what varies among the runs, such as
+    "segment length 18, width 64", where that is up to three parameters; and its id's first digits where it is more or
+    says nothing.
+    """
+    differing = varying_cells([run.config for run in runs])
+    named = {key.partition(".")[2]: values for key, values in differing.items()}
+    texts = {key: level_texts(values) for key, values in named.items()}
+    found = []
+    for k, (run, name) in enumerate(zip(runs, run_names(runs), strict=True)):
+        parts = [f"{_label(key)} {texts[key][values[k]]}" for key, values in named.items()]
+        found.append(name if run.label or not 0 < len(parts) <= _MOST else ", ".join(parts))
+    return [
+        f"{text} ({run.run_id[:8]})" if found.count(text) > 1 else text
+        for text, run in zip(found, runs, strict=True)
+    ]
+
+
+def _label(key: str) -> str:
+    return FACTS[key].label if key in FACTS and FACTS[key].label else key.replace("_", " ")
