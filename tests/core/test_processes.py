@@ -31,9 +31,12 @@ def test_resident_memory_grows_by_what_is_taken():
 
 @pytest.mark.usefixtures("source")
 def test_the_users_processes_are_told_with_their_commands():
-    with subprocess.Popen([sys.executable, "-c", "input()", "a word"], stdin=subprocess.PIPE) as other:
+    words, pipe = [sys.executable, "-c", "input(0)", "a word"], subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        other.stdout.read(1)  # it runs: a process that is only beginning has no command yet
         found = dict(processes.own_processes())
-        assert found[other.pid].split() == [sys.executable, "-c", "input()", "a", "word"]
+        assert found[other.pid].split() == " ".join(words).split()
         assert os.getpid() in found
         other.communicate(b"\n")
 
