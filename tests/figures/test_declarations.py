@@ -33,7 +33,9 @@ def test_what_is_read_of_a_figure_is_what_its_function_has(name):
     for option in declared.options:
         default = parameters[option.parameter].default
         assert option.default == default
-        assert option.kind in (list[str], type(default), str) or default in get_args(option.kind)
+        optional = get_args(parameters[option.parameter].annotation) if default is None else ()  # int | None
+        kinds = (list[str], type(default), str, *optional)
+        assert option.kind in kinds or default in get_args(option.kind)
     assert "title" in parameters
     assert (found.draw.__doc__ or "").splitlines()[0].lower() == f"draw {declared.about}".lower()
 

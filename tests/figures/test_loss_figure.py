@@ -212,3 +212,25 @@ def test_nothing_to_draw_is_an_error(metrics):
         loss(metrics.iloc[:0])
     with pytest.raises(KeplearnError, match="lack phase, step, loss"):
         loss(pd.DataFrame())
+
+
+def test_several_runs_are_drawn_in_one_figure(metrics):
+    worse = metrics.assign(
+        loss=3 * metrics["loss"], val_field=np.where(metrics["step"] % 10 == 0, 5.0, np.nan)
+    )
+    figure = loss({"seed 0": metrics, "seed 1": worse}, title="two runs")
+    above, below = figure.axes
+    for label, rows in (("seed 0", metrics), ("seed 1", worse)):
+        x, y = drawn(figure, f"val_loss:{label}")
+        np.testing.assert_array_equal(x, [10, 20, 30, 40, 50, 60, 65])
+        np.testing.assert_array_equal(y, rows["val_loss"].dropna())
+        curves = lines(figure, f"loss:{label}")
+        assert len(curves) == metrics["phase"].nunique()  # losses of phases do not compare
+        assert len({line.get_color() for line in (*curves, *lines(figure, f"val_loss:{label}"))}) == 1
+    np.testing.assert_allclose(drawn(figure, "loss:seed 1")[1], 3 * drawn(figure, "loss:seed 0")[1])
+    assert not lines(figure, "val_field:seed 0")
+    assert set(drawn(figure, "val_field:seed 1")[1]) == {5.0}
+    assert above.get_yscale() == below.get_yscale() == "log"
+    assert {"seed 0", "seed 1"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+    with pytest.raises(KeplearnError, match="no run was given"):
+        loss({})

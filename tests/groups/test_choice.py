@@ -12,6 +12,7 @@ from keplearn.core.files import read_sealed
 from keplearn.groups.choice import choose_runs
 from keplearn.groups.error_table import error_table
 from keplearn.groups.facts import Facts, run_names
+from keplearn.groups.legend import legend
 from keplearn.groups.table import group_table
 from keplearn.runs.find import open_run
 from keplearn.runs.labels import write_label
@@ -192,3 +193,15 @@ def test_a_damaged_label_is_told_and_hides_no_run(runs):
     assert [row["label"] for row in json.loads(out)] == [None] * 4
     assert "label.json: damaged" in err
     assert open_run(runs, run.run_id).name == run.run_id[:8]
+
+
+def test_a_legend_calls_runs_by_what_varies_or_by_their_labels(runs):
+    heads = choose_runs(runs, ["heads"])
+    wide = [run for run in heads if run.config.parameters.width == 64]
+    assert sorted(legend(wide)) == [f"training dataset {name}" for name in sorted(DATASETS)]
+    assert len(set(legend(heads))) == 4
+    assert all("width" in text and "training dataset" in text for text in legend(heads))
+    assert legend(heads[:1]) == [heads[0].run_id[:8]]  # alone it differs in nothing
+    write_label(wide[0].path, "the wide one")
+    again = [Run(run.path) for run in wide]
+    assert "the wide one" in legend(again)

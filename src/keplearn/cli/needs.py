@@ -75,10 +75,18 @@ def _datasets(
     return {"datasets": [load_dataset(name) for name in datasets], "named": datasets}
 
 
-def _metrics(run: RunName, *, saving: Saving = NO_SAVING, given: Given) -> Things:
+def _metrics(names: Names, /, *, where: Where = None, saving: Saving = NO_SAVING, given: Given) -> Things:
     from keplearn.figures.parts.phases import phase_labels
+    from keplearn.groups.legend import legend
 
-    found = _run(run, saving)
+    runs = chosen(saving.runs, names, where)
+    if len(runs) > 1:
+        metrics = {label: run.metrics() for label, run in zip(legend(runs), runs, strict=True)}
+        some = {label: rows for label, rows in metrics.items() if len(rows)}
+        for label in metrics.keys() - some:
+            _say(f"skipped: {label} has taken no step.")
+        return {"metrics": some, "title": _common(runs), "named": _names(runs, names, where)}
+    (found,) = runs
     metrics = found.metrics()
     labels = phase_labels(found.config.parameters)[: metrics["phase"].nunique() if len(metrics) else 0]
     things = {"metrics": metrics, "phases": labels, "kept": _kept(found)}

@@ -46,7 +46,7 @@ def figure(
 
         - ``datasets``: ``datasets``, those that are named
         - ``metrics``: ``metrics`` of a run's training, a row a step, ``phases``, their labels, and ``kept``, phase and
-          step of the model that it keeps, or None
+          step of the model that it keeps, or None; of several runs ``metrics`` by label, and no more
         - ``evaluation``: ``evaluation`` of a run on a test dataset, and ``orbit``, which one is meant
         - ``orbit``: ``model`` of a run, ``evaluation``, the true orbits, and ``orbit``, which one is meant
         - ``phases``: ``models`` after each phase of a run, ``labels`` and ``evaluations``, on one orbit

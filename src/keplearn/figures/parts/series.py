@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 
+from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
 
 Dash = Literal["-", "--", "-.", ":"]
@@ -14,6 +15,7 @@ Series = Float64[np.ndarray, "point"]
 
 _MAX_STRETCHES = 600
 """A longer series is drawn by the least and the greatest value of each of so many stretches."""
+_OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
 
 
 class Part(NamedTuple):
@@ -38,6 +40,33 @@ PARTS: dict[str, Part] = {
     "sign_flip": Part("sign flip", "", style.BROWN, ":"),
 }
 """The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
+
+
+def cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:
+    """Return the rows in order, and each one's step counted from the run's start."""
+    missing = [name for name in ("phase", "step", "loss") if name not in metrics]
+    if missing:
+        raise KeplearnError(
+            f"These metrics lack {', '.join(missing)}: a loss figure needs phase, step and loss."
+        )
+    if metrics.empty:
+        raise KeplearnError("There are no metrics to draw: the run has taken no step.")
+    # A resumed run may have logged some steps twice: the later row is the one that counts.
+    rows = metrics.drop_duplicates(["phase", "step"], keep="last").sort_values(["phase", "step"])
+    # Where every segment was lost there is no loss, and its parts are means over nothing.
+    for total, start in (("loss", ""), ("val_loss", "val_")):
+        if total in rows:
+            measured = [name for part in loss_parts(rows) if (name := f"{start}{part}") in rows]
+            rows.loc[~np.isfinite(rows[total].astype(np.float64)), measured] = np.nan
+    lengths = rows.groupby("phase")["step"].max()
+    before = lengths.cumsum() - lengths
+    steps = rows["step"] + rows["phase"].map(before)
+    return rows, steps.to_numpy(np.float64)
+
+
+def loss_parts(metrics: pd.DataFrame) -> list[str]:
+    """Columns that are parts of the loss: all that are nothing else."""
+    return [str(c) for c in metrics if c not in _OTHER_COLUMNS and not str(c).startswith("val_")]
 
 
 def draw_series(axes: Axes, steps: Series, metrics: pd.DataFrame, name: str, colour: str, dash: Dash) -> None:

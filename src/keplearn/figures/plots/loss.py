@@ -1,6 +1,6 @@
 """Figures of a training: the loss and its parts, validation, gradient norm, lost segments, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
 from keplearn.figures.parts.phases import label_height, mark_phases
-from keplearn.figures.parts.series import PARTS, Part, Series, draw_series
+from keplearn.figures.parts.series import PARTS, Part, Series, cumulative, draw_series, loss_parts
 from keplearn.figures.parts.spikes import find_spikes, height_below, mark_spikes
+from keplearn.figures.parts.trainings import draw_trainings
 from keplearn.figures.registry import figure
 
-_OTHER_COLUMNS = ("phase", "step", "loss", "grad_norm", "lr", "lost")
 # Errors that are measured as a run validates, on data of its own: label and look.
 _ERRORS = {
     "val_field": ("field at the true states", style.FIELD, "o"),
@@ -28,7 +27,7 @@ _ERRORS = {
 
 @figure("metrics")
 def loss(
-    metrics: pd.DataFrame,
+    metrics: pd.DataFrame | Mapping[str, pd.DataFrame],
     title: str = "",
     phases: Sequence[str] | None = None,
     kept: tuple[int, int] | None = None,
@@ -47,7 +46,8 @@ def loss(
     ----------
     metrics
         One row a step: phase, step (from 1 in each phase), loss, its parts, grad_norm, lr, lost; val_loss,
-        val_<part> and val_lost are NaN in rows without validation.
+        val_<part> and val_lost are NaN in rows without validation. Of several runs by label: one curve a run then,
+        with none of what explains a single one.
     title
         Above the figure.
     phases
@@ -60,7 +60,9 @@ def loss(
     KeplearnError
         If there are no steps, if phase, step or loss is missing, or the labels are not one a phase.
     """
-    metrics, steps = _cumulative(metrics)
+    if isinstance(metrics, Mapping):
+        return draw_trainings(metrics, title)
+    metrics, steps = cumulative(metrics)
     lost = any(metrics[name].gt(0).any() for name in ("lost", "val_lost") if name in metrics)
     errors = [name for name in _ERRORS if name in metrics and metrics[name].notna().any()]
     gradient = "grad_norm" in metrics
@@ -90,36 +92,9 @@ def loss(
     return figure
 
 
-def _cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:
-    """Return the rows in order, and each one's step counted from the run's start."""
-    missing = [name for name in ("phase", "step", "loss") if name not in metrics]
-    if missing:
-        raise KeplearnError(
-            f"These metrics lack {', '.join(missing)}: a loss figure needs phase, step and loss."
-        )
-    if metrics.empty:
-        raise KeplearnError("There are no metrics to draw: the run has taken no step.")
-    # A resumed run may have logged some steps twice: the later row is the one that counts.
-    rows = metrics.drop_duplicates(["phase", "step"], keep="last").sort_values(["phase", "step"])
-    # Where every segment was lost there is no loss, and its parts are means over nothing.
-    for total, start in (("loss", ""), ("val_loss", "val_")):
-        if total in rows:
-            measured = [name for part in _parts(rows) if (name := f"{start}{part}") in rows]
-            rows.loc[~np.isfinite(rows[total].astype(np.float64)), measured] = np.nan
-    lengths = rows.groupby("phase")["step"].max()
-    before = lengths.cumsum() - lengths
-    steps = rows["step"] + rows["phase"].map(before)
-    return rows, steps.to_numpy(np.float64)
-
-
-def _parts(metrics: pd.DataFrame) -> list[str]:
-    """Columns that are parts of the loss: all that are nothing else."""
-    return [str(c) for c in metrics if c not in _OTHER_COLUMNS and not str(c).startswith("val_")]
-
-
 def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> list[Line2D]:
     """Draw the total, its parts where there are several, and their validation; return what a legend says of them."""
-    names = [name for name in _parts(metrics) if metrics[name].notna().any()]
+    names = [name for name in loss_parts(metrics) if metrics[name].notna().any()]
     known = {name: PARTS.get(name, Part(name, "", style.GREY, "--")) for name in names}
     several = len(names) > 1
     curves = {"loss": Part("total" if several else "loss", "", style.BLACK, "-")} | (known if several else {})
