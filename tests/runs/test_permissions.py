@@ -97,7 +97,7 @@ def test_what_may_not_be_read_is_not_trained_over(place):
 def test_read_only_runs_are_scored_without_keeping_and_with_one_warning(place, monkeypatch):
     place.restore()
     monkeypatch.setattr(store, "_unkept", set())  # as in a process of its own
-    other = "simple_TBP_planar_1_test"
+    other = "circular_TBP_planar_1_test"
     with another_user():
         code, out, err = keplearn("evaluate", GROUP, "--runs", place.runs, "--on", other, "--format", "json")
     assert code == 0, err
@@ -112,8 +112,8 @@ def test_read_only_runs_are_scored_without_keeping_and_with_one_warning(place, m
     "words",
     [
         ("data", "make", "complex_TBP_planar_10_test", "--out", "OUT"),
-        ("evaluate", GROUP, "--runs", "RUNS", "--on", "simple_TBP_planar_1_test"),
-        ("report", GROUP, "--runs", "RUNS", "--out", "OUT", "--on", "simple_TBP_planar_1_test"),
+        ("evaluate", GROUP, "--runs", "RUNS", "--on", "circular_TBP_planar_1_test"),
+        ("report", GROUP, "--runs", "RUNS", "--out", "OUT", "--on", "circular_TBP_planar_1_test"),
     ],
 )
 def test_a_file_that_does_not_fit_is_one_message(place, words):
