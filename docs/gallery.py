@@ -20,6 +20,8 @@ HOME = Path(__file__).parent
 STUDY = HOME.parent / "benchmarks" / "study.yaml"
 TEST = "complex_TBP_planar_100_test"
 
+SOME = "dataset_name=complex_TBP_planar_10_train depth=2 segment_length_strategy=18"
+
 WORDS = {
     "datasets": "complex_TBP_planar_10_train complex_TBP_10_test",
     "metrics": "RUN",
@@ -42,6 +44,8 @@ MORE = {
     ],
     "field": ["RUN --show vectors"],
     "heatmap": [f"study --on {TEST} --x segment_ratio --y num_train_orbits --column output_layer"],
+    "loss": ["RUN", f"study --where {SOME}"],
+    "slope": ["RUN", f"study --where {SOME}"],
     "orbit": [f"RUN --orbit {TEST}#3", "RUN --orbit a=20000,e=0.4,nu0=20deg"],
 }
 """Where options show more of a figure: its words instead, each a picture."""

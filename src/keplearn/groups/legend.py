@@ -16,15 +16,15 @@ def legend(runs: Sequence[Run]) -> list[str]:
     """Return a text for each of some runs, no two alike.
 
     A run that its user has labelled has that label. Else it is the values of what varies among the runs, such as
-    "segment length 18, width 64", where that is up to three parameters; and its id's first digits where it is more or
-    says nothing.
+    "mlp_4D_signed, segment length 18", where that is up to three parameters; and its id's first digits where it is
+    more or says nothing.
     """
     differing = varying_cells([run.config for run in runs])
     named = {key.partition(".")[2]: values for key, values in differing.items()}
     texts = {key: level_texts(values) for key, values in named.items()}
     found = []
     for k, (run, name) in enumerate(zip(runs, run_names(runs), strict=True)):
-        parts = [f"{_label(key)} {texts[key][values[k]]}" for key, values in named.items()]
+        parts = [_said(key, values[k], texts[key][values[k]]) for key, values in named.items()]
         found.append(name if run.label or not 0 < len(parts) <= _MOST else ", ".join(parts))
     return [
         f"{text} ({run.run_id[:8]})" if found.count(text) > 1 else text
@@ -32,5 +32,9 @@ def legend(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _label(key: str) -> str:
-    return FACTS[key].label if key in FACTS and FACTS[key].label else key.replace("_", " ")
+def _said(key: str, value: object, text: str) -> str:
+    """A value with its parameter's name, but for names of layers, losses, datasets, which say what they are."""
+    if isinstance(value, str) and not value.startswith("["):
+        return text
+    label = FACTS[key].label if key in FACTS and FACTS[key].label else key.replace("_", " ")
+    return f"{label} {text}"

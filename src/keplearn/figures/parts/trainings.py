@@ -17,6 +17,8 @@ from keplearn.figures.parts.series import cumulative
 _ERRORS = ("val_field", "val_path")
 _POINTS = 300
 """Of a curve: more would not be seen."""
+_LEGEND_LETTERS = 40
+"""Longer labels than this do not fit twice below a figure of the house's width."""
 
 
 def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
@@ -41,7 +43,8 @@ def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     read = {label: cumulative(metrics) for label, metrics in runs.items()}
     error = next((name for name in _ERRORS for rows, _ in read.values() if _some(rows, name)), None)
     heights = [2.6, *[1.3] * (error is not None)]
-    figure, panels = style.new_figure(1.2 + sum(heights) + 0.16 * len(read), heights)
+    columns = 2 if len(read) > 1 and max(map(len, read)) <= _LEGEND_LETTERS else 1
+    figure, panels = style.new_figure(1.2 + sum(heights) + 0.2 * -(-len(read) // columns), heights)
     handles = []
     for k, (label, (rows, steps)) in enumerate(read.items()):
         colour, marker = style.MODELS[k % len(style.MODELS)]
@@ -71,7 +74,7 @@ def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     panels[-1].set_xlabel("optimiser step")
     panels[-1].set_xlim(0, max(steps[-1] for _, steps in read.values()))
     panels[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(handles) > 3 else 1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
     if title:
         figure.suptitle(title)
     return figure

@@ -23,6 +23,8 @@ from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.bodies import body_of
 
 _TRUE_SLOPE = -2.0
+# A longer label of a run and its slopes do not fit into a line of the legend.
+_LEGEND_LETTERS = 24
 # Slopes further from the truth are wrong, however far: the panel ends there.
 _SHOWN_SLOPES = (-5.0, 1.0)
 _DASHES: dict[str, Any] = {"color": style.BLUE, "linestyle": (0, (4, 1.5)), "linewidth": 1.5}
@@ -68,7 +70,7 @@ def slope(found: Mapping[str, xarray.Dataset], unit: Literal["km", "body"] = "km
         raise KeplearnError("There is nothing to draw: no model was given.")
     first, *_ = found.values()
     length = _length(first, unit)
-    figure, (above, below) = style.new_figure(5.2 + 0.16 * max(0, len(found) - 1), (1.35, 1.0))
+    figure, (above, below) = style.new_figure(5.2 + 0.3 * max(0, len(found) - 1), (1.35, 1.0))
     for axes in (above, below):
         axes.set_xscale("log")
     above.set_yscale("log")
@@ -175,10 +177,11 @@ def _draw_several(
         for axes, name in ((above, "acceleration"), (below, "local_slope")):
             axes.plot(radius, finite(one[name]), gid=f"{name}:{label}", markevery=(5 * k, 40), **look)
             if len(ends) > 1:
-                end = axes.axvline(facts["training_high"] / length, gid=f"training:{label}", **_MARK)
-                end.set_color(colour)
+                ending = axes.axvline(facts["training_high"] / length, gid=f"training:{label}", **_MARK)
+                ending.set_color(colour)
         slopes = [_slope_text(facts[f"{name}_slope"]) for name in ("fitted", "states", "beyond")]
-        text = f"{label}: slope {slopes[0]}; at training states {slopes[1]}, on larger orbits {slopes[2]}"
+        between = "\n" if len(label) > _LEGEND_LETTERS else " "
+        text = f"{label}:{between}slope {slopes[0]}; at training states {slopes[1]}, on larger orbits {slopes[2]}"
         entries[text] = Line2D([], [], **look)
     if len(ends) > 1:
         entries["greatest training radius, in each model's colour"] = Line2D([], [], **_MARK)
