@@ -213,8 +213,7 @@ def momentum_drift(x: Samples) -> ScalarArray:
 )  # fmt: skip
 def lead(x: Samples) -> ScalarArray:
     """Lead (+) or lag (−) of the predicted position along the true orbit, in mean anomaly, at the end."""
-    e, h = (x.values(name, x.true_states[:, x.begins]) for name in _ORBIT)
-    return lead_deg(x.position, x.true_position, e, h, x.begins)
+    return lead_deg(*x.anomalies, x.begins)
 
 
 @statistic(
@@ -232,10 +231,8 @@ def abs_drift(x: Distribution) -> float:
 )  # fmt: skip
 def lead_rate(x: Samples) -> ScalarArray:
     """Lead (+) or lag (−) per revolution of the true orbit, at the end."""
-    e, h = (x.values(name, x.true_states[:, x.begins]) for name in _ORBIT)
-    since = revolutions(x.true_position, e, h, x.begins)
+    ahead, since = lead(x), revolutions(x.anomalies[1], x.begins)
     with np.errstate(all="ignore"):
-        ahead = lead_deg(x.position, x.true_position, e, h, x.begins)
         return np.where(since == 0.0, 0.0 * ahead, ahead / since)
 
 

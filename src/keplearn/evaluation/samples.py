@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from keplearn.core.shapes import OrbitStates, OrbitTimes, OrbitVectors, ScalarArray
+from keplearn.evaluation.lead import Axes, axes_of, mean_anomaly
 from keplearn.evaluation.vectors import relative_drift
 
 
@@ -61,6 +63,17 @@ class Samples:
         """Return an invariant of states, (orbit, sample) or (orbit, sample, 3); NaN where they are."""
         with np.errstate(all="ignore"):
             return np.asarray(self.invariants[invariant](states))
+
+    @cached_property
+    def anomalies(self) -> tuple[ScalarArray, ScalarArray]:
+        """Mean anomaly of the predicted and the true position on the true orbit, rad (`keplearn.evaluation.lead`)."""
+        begins, which = np.unique(self.begins, return_inverse=True)
+        orbit = (
+            self.values(name, self.true_states[:, begins])
+            for name in ("eccentricity vector", "angular momentum")
+        )
+        axes = Axes(*(values[:, which] for values in axes_of(*orbit)))
+        return mean_anomaly(self.position, axes), mean_anomaly(self.true_position, axes)
 
     def drift(self, invariant: str) -> ScalarArray:
         """|x/x₀ − 1| of an invariant (of a vector its size) since the propagation began; NaN where x₀ = 0."""
