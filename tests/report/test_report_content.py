@@ -12,6 +12,7 @@ from keplearn.config import run_config
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
+from keplearn.groups.choice import choose_runs
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.report import render, write_report
 from keplearn.report.content import study_content
@@ -48,7 +49,7 @@ def test_text_of_names_and_values_stays_text(tmp_path, page):
     group = "<script>alert(1)<"
     write_run(tmp_path, "failed", group, reason=ATTACK, width=4)
     write_run(tmp_path, "failed", group, reason="%%SCRIPT%% & so on", width=8)
-    path = write_report(tmp_path, group, tmp_path / "out")
+    path = write_report(choose_runs(tmp_path, [group]), [group], tmp_path / "out")
     assert embedded(path, "study").count("<") == 0
     page.open(path.as_uri())
     assert page.driver.title == f"{group} · keplearn"
@@ -62,7 +63,7 @@ def test_text_of_names_and_values_stays_text(tmp_path, page):
 
 def test_runs_that_all_failed_still_have_a_page(tmp_path, page):
     write_run(tmp_path, "failed", reason="no luck", width=4)
-    page.open(write_report(tmp_path, "study", tmp_path / "out").as_uri())
+    page.open(write_report(choose_runs(tmp_path, ["study"]), ["study"], tmp_path / "out").as_uri())
     assert "no luck" in page.text("#failed")
     assert page.text("#shown") == "1 of 1 runs shown"
 
@@ -70,7 +71,7 @@ def test_runs_that_all_failed_still_have_a_page(tmp_path, page):
 def test_missing_evaluations_are_made_and_kept(tmp_path):
     run = write_run(tmp_path, "finished", width=4)
     write_run(tmp_path, "failed", reason="no luck", width=8)
-    path = write_report(tmp_path, "study", tmp_path / "out", on=[TESTED_ON])
+    path = write_report(choose_runs(tmp_path, ["study"]), ["study"], tmp_path / "out", on=[TESTED_ON])
     assert (tmp_path / "study" / run / "evaluations" / f"{TESTED_ON}.nc").is_file()
     (mean,) = [x for x in json.loads(embedded(path, "study"))["columns"] if x["key"] == f"mean@{TESTED_ON}"]
     assert sorted(value is None for value in mean["values"]) == [False, True]
@@ -94,7 +95,7 @@ def test_bad_input_is_one_message(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "reports").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(KeplearnError, match="cannot be written"):
-        write_report("runs", "study", tmp_path / "file" / "out")
+        write_report(choose_runs("runs", ["study"]), ["study"], tmp_path / "file" / "out")
 
 
 def test_a_run_costs_at_most_three_kilobytes():

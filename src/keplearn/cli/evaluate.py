@@ -103,8 +103,8 @@ def evaluate(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
     elif wanted or (format in ("table", "markdown") and not all_metrics):
         scores = tables.short(scores, wanted)
     _print(scores, format)
-    if format in ("table", "markdown") and (not wanted or "mean" in wanted):
-        print("\n".join(["", *remarks(said)]).rstrip(), end="\n" if any(text for _, text in said) else "")
+    if format in ("table", "markdown") and (not wanted or "mean" in wanted) and (lines := remarks(said)):
+        print("", *lines, sep="\n")
 
 
 def _print(table: "pd.DataFrame", format: Literal["table", "markdown", "csv", "json"]) -> None:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from keplearn.cli.choosing import Names, Segments, Where, chosen
+from keplearn.cli.titles import common_title, short_name, tested_on, trained_and_tested, trained_on
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
-    import xarray
-
     from keplearn.data.orbit_dataset import OrbitDataset
     from keplearn.runs.store import Run
 
 Things = dict[str, Any]
 Given = Mapping[str, Any]
+Which = Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")]
 
 
 @Parameter(name="*")
@@ -47,9 +47,7 @@ class Test:
         str | None,
         Parameter(help="NAME#k (from 0), or elements such as a=20000,e=0.4,nu0=20deg (km; i, raan, argp)."),
     ] = None
-    model: Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")] = (
-        "best"
-    )
+    model: Which = "best"
 
 
 NO_SAVING, NO_TEST = Saving(), Test()
@@ -58,7 +56,6 @@ RunName = Annotated[str, Parameter(help="A run's id, a unique beginning of it, o
 Restarts = Annotated[
     int | None, Parameter(help="Restart from the true state every so many samples; by default never.")
 ]
-Which = Annotated[str, Parameter(help="best (the one kept), final (of the last phase), or phase:P.")]
 
 
 def _datasets(
@@ -85,12 +82,12 @@ def _metrics(names: Names, /, *, where: Where = None, saving: Saving = NO_SAVING
         some = {label: rows for label, rows in metrics.items() if len(rows)}
         for label in metrics.keys() - some:
             _say(f"skipped: {label} has taken no step.")
-        return {"metrics": some, "title": _common(runs), "named": _names(runs, names, where)}
+        return {"metrics": some, "title": common_title(runs), "named": _names(runs, names, where)}
     (found,) = runs
     metrics = found.metrics()
     labels = phase_labels(found.config.parameters)[: metrics["phase"].nunique() if len(metrics) else 0]
     things = {"metrics": metrics, "phases": labels, "kept": _kept(found)}
-    return things | {"title": _trained(found), "named": [found.run_id]}
+    return things | {"title": trained_on(found), "named": [found.run_id]}
 
 
 def _evaluation(
@@ -113,7 +110,7 @@ def _evaluation(
         evaluation = evaluate(model, dataset, segments=over)
     else:
         evaluation = keep_evaluation(found.path, model, dataset, which=test.model, segments=over)
-    title = _both(found, evaluation, None if given.get("all_orbits") else k)
+    title = trained_and_tested(found, evaluation, None if given.get("all_orbits") else k)
     return {"evaluation": evaluation, "orbit": k, "title": title, "named": [found.run_id]}
 
 
@@ -147,7 +144,7 @@ def _phases(
         "models": models,
         "labels": [f"phase {p}: {n} steps" for p, n in enumerate(steps)],
         "evaluations": evaluate_together(models, one, segments=over),
-        "title": f"{_trained(found)}\n{_measured(over, one.name)}",
+        "title": f"{trained_on(found)}\n{tested_on(over, one.name)}",
         "named": [found.run_id],
     }
 
@@ -158,7 +155,7 @@ def _model(run: RunName, *, model: Which = "best", saving: Saving = NO_SAVING, g
         "model": found.model(model),
         "training": _training(found),
         "segment_lengths": found.config.parameters.segment_length_strategy,
-        "title": _trained(found),
+        "title": trained_on(found),
         "named": [found.run_id],
     }
 
@@ -179,7 +176,7 @@ def _models(
         "models": [run.model(model) for run in found],
         "trainings": [_training(run) for run in found],
         "labels": legend(found),
-        "title": _trained(found[0]) if len(found) == 1 else _common(found),
+        "title": trained_on(found[0]) if len(found) == 1 else common_title(found),
         "named": _names(found, names, where),
     }
 
@@ -206,7 +203,7 @@ def _runs(
         "dataset": load_dataset(name),
         "model": model,
         "segments": over,
-        "title": f"tested on {_measured(over, _short(name))}",
+        "title": f"tested on {tested_on(over, short_name(name))}",
         "named": _names(found, names, where),
     }
 
@@ -279,13 +276,6 @@ def _names(runs: "list[Run]", names: list[str], where: list[str] | None) -> list
     return [*names, *(where or ())] if where or len(runs) > len(names) else [run.run_id for run in runs]
 
 
-def _common(runs: "list[Run]") -> str:
-    """Return what a title says of several runs: what all have in common."""
-    groups = ", ".join(dict.fromkeys(run.group for run in runs))
-    data = {run.config.dataset_name for run in runs}
-    return f"{len(runs)} runs of {groups}" + (f"\ntrained on {_short(data.pop())}" if len(data) == 1 else "")
-
-
 def _run(name: str, saving: Saving) -> "Run":
     from keplearn.runs.find import open_run
 
@@ -330,36 +320,3 @@ def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
         return dataset, int(number or 0)
     training = _training(run)
     return single_orbit(training.mu, body=training.body, **parse_orbit(test.orbit)), 0
-
-
-def _measured(segments: int | None, what: str) -> str:
-    """Return what is tested on, "segments of 18 of" it where it is restarted."""
-    from keplearn.evaluation.ranking import measured_over
-
-    over = measured_over(segments)
-    return f"{over} of {what}" if over else what
-
-
-def _trained(run: "Run") -> str:
-    """Return what a title says of a run: its layers, and what it was trained on."""
-    p = run.config.parameters
-    layers = f"{p.feature_layer} + {p.output_layer} ({run.group[:24]}/{run.name})"
-    return f"{layers}\ntrained on {_short(run.config.dataset_name)}"
-
-
-def _both(run: "Run", evaluation: "xarray.Dataset", orbit: int | None) -> str:
-    """Return what was trained, and what it is tested on."""
-    name, count = _short(evaluation.attrs["dataset"]), evaluation.sizes["orbit"]
-    over = int(evaluation.attrs.get("segments", 0))
-    if orbit is None:
-        return f"{_trained(run)}\ntested on {_measured(over, f'the {count} orbits of {name}')}"
-    name, between = _measured(over, name), "\n" if over else ": "
-    if count == 1 and "=" in name:  # chosen by its elements, which are its name
-        return f"{_trained(run)}\ntested on {name}"
-    a, e = (float(evaluation[key][orbit]) for key in ("semi_major_axis", "eccentricity"))
-    return f"{_trained(run)}\ntested on {name}#{orbit}{between}a = {a:,.0f} km, e = {e:.3f}"
-
-
-def _short(dataset: str) -> str:
-    """Return a dataset's name, or a file's without its directories."""
-    return Path(dataset).name if dataset.endswith(".nc") else dataset

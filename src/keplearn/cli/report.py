@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from keplearn.cli.choosing import Names, Segments, Where
+from keplearn.cli.choosing import Names, Segments, Where, chosen
 from keplearn.core.device import Device
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import LEADING
 
 
@@ -42,10 +43,11 @@ def report(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
     """
     from keplearn.core.device import choose_device
     from keplearn.evaluation.metrics import METRICS, find_metric
-    from keplearn.groups.choice import choose_runs
 
     # What is misspelled is told before JAX starts.
-    choose_runs(runs, names, where or (), on_damaged=lambda error: None)
+    found = chosen(runs, names, where)
+    if not found:
+        raise KeplearnError(f"there is nothing to report: {', '.join(names)} in {runs} has no run.")
     metric = find_metric(metric, METRICS, "--metric").key
     choose_device(device)
 
@@ -57,7 +59,7 @@ def report(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
 
     track = track_blocks("reading runs")
     path = write_report(
-        runs,
+        found,
         names,
         out,
         where=where or (),

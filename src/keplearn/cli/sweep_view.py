@@ -148,7 +148,7 @@ def facts_of(
 
 def _facts(run_id: str, scores: dict[str, Any], test: str | None) -> dict[str, Any]:
     values = {key: scores.get(key) for key in keys("wide")}
-    over = {key: scores[key] for key in ("segments",) if key in scores}
+    over = {"segments": scores["segments"]} if "segments" in scores else {}
     return {"run_id": run_id, **values, "lost": lost_in(scores), "test": test, **over}
 
 

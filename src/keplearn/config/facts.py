@@ -62,10 +62,13 @@ class Fact:
     derived: str = ""
     effect: Effect | None = None
 
+    def name_of(self, key: str) -> str:
+        """Return what figures call the key."""
+        return self.label or key.replace("_", " ")
+
     def label_of(self, key: str) -> str:
         """Return what figures call the key, with its unit."""
-        label = self.label or key.replace("_", " ")
-        return f"{label} ({self.unit})" if self.unit else label
+        return f"{self.name_of(key)} ({self.unit})" if self.unit else self.name_of(key)
 
 
 @cache

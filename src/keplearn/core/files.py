@@ -38,10 +38,12 @@ def exists(path: str | Path) -> bool:
 
 def file_name(words: Iterable[str], letters: int = 150) -> str:
     """Return what a file may be called that is made of things of these names: of files without their directories."""
-    plain = (
-        re.sub(r"[^A-Za-z0-9_.+-]+", "_", Path(word).name.removesuffix(".nc")).lstrip(".") for word in words
-    )
-    return "-".join(plain)[:letters]
+    return "-".join(file_word(Path(word).name.removesuffix(".nc")) for word in words)[:letters]
+
+
+def file_word(text: str) -> str:
+    """Return a text with ``_`` for what has no place in a file's name."""
+    return re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).lstrip(".")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """An orbit's elements written as text, ``a=20000,e=0.4,nu0=20deg``, and which of them are no orbit."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,7 @@ def parse_orbit(text: str) -> dict[str, Any]:
         If a part does not parse, stands twice or is missing, or the orbit is unbound.
     """
     elements: dict[str, Any] = {}
-    for part in text.split(","):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        where = f"orbit {text!r}: {part.strip()!r}"
-        if not equals:
-            raise KeplearnError(f"{where} is not of the form key=value, as in {_EXAMPLE}.")
-        if key not in _KEYS:
-            raise KeplearnError(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.{nearest(key, _KEYS)}")
+    for key, value, where in _parts(text):
         if key in elements:
             raise KeplearnError(f"{where}: {key} stands there twice.")
         elements[key] = _number(key, value, where)
@@ -57,9 +52,7 @@ def written_orbit(text: str) -> str:
         As `parse_orbit` does.
     """
     elements = parse_orbit(text)
-    pieces = {
-        key.strip(): value.strip() for key, _, value in (part.partition("=") for part in text.split(","))
-    }
+    pieces = {key: value for key, value, _ in _parts(text)}
     written = []
     for key in _KEYS:
         if key in ("a", "e") or elements.get(key):
@@ -67,6 +60,18 @@ def written_orbit(text: str) -> str:
             unit = "deg" if pieces[key].endswith("deg") else ""
             written.append(f"{key}={repr(number).removesuffix('.0')}{unit}")
     return ",".join(written)
+
+
+def _parts(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield key, value, and what a message says of where they stand."""
+    for part in text.split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        where = f"orbit {text!r}: {part.strip()!r}"
+        if not equals:
+            raise KeplearnError(f"{where} is not of the form key=value, as in {_EXAMPLE}.")
+        if key not in _KEYS:
+            raise KeplearnError(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.{nearest(key, _KEYS)}")
+        yield key, value, where
 
 
 def _number(key: str, value: str, where: str) -> float:

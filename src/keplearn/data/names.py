@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, NoReturn
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.tables import is_foreign
@@ -169,16 +169,19 @@ def _draw(text: str) -> Draw | None:
 
 def is_name(text: str) -> bool:
     """Whether the text is a dataset's name by the grammar."""
-    try:
-        parse_name(text)
-    except KeplearnError:
-        return False
-    return True
+    return _name(text) is not None
 
 
 def canonical_name(text: str) -> str:
     """The one name of the dataset that a name means (without ``@0``); other text as it is."""
-    return str(parse_name(text)) if is_name(text) else text
+    return str(_name(text) or text)
+
+
+def _name(text: str) -> DatasetName | None:
+    try:
+        return _read(text)
+    except KeplearnError:
+        return None
 
 
 def parse_name(text: str) -> DatasetName:
@@ -189,13 +192,17 @@ def parse_name(text: str) -> DatasetName:
     KeplearnError
         If it does not parse: with the grammar, its words, and the nearest valid name. If terms of a sum share orbits.
     """
+    return _read(text) or _no_name(next(term for term in _terms(text) if _term(term) is None))
+
+
+def _read(text: str) -> DatasetName | None:
+    """Read a name; None where a term is of neither form. Raises where a chosen orbit or the sum is none."""
     found: list[Term] = []
-    for term in _terms(text):
-        chosen = _CHOSEN.fullmatch(term)
-        drawn = _draw(term)
-        if chosen is None and drawn is None:
-            raise _no_name(term)
-        found.append(drawn or ChosenOrbit(written_orbit(chosen[1] if chosen else "")))
+    for text_of_term in _terms(text):
+        term = _term(text_of_term)
+        if term is None:
+            return None
+        found.append(term)
     for one, other in combinations(found, 2):
         if one.with_orbits(1) == other.with_orbits(1):
             raise KeplearnError(
@@ -206,10 +213,15 @@ def parse_name(text: str) -> DatasetName:
     return DatasetName(tuple(found))
 
 
-def _no_name(term: str) -> KeplearnError:
+def _term(text: str) -> Term | None:
+    chosen = _CHOSEN.fullmatch(text)
+    return _draw(text) if chosen is None else ChosenOrbit(written_orbit(chosen[1]))
+
+
+def _no_name(term: str) -> NoReturn:
     suggestion = nearest_name(term)
     hint = f" Did you mean {str(suggestion)!r}?" if suggestion else ""
-    return KeplearnError(
+    raise KeplearnError(
         f"{_short(term)!r} is not the name of a dataset.{hint}\n"
         f"A name is {GRAMMAR}, with family {'|'.join(FAMILIES)}, problem {'|'.join(_PROBLEMS)}, "
         f"modifiers {', '.join(MODIFIERS)} (in this order; rotated needs planar), n >= 1 orbits, and k >= 1 for "

@@ -9,7 +9,6 @@ not in it: they are the dataset's, by its content hash.
 """
 
 import json
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.core.errors import Damaged, KeplearnError, KeptWarning, NotAllowed, NotWritten
-from keplearn.core.files import set_aside
+from keplearn.core.files import file_word, set_aside
 from keplearn.core.fingerprint import evaluator
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.names import is_name
@@ -105,7 +104,7 @@ def evaluation_file(dataset: OrbitDataset, which: str = "best", segments: int | 
         *([which] if which != "best" else []),
         *([f"segments{segments}"] if segments else []),
     ]
-    return ".".join(re.sub(r"[^A-Za-z0-9_.+-]+", "_", part).lstrip(".") for part in parts) + ".nc"
+    return ".".join(map(file_word, parts)) + ".nc"
 
 
 def evaluation_key(model: NeuralODE, dataset: OrbitDataset, segments: int | None = None) -> dict[str, Any]:

@@ -77,11 +77,10 @@ def score_table(scored: Iterable[tuple[Mapping[str, Any], str, Mapping[str, Any]
     """
     import pandas as pd
 
-    over = ("segments",)
-    rows = [
-        {**about, "dataset": dataset, **{key: summed[key] for key in over if key in summed}, **summed}
-        for about, dataset, summed in scored
-    ]
+    rows = []
+    for about, dataset, summed in scored:
+        front = {"segments": summed["segments"]} if "segments" in summed else {}
+        rows.append({**about, "dataset": dataset, **front, **summed})
     return pd.DataFrame(rows)
 
 

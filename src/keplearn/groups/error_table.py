@@ -15,8 +15,8 @@ from keplearn.evaluation.metrics import METRICS, measure_of, sampled
 from keplearn.evaluation.metrics import keys as metric_keys
 from keplearn.evaluation.ranking import lost_key
 from keplearn.evaluation.table import samples_of
-from keplearn.groups.facts import Facts, run_names
-from keplearn.groups.scoring import Skipped, evaluate_runs, score_runs
+from keplearn.groups.facts import Facts, groups_text, run_names
+from keplearn.groups.scoring import evaluate_runs, say_skipped, score_runs
 from keplearn.groups.values import level_texts, levels
 from keplearn.runs.store import Run
 
@@ -104,7 +104,7 @@ def error_table(
     table.attrs |= {
         "unit": measure_of(metric).axis_unit, "metric": metric, "by": list(by), "per": per, "dataset": orbits.name,
         "segments": segments or 0,
-        "group": ", ".join(dict.fromkeys(run.group for run in finished)), "left_out": len(runs) - len(finished),
+        "group": groups_text(finished), "left_out": len(runs) - len(finished),
     }  # fmt: skip
     return table
 
@@ -130,7 +130,7 @@ def _by_sample(
     segments: int | None,
 ) -> Iterator[tuple[Path, _Named]]:
     """Yield of each run every sample that is not padding, infinite where lost, and the name of its orbit."""
-    for run, evaluation in evaluate_runs(runs, dataset, segments=segments, skipped=_say_skipped(say)):
+    for run, evaluation in evaluate_runs(runs, dataset, segments=segments, skipped=say_skipped(say)):
         values = samples_of(evaluation)[METRICS[metric].of] * METRICS[metric].factor
         real = ~np.isnan(values)
         yield run.path, (np.repeat(np.array(dataset.orbit_names), real.sum(axis=1)).tolist(), values[real])
@@ -150,13 +150,9 @@ def _by_orbit(
         {dataset.name: dataset},
         lambda run: [dataset.name],
         segments=segments,
-        skipped=_say_skipped(say),
+        skipped=say_skipped(say),
     ):
         for scores in found.values():
             values = scores.orbits[metric]
             values = np.where(scores.orbits[lost] > 0, np.inf, values) if lost else values
             yield run.path, (list(dataset.orbit_names), values)
-
-
-def _say_skipped(say: Callable[[str], object]) -> Skipped:
-    return lambda run, error: say(f"skipped: {error}")

@@ -104,6 +104,11 @@ def run_names(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+def groups_text(runs: Sequence[Run]) -> str:
+    """Return the groups of runs as titles name them."""
+    return ", ".join(dict.fromkeys(run.group for run in runs))
+
+
 def _facts(run: Run, dataset: str | None) -> Iterator[tuple[str, Any]]:
     """Yield the facts of a run by whole name; those that every list may ask for, recorded or not."""
     record = run.record

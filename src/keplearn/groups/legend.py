@@ -36,5 +36,4 @@ def _said(key: str, value: object, text: str) -> str:
     """A value with its parameter's name, but for names of layers, losses, datasets, which say what they are."""
     if isinstance(value, str) and not value.startswith("["):
         return text
-    label = FACTS[key].label if key in FACTS and FACTS[key].label else key.replace("_", " ")
-    return f"{label} {text}"
+    return f"{FACTS[key].name_of(key)} {text}"

@@ -27,6 +27,11 @@ Skipped = Callable[[Run, KeplearnError], object]
 """Is told of a run that cannot be scored."""
 
 
+def say_skipped(say: Callable[[str], object]) -> Skipped:
+    """Return what says in a line that a run is left out, and why."""
+    return lambda run, error: say(f"skipped: {error}")
+
+
 def segments_of(runs: Sequence[Run], asked: int | None) -> int | None:
     """Return over how many samples runs are measured: those asked for, 0 the whole orbit, or as they were scored.
 

@@ -10,8 +10,8 @@ from keplearn.config import RunConfig
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
-from keplearn.groups.facts import Facts, as_cell, run_names
-from keplearn.groups.scoring import Track, segments_of, summaries
+from keplearn.groups.facts import Facts, as_cell, groups_text, run_names
+from keplearn.groups.scoring import Track, say_skipped, segments_of, summaries
 from keplearn.runs.store import Run
 
 STATES = ("run_id", "state", "kind", "reason")
@@ -74,8 +74,7 @@ def group_table(
         raise KeplearnError(
             "none of the runs has scores: name a test dataset with --on, and those that finished are scored."
         )
-    skipped = lambda run, error: say(f"skipped: {error}")  # noqa: E731
-    scored = summaries(runs, dataset, over, skipped=skipped, track=track)
+    scored = summaries(runs, dataset, over, skipped=say_skipped(say), track=track)
     configs = [run.config for run in runs]
     differing = {key.partition(".")[2]: values for key, values in varying_cells(configs).items()}
     rows = []
@@ -101,7 +100,7 @@ def group_table(
         "metrics": list(METRICS),
         "dataset": dataset,
         "segments": over or 0,
-        "group": ", ".join(dict.fromkeys(run.group for run in runs)),
+        "group": groups_text(runs),
     }
     return table
 

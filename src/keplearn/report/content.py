@@ -17,6 +17,7 @@ from keplearn.evaluation.ranking import LEADING, LOST, lost_in, measured_over, p
 from keplearn.evaluation.scores import Scores
 from keplearn.figures.parts.scales import wants_log
 from keplearn.groups.difference import flat
+from keplearn.groups.facts import groups_text
 from keplearn.groups.table import STATES, summary_cells, varying_cells
 from keplearn.groups.values import value_text
 from keplearn.report.curves import Losses, loss_curves
@@ -129,7 +130,7 @@ class ContentBuilder:
         common = {key: value_text(x) for key, x in flat(configs[0]).items() if key not in differing}
         columns = [*self._states(), *self._parameters(differing), *self._metrics(), *self._summed()]
         head = self.shown.head() | {
-            "group": ", ".join(dict.fromkeys(run.group for run in self.runs)),
+            "group": groups_text(self.runs),
             "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "common": common,
             "datasets": [data.head() for data in self.datasets],

@@ -15,7 +15,6 @@ from keplearn.core.files import file_name, write_text
 from keplearn.data.dataset import OrbitDataset, load_dataset
 from keplearn.evaluation.ranking import LEADING
 from keplearn.figures.parts import style
-from keplearn.groups.choice import choose_runs
 from keplearn.groups.scoring import Track, score_runs, segments_of
 from keplearn.report.content import Content, ContentBuilder, Shown
 from keplearn.report.orbits import choose_orbits
@@ -27,8 +26,8 @@ SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "
 
 
 def write_report(
-    runs: str | Path,
-    group: str | Sequence[str],
+    found: Sequence[Run],
+    words: Sequence[str],
     out: str | Path = "reports",
     *,
     where: Sequence[str] = (),
@@ -42,11 +41,10 @@ def write_report(
 
     Parameters
     ----------
-    runs
-        The directory of all runs.
-    group, where
-        The group, or several and runs, and conditions (`keplearn.groups.choice.choose_runs`); all of them name the
-        page. The damaged runs of groups are left out.
+    found
+        The runs, one or more.
+    words, where
+        By what they were chosen, a group mostly (`keplearn.groups.choice.choose_runs`); it names the page.
     out
         The directory of the page.
     on
@@ -69,13 +67,9 @@ def write_report(
     Raises
     ------
     KeplearnError
-        If there is no such group or run, no run is meant, a dataset cannot be loaded, or the page cannot be written.
+        If a dataset cannot be loaded, or the page cannot be written.
     """
-    words = [group] if isinstance(group, str) else list(group)
-    found = choose_runs(runs, words, where, on_damaged=lambda error: say(f"skipped: {error}"))
-    if not found:
-        raise KeplearnError(f"there is nothing to report: {', '.join(words)} in {runs} has no run.")
-    alone = found[0].group if words == [found[0].group] and not where else ""
+    alone = found[0].group if list(words) == [found[0].group] and not where else ""
     path = Path(out) / f"{alone or file_name([*words, *where])}.html"
     over = segments_of(found, segments)
     write_text(path, render(_content(found, on, track, say, Shown(where, over, metric))))

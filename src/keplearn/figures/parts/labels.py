@@ -21,6 +21,8 @@ from keplearn.groups.values import has_order, level_text, levels, shorten, value
 
 _LINE = 80
 """Letters of a line of a title."""
+_LEGEND_LETTERS = 40
+"""Longer labels than this do not fit twice below a figure."""
 _ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
 """What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
 
@@ -69,6 +71,11 @@ def wrap(text: str, letters: int) -> str:
     while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
         broken, letters = narrower, letters - 1
     return "\n".join(line.rstrip(" ") for line in broken)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """Return 2 where several labels fit side by side below a figure of the house's width, else 1."""
+    return 2 if len(labels) > 2 and max(map(len, labels)) <= _LEGEND_LETTERS else 1
 
 
 def _broken(pieces: Sequence[str], letters: int) -> list[str]:

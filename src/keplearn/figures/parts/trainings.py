@@ -12,13 +12,13 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
+from keplearn.figures.parts.labels import legend_columns
 from keplearn.figures.parts.series import cumulative
 
 _ERRORS = ("val_field", "val_path")
 _POINTS = 300
 """Of a curve: more would not be seen."""
-_LEGEND_LETTERS = 40
-"""Longer labels than this do not fit twice below a figure of the house's width."""
+_MEDIAN = "line: running median of the loss"
 
 
 def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
@@ -43,7 +43,7 @@ def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     read = {label: cumulative(metrics) for label, metrics in runs.items()}
     error = next((name for name in _ERRORS for rows, _ in read.values() if _some(rows, name)), None)
     heights = [2.6, *[1.3] * (error is not None)]
-    columns = 2 if len(read) > 1 and max(map(len, read)) <= _LEGEND_LETTERS else 1
+    columns = legend_columns([*read, _MEDIAN])
     figure, panels = style.new_figure(1.2 + sum(heights) + 0.2 * -(-len(read) // columns), heights)
     handles = []
     for k, (label, (rows, steps)) in enumerate(read.items()):
@@ -61,7 +61,7 @@ def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
             _draw_measured(panels[1], rows, steps, error, label, look | {"linestyle": "-"})
         handles.append(Line2D([], [], label=label, linewidth=1.2, **look))
     measured = any(_some(rows, "val_loss") for rows, _ in read.values())
-    handles.append(Line2D([], [], color=style.GREY, linewidth=1.2, label="line: running median of the loss"))
+    handles.append(Line2D([], [], color=style.GREY, linewidth=1.2, label=_MEDIAN))
     if measured:
         hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "none"}
         handles.append(Line2D([], [], color=style.GREY, markersize=3.6, label="hollow: validation", **hollow))

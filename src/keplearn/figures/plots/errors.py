@@ -19,15 +19,12 @@ from keplearn.evaluation.statistics import Distribution, median
 from keplearn.evaluation.table import true_samples
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import require
-from keplearn.figures.parts.labels import number, wrap
+from keplearn.figures.parts.labels import legend_columns, number, wrap
 from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.facts import run_names
 from keplearn.groups.scoring import evaluate_runs
 from keplearn.runs.store import Run
-
-# Longer labels than this do not fit twice below a figure of the house's width.
-_LEGEND_LETTERS = 40
 
 
 class _Errors(NamedTuple):
@@ -141,8 +138,7 @@ def _draw_legend(figure: Figure, models: Mapping[str, _Model], others: Sequence[
         for label, (errors, colour, marker) in models.items()
     ]
     handles += others
-    widest = max(len(str(handle.get_label())) for handle in handles)
-    columns = 2 if len(handles) > 2 and widest <= _LEGEND_LETTERS else 1
+    columns = legend_columns([str(handle.get_label()) for handle in handles])
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 

@@ -119,8 +119,8 @@ def _draw_one(found: xarray.Dataset, above: Axes, below: Axes, length: float) ->
     facts, radius = found.attrs, found["radius"].to_numpy() / length
     low, high = facts["training_low"] / length, facts["training_high"] / length
     learned: dict[str, Any] = {"color": style.PREDICTION, "linewidth": 1.4}
+    shade = _shade((above, below), low, high)
     for axes, name in ((above, "acceleration"), (below, "local_slope")):
-        axes.axvspan(low, high, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4, gid="training")
         if np.isfinite(facts["training_a"]):
             axes.axvline(facts["training_a"] / length, gid="training_a", **_MARK)
         least, most = (finite(found[f"{name}_{end}"]) for end in ("low", "high"))
@@ -129,7 +129,6 @@ def _draw_one(found: xarray.Dataset, above: Axes, below: Axes, length: float) ->
         )
         axes.plot(radius, finite(found[name]), gid=name, **learned)
     band = Patch(facecolor=style.PREDICTION, alpha=0.22, linewidth=0)
-    shade = Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.5)
     entries: dict[str, Any] = {
         f"learned: median and range of {facts['directions']} directions": (band, Line2D([], [], **learned))
     }
@@ -187,18 +186,15 @@ def _draw_several(
         entries["greatest training radius, in each model's colour"] = Line2D([], [], **_MARK)
     else:
         ((low, high),) = ends
-        for axes in (above, below):
-            axes.axvspan(
-                low / length,
-                high / length,
-                color=style.PALE,
-                alpha=0.5,
-                linewidth=0,
-                zorder=0.4,
-                gid="training",
-            )
-        entries["training radii"] = Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.5)
+        entries["training radii"] = _shade((above, below), low / length, high / length)
     return entries
+
+
+def _shade(panels: Sequence[Axes], low: float, high: float) -> Patch:
+    """Shade the training radii, and return what the legend shows of it."""
+    for axes in panels:
+        axes.axvspan(low, high, color=style.PALE, alpha=0.5, linewidth=0, zorder=0.4, gid="training")
+    return Patch(facecolor=style.PALE, edgecolor=style.GREY, linewidth=0.5)
 
 
 def _slope_text(value: float) -> str:

@@ -134,7 +134,7 @@ function writeAddress() {
   history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
 }
 
-// An address may be of another version of the page: what leads nothing here is passed over.
+// An address may be of another version of the page: what means nothing here is passed over.
 function readAddress() {
   state = defaults();
   for (const [key, value] of new URLSearchParams(location.hash.slice(1))) {
