@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,7 +264,7 @@ def mutate_record(content: bytes, draw: np.random.Generator) -> bytes:
             if isinstance(table, dict) and draw.random() < 0.3:
                 del table[key]
             else:
-                table[key] = _VALUES[int(draw.integers(len(_VALUES)))]
+                table[key] = deepcopy(_VALUES[int(draw.integers(len(_VALUES)))])  # it may be changed next
             break
         if not record:
             break
