@@ -1,4 +1,7 @@
-"""Every figure by its command, from a real small study: a file that is a picture, and its numbers."""
+"""Figures by their commands with options, from a real small study: a file that is a picture, and its numbers.
+
+Without options `test_plot_all` draws every figure.
+"""
 
 import json
 
@@ -13,21 +16,14 @@ from keplearn.runs.find import find_runs
 
 OF_DATASETS = {
     "orbits": (["complex_TBP_planar_2_train", "complex_TBP_3_test"], "10³ km"),
-    "elements": (["complex_TBP_planar_2_train", "complex_TBP_3_test"], "eccentricity"),
 }
 OF_A_RUN = {
-    "loss": ([], "optimiser step"),
     "orbit": (["--orbit", "complex_TBP_planar_10_test#3"], "10³ km"),
     "states": (["--orbit", "a=20000,e=0.4,nu0=20deg"], "time (h)"),
-    "acceleration": ([], "mean anomaly"),
     "acceleration --all": (["--on", "complex_TBP_planar_10_test"], "true anomaly (°)"),
     "features": (["--against", "anomaly"], "true anomaly"),
-    "outputs": ([], "time (h)"),
-    "phases": ([], "time (h)"),
     "errors": (["--on", "complex_TBP_planar_10_test", "--quantity", "field"], "eccentricity"),
     "field": (["--show", "vectors"], "10³ km"),
-    "slope": ([], "radius r (10³ km)"),
-    "grid": ([], "semi-major axis a (10³ km)"),
 }
 OF_A_GROUP = {
     "box": (["--by", "output_layer,feature_layer"], "%"),
@@ -45,7 +41,6 @@ OF_A_GROUP = {
         ],
         "segment length (samples)",
     ),
-    "importance": ([], "importance"),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import keplearn
 from keplearn.cli.needs import NEEDS
-from keplearn.cli.plot import app, plot
+from keplearn.cli.plot import FIGURES, app, plot
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.figures.declarations import declarations, read_declarations
@@ -75,6 +75,7 @@ def own(tmp_path):
     file = tmp_path / "my_figures.py"
     file.write_text(block.partition("```")[0], encoding="utf-8")
     yield file
+    FIGURES.pop("speeds", None)
     if "speeds" in app:
         del app["speeds"]
 

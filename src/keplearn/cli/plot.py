@@ -3,9 +3,11 @@
 What a figure is drawn of is found by `keplearn.cli.needs`; here are its options, its title and its files.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from inspect import Parameter as Argument
 from inspect import Signature, signature
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="keplearn plot",
-    help="""Draw a dataset, a run or a group: a command a figure.
+    help="""Draw a dataset, a run or a group: a command a figure; all draws every figure of a group.
 
     Figures of your own: keplearn plot --plugin FILE NAME …
     """,
@@ -29,6 +31,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app["--help"].show = False
+
+FIGURES: dict[str, Declaration] = {}
+"""The figures that have a command, by name."""
 
 
 def plot(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> None:
@@ -81,6 +86,21 @@ def add_command(declared: Declaration) -> None:
     command.__doc__ = declared.about
     command.__signature__ = arguments  # type: ignore[attr-defined]
     app.command(command, name=declared.name)
+    FIGURES[declared.name] = declared
+
+
+def draw_quietly(words: Sequence[str]) -> None:
+    """Run a figure's command by its words; what it prints of the file is not shown.
+
+    Raises
+    ------
+    KeplearnError
+        As the command does.
+    CycloptsError
+        If the words are not the command's.
+    """
+    with redirect_stdout(StringIO()):
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
 def _argument(option: Option) -> Argument:
@@ -126,3 +146,8 @@ def _save(figure: "Figure", saving: Saving, kind: str, *names: str) -> None:
 
 for _declared in declarations().values():
     add_command(_declared)
+app.command(
+    "keplearn.cli.plot_all:plot_all",
+    name="all",
+    help="Draw every figure that applies to a group into one folder, with a page index.html that shows them.",
+)

@@ -20,6 +20,8 @@ HOME = Path(__file__).with_name("plots")
 
 _DECORATOR = re.compile(r"^@(\w+\.)*figure\(", re.MULTILINE)
 
+_SECTION = re.compile(r"^\w+\n-+$", re.MULTILINE)
+
 _KINDS: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Sequence[str]": list[str]}
 
 
@@ -39,11 +41,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A figure as its file declares it: name, what it draws (`Need`), a line about it, its options."""
+    """A figure as its file declares it: name, what it draws (`Need`), a line about it, how it is read, its options."""
 
     name: str
     of: str
     about: str
+    caption: str
     options: tuple[Option, ...]
     file: Path
 
@@ -111,13 +114,15 @@ def _declaration(
     prepare = said.get("prepare")
     prepared = others.get(prepare.id) if isinstance(prepare, ast.Name) else None
     parameters = (_parameters(prepared) if prepared else {}) | _parameters(function)
-    about = (ast.get_docstring(function) or function.name).partition("\n")[0].removeprefix("Draw ")
+    about, _, more = (ast.get_docstring(function) or function.name).partition("\n")
+    about = about.removeprefix("Draw ")
     written = _literal(said["options"]) if "options" in said else {}
     options = [_option(name, words, parameters) for name, words in written.items()]
     of = _literal(said["of"])
     if of not in get_args(Need):
         raise ValueError(f"it is of {of!r}, not of {', '.join(get_args(Need))}.{nearest(of, get_args(Need))}")
-    return Declaration(function.name, of, about[:1].upper() + about[1:], tuple(options), file)
+    caption = _SECTION.split(more)[0].strip()
+    return Declaration(function.name, of, about[:1].upper() + about[1:], caption, tuple(options), file)
 
 
 def _parameters(function: ast.FunctionDef) -> dict[str, tuple[ast.expr | None, ast.expr | None]]:
