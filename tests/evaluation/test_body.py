@@ -110,7 +110,7 @@ def test_the_grid_is_masked_by_the_body(data):
     np.testing.assert_array_equal(found["masked"], periapsis < data.body.known_radius)
     assert found["masked"].any() == (data is LUNAR)
     assert found["a_edges"][0] > data.elements[:, 0].min() / 2
-    assert ("below the surface of the Moon" in words(figures.grid(found))) == (data is LUNAR)
+    assert ("below the surface of the Moon" in words(figures.grid({"": found}))) == (data is LUNAR)
 
 
 def test_the_slope_says_where_the_surface_is(model_of):

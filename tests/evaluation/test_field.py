@@ -224,6 +224,17 @@ def test_the_grid_covers_the_training_orbits(model_of):
     assert len(cells.orbits) == (~cells.masked).sum()
 
 
+def test_the_grid_lies_within_the_limits_that_are_asked_for():
+    cells = grid_cells(PLANAR, 5, 4, a=(9000.0, 12000.0), e=(0.05, 0.25))
+    np.testing.assert_allclose(cells.a_edges, np.linspace(9000.0, 12000.0, 6))
+    np.testing.assert_allclose(cells.e_edges, np.linspace(0.05, 0.25, 5))
+    a, e = cells.orbits.elements[:, 0], cells.orbits.elements[:, 1]
+    assert a.min() > 9000.0 and a.max() < 12000.0 and e.min() > 0.05 and e.max() < 0.25
+    for a, e in (((9e3, 8e3), None), ((-1.0, 8e3), None), (None, (0.1, 1.0)), (None, (0.1, np.nan))):
+        with pytest.raises(KeplearnError, match="has no bound orbits"):
+            grid_cells(PLANAR, 5, 4, a=a, e=e)
+
+
 def test_cells_that_diverge_are_marked(model_of):
     found = ae_grid(model_of(leaping, PLANAR), PLANAR, n_a=4, n_e=3)
     diverged = found["diverged"].to_numpy()

@@ -1,5 +1,6 @@
 """The figures of the field show the numbers that they are given, in km and percent, and say what is masked."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from matplotlib.quiver import Quiver
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.field import residual_field
-from keplearn.evaluation.grid import ae_grid, summary
+from keplearn.evaluation.grid import ae_grid, limits_around, summary
 from keplearn.evaluation.slope import slope as slope_of
 from keplearn.experiment.plan import training_data
 from keplearn.figures.parts.style import save_figure
 from keplearn.figures.plots.field import field
-from keplearn.figures.plots.grid import grid
+from keplearn.figures.plots.grid import _measure, grid
 from keplearn.figures.plots.slope import slope
+from keplearn.groups.choice import choose_runs
 from keplearn.orbits.constants import EARTH_RADIUS
 from keplearn.runs.find import find_runs
 
@@ -184,7 +186,7 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
     found = measured["grid"].copy(deep=True)
     found["masked"][4, :2] = True
     found["field"][4, :2] = np.nan
-    figure = grid(found, "a run", quantity="field")
+    figure = grid({"a run": found}, "a run", quantity="field")
     drawn = artists(figure)
     values = np.ma.filled(drawn["error"].get_array(), np.nan)
     np.testing.assert_array_equal(values, found["field"])
@@ -195,15 +197,54 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("semi-major axis a (10³ km)", "eccentricity e")
     assert "true states (%)" in scale(figure)
-    assert "propagated path (%)" in scale(grid(found)) and "segments" not in scale(grid(found))
-    assert scale(grid(found.assign_attrs(segments=18))).endswith("segments of 18")
+    along = scale(grid({"": found}))
+    assert "propagated path (%)" in along and "segments" not in along
+    assert scale(grid({"": found.assign_attrs(segments=18)})).endswith("segments of 18")
+
+
+def test_several_models_have_a_panel_each_over_the_same_cells_and_one_scale(small_study, monkeypatch):
+    monkeypatch.setattr("keplearn.figures.plots.grid.ae_grid", partial(ae_grid, n_a=4, n_e=3))
+    runs = choose_runs(small_study, ["small"], ["state=finished", "feature_layer=sph_4D_rinv", "seed=0"])
+    runs = [next(run for run in runs if f"_{n}_" in run.config.dataset_name) for n in (2, 5)]
+    models = [run.model() for run in runs]
+    trainings = [training_data(run.config.dataset_name, -1) for run in runs]
+    found = _measure(models, trainings, ["two", "five"], "field")
+    (low, high), (_, most) = (np.array([one(t) for t in trainings]).T for one in (a_reach, e_reach))
+    for one in found.values():
+        assert one["a_edges"].to_numpy()[[0, -1]].tolist() == [low.min(), high.max()]
+        assert one["e_edges"].to_numpy()[[0, -1]].tolist() == [0.0, most.max()]
+    figure = grid(found, quantity="field")
+    first, second, _ = figure.axes  # and the one scale
+    assert (first.get_title(), second.get_title()) == ("two", "five")
+    drawn = [artists(figure, panel)["error"] for panel in (0, 1)]
+    assert drawn[0].get_clim() == drawn[1].get_clim()
+    for mesh, one in zip(drawn, found.values(), strict=True):
+        np.testing.assert_array_equal(np.ma.filled(mesh.get_array(), np.nan), one["field"])
+    within = _measure(models[:1], trainings[:1], ["two"], "field", a=["8e3", "20000"], e=["0.1", "0.2"])[
+        "two"
+    ]
+    assert within["a_edges"].to_numpy()[[0, -1]].tolist() == [8e3, 2e4]
+    assert within["e_edges"].to_numpy()[[0, -1]].tolist() == [0.1, 0.2]
+    shown = artists(grid({"two": within}))["training"]
+    assert all(8e3 <= a <= 2e4 for a in shown.get_xdata()) and len(shown.get_xdata()) < len(trainings[0])
+    assert labels(grid({"two": within}))[0] == "training orbits, some beyond"
+    with pytest.raises(KeplearnError, match=r"--a 7000: give two numbers.* 7000,42000"):
+        _measure(models, trainings, ["two", "five"], "field", a=["7000"])
+
+
+def a_reach(training):
+    return limits_around(training)[0]
+
+
+def e_reach(training):
+    return limits_around(training)[1]
 
 
 def test_cells_that_lost_samples_are_hatched_and_counted_and_have_no_colour_of_the_scale(measured):
     found = measured["grid"].copy(deep=True)
     found["lost_mean"][0, :3] = [1, 20, 360]
     found["mean"][0, 2] = np.nan
-    figure = grid(found)
+    figure = grid({"": found})
     lost = int((found["lost_mean"] > 0).sum())
     assert len(artists(figure)["lost"].get_paths()) == lost
     assert labels(figure)[-1] == f"samples lost ({lost} cells)"
@@ -224,7 +265,7 @@ def test_orbits_in_space_are_said_to_be_projected(measured):
 @pytest.mark.parametrize("draw", [slope, field, grid])
 def test_they_are_saved_within_the_page(measured, tmp_path, draw):
     found = measured[draw.__name__]
-    figure = draw({"a run": found} if draw is slope else found, title="a title")
+    figure = draw(found if draw is field else {"a run": found}, title="a title")
     assert figure.get_size_inches()[0] <= 7.2 + 1e-9
     path = save_figure(figure, tmp_path / "figure.png")
     assert path.stat().st_size > 10_000
@@ -242,7 +283,7 @@ def test_what_is_not_there_is_an_error(measured):
     with pytest.raises(KeplearnError, match="lacks residual"):
         field(measured["grid"])
     with pytest.raises(KeplearnError, match="Did you mean 'field'"):
-        grid(measured["grid"], quantity="feild")
+        grid({"": measured["grid"]}, quantity="feild")
     with pytest.raises(KeplearnError, match="nowhere finite"):
         slope({"": measured["slope"] * np.nan})
 

@@ -13,6 +13,7 @@ from keplearn.groups.choice import choose_runs
 from keplearn.groups.error_table import error_table
 from keplearn.groups.facts import Facts, run_names
 from keplearn.groups.legend import legend
+from keplearn.groups.study import Study
 from keplearn.groups.table import group_table
 from keplearn.runs.find import open_run
 from keplearn.runs.labels import write_label
@@ -139,6 +140,25 @@ def _leaves(value, name=""):
         return
     for key, entry in value.items():
         yield from _leaves(entry, f"{name}.{key}".lstrip("."))
+
+
+def test_the_status_of_a_sweep_is_of_the_runs_that_are_meant_those_not_started_among_them(runs):
+    configs = [run.config for run in choose_runs(runs, ["heads"])]
+    planned = run_config(DATASETS[1], group="heads", test=[TEST], width=32)
+    Study.of([*configs, planned], runs).write()
+    for where, states, best in (
+        ((), {"finished": 4, "missing": 1}, 0.0),
+        (("family=circular",), {"finished": 2, "missing": 1}, 2.0),
+        (("family=circular", "width>8"), {"finished": 1, "missing": 1}, 3.0),
+        (("state=missing",), {"missing": 1}, None),
+    ):
+        words = ["--where", *where] if where else []
+        code, out, _ = keplearn("sweep", "status", "heads", "--runs", runs, "--json", *words)
+        found = json.loads(out)
+        assert code == 0 and found["states"] == states and found["runs"] == sum(states.values())
+        assert (found["best"] or {}).get("median") == best
+    code, _, err = keplearn("sweep", "status", "heads", "--runs", runs, "--where", "widht=8")
+    assert code == 2 and "Did you mean 'width'" in err
 
 
 def test_a_groups_table_has_the_facts_that_are_asked_for(runs):

@@ -213,7 +213,15 @@ def _group(
     /,
     *,
     where: Where = None,
-    on: Annotated[str | None, Parameter(help="A test dataset; by default the first.")] = None,
+    on: Annotated[
+        list[str] | None,
+        Parameter(
+            consume_multiple=True,
+            negative="",
+            help="Test datasets, several side by side: figures then know them as the parameter test. By default the "
+            "first.",
+        ),
+    ] = None,
     segments: Segments = None,
     saving: Saving = NO_SAVING,
     given: Given,
@@ -226,7 +234,11 @@ def _group(
     table = group_table(runs, on, _columns(given), segments=segments, say=_say, track=track)
     if where:
         table.attrs["where"] = ", ".join(where)
-    return {"table": table, "runs": runs, "say": _say, "named": [*names, *(where or ())]}
+    things = {"table": table, "runs": runs, "say": _say, "named": [*names, *(where or ())]}
+    if len(runs) == 1:
+        over, tests = table.attrs["segments"], short_name(table.attrs["dataset"])
+        things["title"] = f"{trained_on(runs[0])}\ntested on {tested_on(over, tests)}"
+    return things
 
 
 NEEDS: dict[str, Callable[..., Things]] = {

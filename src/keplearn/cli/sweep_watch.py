@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from keplearn.cli.choosing import Where
 from keplearn.cli.sweep_view import counts_of, facts_of, print_status
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS, find_metric
@@ -27,6 +28,7 @@ def status(
     *,
     runs: Runs = Path("runs"),
     metric: str = LEADING,
+    where: Where = None,
     watch: Flag = False,
     json_: AsJson = False,
 ) -> None:
@@ -40,17 +42,20 @@ def status(
         The directory of all runs.
     metric
         What the best run so far is the best by: median, mean, field, …
+    where
+        Only of the runs of which this holds: width=64, family=circular, 'seed in 0,1', state=missing, …
     watch
         Show it again every two seconds until the sweep ends.
     json_
         Print it as JSON.
     """
+    from keplearn.groups.choice import part_of_study
     from keplearn.groups.standing import Standing
     from keplearn.groups.study import Study
     from keplearn.sweeps.driver import driver
 
     metric = find_metric(metric, METRICS, "--metric").key
-    study = Study.read(runs, group)
+    study = part_of_study(Study.read(runs, group), where or ())
     standing = Standing(study)
     while True:
         about = driver(study) or _jobs(study)

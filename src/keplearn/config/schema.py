@@ -39,7 +39,9 @@ class RunConfig(BaseModel):
     )
     test: Annotated[
         tuple[f.Dataset, ...],
-        Fact(derived="complex_TBP[_planar]_{1,10,100}_test for two-body data, else none"),
+        Fact(
+            label="test dataset", derived="complex_TBP[_planar]_{1,10,100}_test for two-body data, else none"
+        ),
     ] = Field(description="datasets scored when training ends (one list, not an axis)")
     score_segments: Annotated[
         f.SegmentLength | None, Fact(unit="samples", since="2026-11-26", effect=TESTED)

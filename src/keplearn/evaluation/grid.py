@@ -49,12 +49,49 @@ class Cells:
     training: Float64[np.ndarray, "orbit 2"]
 
 
-def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: int = SAMPLES) -> Cells:
+Limits = tuple[float, float]
+
+
+def limits_around(training: OrbitDataset) -> tuple[Limits, Limits]:
+    """Return from where to where a grid around training orbits reaches, in a (km) and in e.
+
+    It spans their a and a quarter of that range more at both ends (at least 5 % of the greatest a), not below the
+    body's radius, or half the least a where that is not known; and e from 0 to 0.1 above their greatest, or halfway
+    to 1.
+
+    Raises
+    ------
+    KeplearnError
+        If none is bound.
+    """
+    bound = _bound(training)
+    a, e = bound[:, 0], bound[:, 1]
+    margin = max(_MARGIN_A * float(np.ptp(a)), _LEAST_MARGIN_A * float(a.max()))
+    least = training.body.radius or a.min() / 2
+    return (
+        (max(float(a.min()) - margin, float(least)), float(a.max()) + margin),
+        (0.0, min(float(e.max()) + _MARGIN_E, (1.0 + float(e.max())) / 2)),
+    )
+
+
+def _bound(training: OrbitDataset) -> Float64[np.ndarray, "orbit 6"]:
+    """The elements of the training orbits that are bound."""
+    bound = training.elements[(training.elements[:, 0] > 0) & (training.elements[:, 1] < 1)]
+    if not len(bound):
+        raise KeplearnError(f"{training.name} has no bound orbit to lay a grid of a and e around.")
+    return bound
+
+
+def grid_cells(
+    training: OrbitDataset,
+    n_a: int = 24,
+    n_e: int = 20,
+    samples: int = SAMPLES,
+    a: Limits | None = None,
+    e: Limits | None = None,
+) -> Cells:
     """Return a grid over a and e around the training orbits, and one orbit a cell.
 
-    It spans the training orbits' a and a quarter of that range more at both ends (at least 5 % of the greatest
-    a), not below the body's radius, or half the least a where that is not known; and e from 0 to 0.1 above the
-    training orbits' greatest, or halfway to 1.
     A cell's orbit starts at the periapsis, on +x, ν₀ = 0. It lies in the plane of planar training orbits; else
     its inclination is the median of theirs and its node on +x. The truth is the two-body law.
 
@@ -66,22 +103,22 @@ def grid_cells(training: OrbitDataset, n_a: int = 24, n_e: int = 20, samples: in
         Cells along a and e.
     samples
         Samples of each orbit over its one period, evenly in mean anomaly.
+    a, e
+        From where to where the grid reaches, km and 1; by default around the training orbits (`limits_around`).
 
     Raises
     ------
     KeplearnError
-        If no training orbit is bound, every cell meets the body, or there are no cells.
+        If no training orbit is bound, every cell meets the body, there are no cells, or limits are no range of bound
+        orbits.
     """
     if n_a < 1 or n_e < 1:
         raise KeplearnError(f"a grid needs at least one cell each way, not {n_a} by {n_e}.")
-    bound = training.elements[(training.elements[:, 0] > 0) & (training.elements[:, 1] < 1)]
-    if not len(bound):
-        raise KeplearnError(f"{training.name} has no bound orbit to lay a grid of a and e around.")
-    a, e = bound[:, 0], bound[:, 1]
-    margin = max(_MARGIN_A * float(np.ptp(a)), _LEAST_MARGIN_A * float(a.max()))
-    least = training.body.radius or a.min() / 2
-    a_edges = np.linspace(max(a.min() - margin, least), a.max() + margin, n_a + 1)
-    e_edges = np.linspace(0.0, min(e.max() + _MARGIN_E, (1.0 + e.max()) / 2), n_e + 1)
+    for name, given, beyond in (("a", a, np.inf), ("e", e, 1.0)):
+        if given is not None and not 0.0 <= given[0] < given[1] < beyond:
+            raise KeplearnError(f"a grid from {name} = {given[0]:g} to {given[1]:g} has no bound orbits.")
+    bound, around = _bound(training), limits_around(training)
+    a_edges, e_edges = np.linspace(*(a or around[0]), n_a + 1), np.linspace(*(e or around[1]), n_e + 1)
     centre_e, centre_a = np.meshgrid(_centres(e_edges), _centres(a_edges), indexing="ij")
     masked = centre_a * (1.0 - centre_e) < training.body.known_radius
     if masked.all() or a_edges[0] >= a_edges[-1]:
@@ -165,7 +202,13 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
 
 
 def ae_grid(
-    model: NeuralODE, training: OrbitDataset, n_a: int = 24, n_e: int = 20, segments: int | None = None
+    model: NeuralODE,
+    training: OrbitDataset,
+    n_a: int = 24,
+    n_e: int = 20,
+    segments: int | None = None,
+    a: Limits | None = None,
+    e: Limits | None = None,
 ) -> "xarray.Dataset":
     """Return a model's errors over semi-major axis and eccentricity, a propagated period a cell.
 
@@ -179,6 +222,8 @@ def ae_grid(
         Cells along a and e.
     segments
         Restart from every so many samples; None propagates a whole period.
+    a, e
+        As for `grid_cells`.
 
     Returns
     -------
@@ -194,7 +239,7 @@ def ae_grid(
     KeplearnError
         If the model has no units, no training orbit is bound, or every cell meets the body.
     """
-    cells = grid_cells(training, n_a, n_e)
+    cells = grid_cells(training, n_a, n_e, a=a, e=e)
     return on_grid(cells, evaluate(model, cells.orbits, segments=segments))
 
 

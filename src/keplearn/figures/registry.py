@@ -56,7 +56,8 @@ def figure(
           ``labels`` for a legend
         - ``runs``: ``runs``, those that are named, ``dataset``, the test orbits, ``model``, which of theirs,
           and ``segments``, samples from one restart to the next (None: whole orbits)
-        - ``group``: ``table`` of a group, a row a run, ``runs``, and ``say``, for remarks
+        - ``group``: ``table`` of a group, a row a run (of several test datasets a run and dataset), ``runs``, and
+          ``say``, for remarks
     options
         The parameters that the command has as options, with their help; where an option is called otherwise, its
         names and the help. The type is the parameter's annotation: str, int, float, bool, a Literal (or that and str,

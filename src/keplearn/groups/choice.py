@@ -5,6 +5,7 @@ The one way in which commands are told which runs are meant.
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from math import isfinite
 from operator import ge, gt, le, lt
@@ -16,6 +17,7 @@ from keplearn.core.numbers import number_text
 from keplearn.core.tables import is_foreign
 from keplearn.groups.difference import cell
 from keplearn.groups.facts import Facts, plain
+from keplearn.groups.study import Study
 from keplearn.runs.find import find_runs, group_names, open_run
 from keplearn.runs.store import Run
 
@@ -77,6 +79,31 @@ def choose_runs(
     if not words:
         found = {run.path: run for run in find_runs(runs, None, state, on_damaged)}
     return _those_of_which(conditions, list(found.values()), ", ".join(words) or str(runs))
+
+
+def part_of_study(study: Study, where: Sequence[str]) -> Study:
+    """Return the study of those runs alone of which conditions hold; one that has not started has its config's facts.
+
+    Raises
+    ------
+    KeplearnError
+        As `choose_runs` does.
+    """
+    if not where:
+        return study
+    found = [_started_or_planned(study, run_id) for run_id in study.configs]
+    ids = {run.path.name for run in _those_of_which(parse_conditions(where), found, study.group)}
+    return replace(study, configs={run_id: x for run_id, x in study.configs.items() if run_id in ids})
+
+
+def _started_or_planned(study: Study, run_id: str) -> Run:
+    """Return a run of a study; one without a record that can be read is known by its config."""
+    run = Run(study.path / run_id)
+    try:
+        _ = run.record
+    except KeplearnError:
+        vars(run).update(record={"run_id": run_id, "state": "missing"}, config=study.configs[run_id])
+    return run
 
 
 def _one(runs: str | Path, word: str, groups: Sequence[str]) -> Run:

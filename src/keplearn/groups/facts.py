@@ -109,6 +109,11 @@ def groups_text(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(run.group for run in runs))
 
 
+def tests_text(tests: Sequence[str]) -> str:
+    """Return a test dataset's name as titles say it, of several how many there are."""
+    return tests[0] if len(tests) == 1 else f"{len(tests)} datasets"
+
+
 def _facts(run: Run, dataset: str | None) -> Iterator[tuple[str, Any]]:
     """Yield the facts of a run by whole name; those that every list may ask for, recorded or not."""
     record = run.record

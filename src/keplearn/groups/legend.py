@@ -12,15 +12,19 @@ _MOST = 3
 """Parameters in which runs differ, told of each; of more the run's name says more."""
 
 
-def legend(runs: Sequence[Run]) -> list[str]:
+def legend(runs: Sequence[Run], apart_from: Sequence[str] = ()) -> list[str]:
     """Return a text for each of some runs, no two alike.
+
+    What ``apart_from`` names is said elsewhere: of what varies it does not count.
 
     A run that its user has labelled has that label. Else it is the values of what varies among the runs, such as
     "mlp_4D_signed, segment length 18", where that is up to three parameters; and its id's first digits where it is
     more or says nothing.
     """
     differing = varying_cells([run.config for run in runs])
-    named = {key.partition(".")[2]: values for key, values in differing.items()}
+    every = {key.partition(".")[2]: values for key, values in differing.items()}
+    said = {name.rpartition(".")[2] for name in apart_from}
+    named = {key: values for key, values in every.items() if key not in said}
     texts = {key: level_texts(values) for key, values in named.items()}
     found = []
     for k, (run, name) in enumerate(zip(runs, run_names(runs), strict=True)):

@@ -61,26 +61,31 @@ def segments_of(runs: Sequence[Run], asked: int | None) -> int | None:
 
 def summaries(
     runs: Sequence[Run],
-    dataset: str,
+    datasets: Sequence[str],
     segments: int | None,
     *,
     skipped: Skipped | None = None,
     track: Track = iter,
-) -> dict[Path, Mapping[str, Any]]:
-    """Return the scores of runs on a dataset by path: those recorded, of other finished runs kept or made now."""
-    found: dict[Path, Mapping[str, Any]] = {}
+) -> dict[Path, dict[str, Mapping[str, Any]]]:
+    """Return the scores of runs by path and dataset: those recorded, of other finished runs kept or made now."""
+    found: dict[Path, dict[str, Mapping[str, Any]]] = {}
     for run in runs:
-        scores = (run.record.get("scores") or {}).get(dataset)
-        if scores and scores.get("segments") == segments:
-            found[run.path] = scores
-    left = [run for run in runs if run.path not in found and run.state == "finished"]
-    if left:
-        data = {dataset: load_dataset(dataset)}
-        for run, scored in score_runs(
-            left, data, lambda run: data, segments=segments, skipped=skipped, track=track
-        ):
-            if dataset in scored:
-                found[run.path] = scored[dataset].summary
+        recorded = run.record.get("scores") or {}
+        known = {name: recorded[name] for name in datasets if recorded.get(name)}
+        found[run.path] = {
+            name: scores for name, scores in known.items() if scores.get("segments") == segments
+        }
+    left = [run for run in runs if run.state == "finished" and len(found[run.path]) < len(set(datasets))]
+    data = {name: load_dataset(name) for name in datasets if any(name not in found[run.path] for run in left)}
+    for run, scored in score_runs(
+        left,
+        data,
+        lambda run: data.keys() - found[run.path].keys(),
+        segments=segments,
+        skipped=skipped,
+        track=track,
+    ):
+        found[run.path] |= {name: scores.summary for name, scores in scored.items()}
     return found
 
 

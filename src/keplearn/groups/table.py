@@ -10,7 +10,7 @@ from keplearn.config import RunConfig
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS
 from keplearn.groups.difference import cell, varying
-from keplearn.groups.facts import Facts, as_cell, groups_text, run_names
+from keplearn.groups.facts import Facts, as_cell, groups_text, run_names, tests_text
 from keplearn.groups.scoring import Track, say_skipped, segments_of, summaries
 from keplearn.runs.store import Run
 
@@ -26,22 +26,24 @@ SUMMED = (
 
 def group_table(
     runs: Sequence[Run],
-    dataset: str | None = None,
+    dataset: str | Sequence[str] | None = None,
     facts: Iterable[str] = (),
     *,
     segments: int | None = None,
     say: Callable[[str], object] = lambda text: None,
     track: Track = iter,
 ) -> pd.DataFrame:
-    """One row a run: ``run_id``, ``state``, ``kind``, ``reason``, parameters, summary, metrics on one dataset.
+    """One row a run: ``run_id``, ``state``, ``kind``, ``reason``, parameters, summary, metrics on a test dataset.
+
+    Of several test datasets one row a run and dataset, called ``test``.
 
     Parameters
     ----------
     runs
         The runs, of one group or of several.
     dataset
-        The test dataset of the metrics; by default the first of the first run that has scores. Finished runs that
-        were not scored on it are scored now.
+        The test dataset of the metrics, or several; by default the first of the first run that has scores. Finished
+        runs that were not scored on one are scored now.
     facts
         Names that are columns too where they are facts (`keplearn.groups.facts`), such as ``dataset.family``.
     segments
@@ -54,11 +56,13 @@ def group_table(
     Returns
     -------
     table
-        ``name``, what figures call a run, ``group``, parameters (and ``dataset_name``) under their names: numbers as
-        numbers, a value that changes over phases as text such as ``[4, 18]``. Metrics under their keys, NaN for a run
-        without them, with the numbers of lost samples (`keplearn.evaluation.ranking` says where such a run stands). In
-        ``attrs``: ``varying``, the names of the parameters that differ among the runs, ``metrics``, ``dataset``,
-        ``segments``, ``group``, and ``facts``, all names that might have been asked for, in one text.
+        ``name``, what figures call a run, ``group``, ``test``, the dataset of the metrics, parameters (and
+        ``dataset_name``) under their names: numbers as numbers, a value that changes over phases as text such as
+        ``[4, 18]``. Metrics under their keys, NaN for a run without them, with the numbers of lost samples
+        (`keplearn.evaluation.ranking` says where such a run stands). In ``attrs``: ``varying``, the names of the
+        parameters that differ among the runs, and ``test`` if there are several, ``metrics``, ``tests``, ``dataset``
+        (the one, or how many), ``segments``, ``group``, and ``facts``, all names that might have been asked for, in
+        one text.
 
     Raises
     ------
@@ -69,40 +73,49 @@ def group_table(
         raise KeplearnError("There is nothing to draw: the group has no run.")
     over = segments_of(runs, segments)
     known = dict.fromkeys(name for run in runs for name in run.record.get("scores") or {})
-    dataset = dataset or next(iter(known), None)
-    if dataset is None:
+    asked = [dataset] if isinstance(dataset, str) else list(dict.fromkeys(dataset or ()))
+    tests = asked or list(known)[:1]
+    if not tests:
         raise KeplearnError(
             "none of the runs has scores: name a test dataset with --on, and those that finished are scored."
         )
-    scored = summaries(runs, dataset, over, skipped=say_skipped(say), track=track)
+    scored = summaries(runs, tests, over, skipped=say_skipped(say), track=track)
     configs = [run.config for run in runs]
     differing = {key.partition(".")[2]: values for key, values in varying_cells(configs).items()}
-    rows = []
-    for run, config, name in zip(runs, configs, run_names(runs), strict=True):
-        record = run.record
-        scores = scored.get(run.path) or {}
-        row: dict[str, Any] = {key: record.get(key) for key in STATES} | {"name": name, "group": run.group}
-        row |= parameter_cells(config)
-        row |= summary_cells(record)
-        row |= {key: _number(scores.get(key)) for key in METRICS}
-        rows.append(row)
-    table = pd.DataFrame(rows)
+    differing.pop("test", None)  # lists of what runs were scored on: here it is one
+    own = [_of_run(*one) for one in zip(runs, configs, run_names(runs), strict=True)]
+    table = pd.DataFrame(
+        [
+            row
+            | {"test": test}
+            | {key: _number((scored[run.path].get(test) or {}).get(key)) for key in METRICS}
+            for test in tests
+            for run, row in zip(runs, own, strict=True)
+        ]
+    )
     for key in differing.keys() & set(table):
-        table[key] = differing[key]
+        table[key] = differing[key] * len(tests)
     if missing := [name for name in facts if name not in table]:
-        known_facts = Facts(runs, dataset)
-        for name in filter(known_facts.find, missing):
-            table[name] = known_facts.cells(name)
+        facts_on = [Facts(runs, test) for test in tests]
+        for name in filter(facts_on[0].find, missing):
+            table[name] = [cell for known_facts in facts_on for cell in known_facts.cells(name)]
         # One text: attributes are copied with every part of a table.
-        table.attrs["facts"] = " ".join(known_facts.spellings())
+        table.attrs["facts"] = " ".join(facts_on[0].spellings())
     table.attrs |= {
-        "varying": list(differing),
+        "varying": [*differing, *["test"] * (len(tests) > 1)],
         "metrics": list(METRICS),
-        "dataset": dataset,
+        "tests": tests,
+        "dataset": tests_text(tests),
         "segments": over or 0,
         "group": groups_text(runs),
     }
     return table
+
+
+def _of_run(run: Run, config: RunConfig, name: str) -> dict[str, Any]:
+    """Return what a row says of a run, its scores aside."""
+    row: dict[str, Any] = {key: run.record.get(key) for key in STATES} | {"name": name, "group": run.group}
+    return row | parameter_cells(config) | summary_cells(run.record)
 
 
 def summary_cells(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Maps: values over a plane as logarithmic colours, with their scale."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -15,23 +15,32 @@ _COLOURS = "viridis"
 """Rises evenly in lightness: the same order in grey and with the usual colour blindnesses."""
 
 
-def draw_mesh(
-    figure: Figure, axes: Axes, edges: tuple[np.ndarray, np.ndarray], values: np.ndarray, label: str
-) -> QuadMesh:
-    """Draw values (y, x) as logarithmic colours, from their 1st to their 99th percentile, with the scale."""
-    low, high = _colour_limits(values)
-    mesh = axes.pcolormesh(
-        *edges, np.where(values > 0, values, np.where(values == 0, low, np.nan)), cmap=_COLOURS,
-        norm=LogNorm(low, high), shading="auto", gid="error", rasterized=True,
-    )  # fmt: skip
-    finite = values[np.isfinite(values)]
+Map = tuple[Axes, tuple[np.ndarray, np.ndarray], np.ndarray]
+"""A panel, the edges along x and y of what is drawn in it, and its values (y, x)."""
+
+
+def draw_meshes(figure: Figure, maps: Sequence[Map], label: str) -> None:
+    """Draw values as logarithmic colours, from the 1st to the 99th percentile of all, with the one scale."""
+    every = np.concatenate([values.ravel() for _, _, values in maps])
+    low, high = _colour_limits(every)
+    meshes = [
+        axes.pcolormesh(
+            *edges, np.where(values > 0, values, np.where(values == 0, low, np.nan)), cmap=_COLOURS,
+            norm=LogNorm(low, high), shading="auto", gid="error", rasterized=True,
+        )
+        for axes, edges, values in maps
+    ]  # fmt: skip
+    finite = every[np.isfinite(every)]
     below, above = bool((finite < low).any()), bool((finite > high).any())
-    extend = ("neither", "min", "max", "both")[below + 2 * above]
+    panels = [axes for axes, _, _ in maps]
     # An inset is as high as the panel, also where equal scales make that lower than its place.
-    bar = figure.colorbar(mesh, cax=axes.inset_axes((1.02, 0.0, 0.026, 1.0)), extend=extend)
+    inset = panels[0].inset_axes((1.02, 0.0, 0.026, 1.0)) if len(panels) == 1 else None
+    place: dict[str, Any] = (
+        {"cax": inset} if inset else {"ax": panels, "fraction": 0.04, "pad": 0.02, "aspect": 30}
+    )
+    bar = figure.colorbar(meshes[0], extend=("neither", "min", "max", "both")[below + 2 * above], **place)
     bar.set_label(label)
     _label_colours(bar.ax, high / low)
-    return mesh
 
 
 def _label_colours(axes: Axes, ratio: float) -> None:

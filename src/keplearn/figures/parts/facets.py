@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.figures.parts import style
-from keplearn.figures.parts.labels import parameter_label, wrap
-from keplearn.groups.values import level_texts, levels, values_of
+from keplearn.figures.parts.labels import fits_in, named, wrap
+from keplearn.groups.values import levels, values_of
 
 _LETTER = 0.62
 """Width of a letter, as a share of its font's size."""
@@ -54,23 +55,52 @@ def facets(table: pd.DataFrame, row: str | None, column: str | None, height: flo
     """
     down, across = _levels(table, row), _levels(table, column)
     figure, axes = style.new_figure(margin + height * len(down), [1.0] * len(down), len(across))
-    panels, names = [], (level_texts(down), level_texts(across))
+    panels = []
     for place, one in enumerate(axes):
         i, j = divmod(place, len(across))
         chosen = _where(table, row, down[i]) & _where(table, column, across[j])
         panels.append(Panel(one, i, j, table[chosen]))
-        if column is not None and i == 0:
-            letters = int(style.WIDTH / len(across) * 0.88 / (_LETTER * 8.5 / 72))
-            text = wrap(names[1][across[j]], letters)
-            one.set_title(f"{parameter_label(column)}\n{text}", fontsize=8.5)
-        if row is not None and j == len(across) - 1:
-            letters = int(0.95 * height / (_LETTER * 8.5 / 72))
+    if column is not None:
+        label, texts, letters = _panel_names(column, across, style.WIDTH / len(across) * 0.88)
+        broken = wrap(label, letters)
+        once = _breaks(broken) > 1  # it would fill narrow panels: above the first of them it has room
+        for one, text in zip(axes, texts, strict=False):
+            one.set_title(f"{'' if once else broken}\n{text}", fontsize=_PANEL)
+        if once:
+            lines = 1 + max(map(_breaks, texts))
+            above = axes[0].annotate(
+                label, (0.0, 1.0), (0.0, 6.0 + 1.2 * _PANEL * lines), xycoords="axes fraction",
+                textcoords="offset points", fontsize=_PANEL, va="bottom", gid="column",
+            )  # fmt: skip
+            above.set_in_layout(False)
+    if row is not None:
+        label, texts, letters = _panel_names(row, down, 0.95 * height)
+        for one, text in zip(axes[len(across) - 1 :: len(across)], texts, strict=True):
             one.text(
-                1.02, 0.5, f"{parameter_label(row)}\n{wrap(names[0][down[i]], letters)}", rotation=270,
-                ha="left", va="center", multialignment="center", fontsize=8.5, transform=one.transAxes,
-                gid="row",
+                1.02, 0.5, f"{wrap(label, letters)}\n{text}", rotation=270, ha="left", va="center",
+                multialignment="center", fontsize=_PANEL, transform=one.transAxes, gid="row",
             )  # fmt: skip
     return Facets(figure, panels, len(down), len(across))
+
+
+_PANEL = 8.5
+"""Points: the size of panels' names."""
+
+
+def _panel_names(name: str, values: Sequence[Any], inches: float) -> tuple[str, list[str], int]:
+    """Return what is written beside panels: the parameter, its values in lines, and how many letters these have."""
+    letters = letters_in(inches, _PANEL)
+    label, texts = named(name, values, letters, 2)
+    return label, [wrap(texts[value], letters) for value in values], letters
+
+
+def _breaks(text: str) -> int:
+    return text.count("\n")
+
+
+def letters_in(inches: float, size: float) -> int:
+    """Return how many letters of a size in points fit side by side."""
+    return int(inches / (_LETTER * size / 72))
 
 
 def _levels(table: pd.DataFrame, name: str | None) -> list[Any]:
@@ -91,24 +121,28 @@ def groups_of(table: pd.DataFrame, *names: str | None) -> Iterator[tuple[tuple[A
         yield key, table[np.array([other == key for other in keys], bool)]
 
 
+def tick_letters(inches: float, size: float = 7.5) -> int:
+    """Return how many letters of a tick's name fit side by side in a place ``inches`` wide."""
+    return letters_in(0.86 * inches, size)
+
+
 def name_ticks(axes: Axes, texts: Sequence[str], inches: float, size: float = 7.5) -> None:
     """Name the places 0, 1, … on x, each ``inches`` wide: upright where the names fit, else turned.
 
-    Names break after blanks and underscores.
+    Names break after blanks and underscores. Where turned ones would overlap some places are not named.
     """
-    letter = _LETTER * size / 72
-    letters = int(0.86 * inches / letter)
+    letters = tick_letters(inches, size)
     broken = [wrap(text, letters) for text in texts]
-    fits = letters > 0 and max(len(line) for text in broken for line in text.split("\n")) <= letters
-    fits = fits and max(text.count("\n") for text in broken) < 4
+    fits = fits_in(texts, letters, 4)
     if not fits:
         # Turned names may have as many lines as fit side by side.
         lines = max(1, int(inches / (1.25 * size / 72)))
         broken = [wrap(text, max(16, -(-len(text) // lines))) for text in texts]
         if max(text.count("\n") for text in broken) >= lines:
             broken = list(texts)
+    every = 1 if fits else ceil(1.1 * size / 72 / inches)
     axes.set_xticks(
-        range(len(texts)), broken, rotation=0 if fits else 90, fontsize=size, va="top", ha="center",
+        range(0, len(texts), every), broken[::every], rotation=0 if fits else 90, fontsize=size, va="top", ha="center",
         linespacing=1.05,
     )  # fmt: skip
 

@@ -14,16 +14,22 @@ from keplearn.config.names import known_names
 from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
 from keplearn.core.numbers import number_text
+from keplearn.data.names import is_name
 from keplearn.evaluation.metrics import measure_of
 from keplearn.evaluation.ranking import measured_over
 from keplearn.figures.parts import style
-from keplearn.groups.values import has_order, level_text, levels, shorten, values_of
+from keplearn.groups.values import has_order, level_text, level_texts, levels, shorten, values_of
 
 _LINE = 80
 """Letters of a line of a title."""
 _LEGEND_LETTERS = 40
 """Longer labels than this do not fit twice below a figure."""
-_ORBITS: dict[str, str] = {"num_total_orbits": "orbits", "num_train_orbits": "training orbits"}
+_ORBITS: dict[str, str] = {
+    "num_total_orbits": "orbits",
+    "num_train_orbits": "training orbits",
+    "family": "training family",
+    "dataset.family": "training family",
+}
 """What a run knows of its data, in plain words; parameters know their own labels (`keplearn.config.facts`)."""
 
 
@@ -57,12 +63,12 @@ def number(value: float) -> str:
 def wrap(text: str, letters: int) -> str:
     """Break a name after blanks and underscores into as few lines of at most so many letters as can be.
 
-    What commas part, outside brackets, stands on lines of its own. Else the lines are about equally long; a
-    piece that is longer than a line stays whole.
+    What commas and colons part, outside brackets, stands on lines of its own. Else the lines are about equally
+    long; a piece that is longer than a line stays whole.
     """
     if len(text) <= letters:
         return text
-    parts = re.split(r"(?<=,) (?![^\[]*\])", text)
+    parts = re.split(r"(?<=[,:]) (?![^\[]*\])", text)
     if len(parts) > 1:
         return "\n".join(wrap(part, letters) for part in parts)
     # A list breaks between its inner lists.
@@ -71,6 +77,49 @@ def wrap(text: str, letters: int) -> str:
     while letters > 1 and len(narrower := _broken(pieces, letters - 1)) == len(broken):
         broken, letters = narrower, letters - 1
     return "\n".join(line.rstrip(" ") for line in broken)
+
+
+def fits_in(texts: Iterable[str], letters: int, lines: int) -> bool:
+    """Whether each text, broken into lines of so many letters, takes up at most so many of them."""
+    broken = [wrap(text, letters).split("\n") for text in texts] if letters > 0 else []
+    return bool(broken) and all(len(one) <= lines and max(map(len, one)) <= letters for one in broken)
+
+
+def named(name: str, values: Iterable[Any], letters: int, lines: int = 4) -> tuple[str, dict[Any, str]]:
+    """Return what figures call a parameter, and its values as texts.
+
+    Where names of datasets do not fit in so many lines of so many letters, the words that all of them begin or end
+    with stand once, in the parameter's name: "training dataset: complex_TBP_planar_…_train", and "10", "10@1".
+    """
+    label, texts = parameter_label(name), level_texts(values)
+    head, tail = _shared(list(texts))
+    if not head + tail or (fits_in(texts.values(), letters, lines) and all(map(is_name, texts.values()))):
+        return label, texts
+    short = {value: value.removeprefix(head).removesuffix(tail) for value in texts}
+    return f"{label}: {head}…{tail}", short
+
+
+def _shared(values: Sequence[Any]) -> tuple[str, str]:
+    """Return with which words names of draws of orbits begin and end alike; of other values none."""
+    if len(values) < 2 or not all(isinstance(value, str) and _is_draw(value) for value in values):
+        return "", ""
+    words = [value.split("_") for value in values]
+    least = min(map(len, words)) - 1  # of each a word is left
+    head = _alike(words, least)
+    tail = _alike([one[::-1] for one in words], least - head)
+    first = words[0]
+    return "".join(f"{word}_" for word in first[:head]), "".join(
+        f"_{word}" for word in first[len(first) - tail :]
+    )
+
+
+def _is_draw(text: str) -> bool:
+    return is_name(text) and not set(text) & set("+(")
+
+
+def _alike(words: Sequence[Sequence[str]], most: int) -> int:
+    """Return with how many words, at most so many, all begin alike."""
+    return next((k for k in range(most) if len({one[k] for one in words}) > 1), most)
 
 
 def legend_columns(labels: Sequence[str]) -> int:
@@ -160,6 +209,27 @@ def default_title(table: pd.DataFrame) -> str:
         known["dataset"] = f"{over} of {known['dataset']}"
     lines = [", ".join(parts[key].format(value) for key, value in known.items())]
     return "\n".join(lines + ([f"runs with {shorten(where, _LINE)}"] if where else []))
+
+
+def with_tests(
+    table: pd.DataFrame, row: str | None, column: str | None, others: Sequence[str | None]
+) -> tuple[str | None, str | None]:
+    """Return rows and columns of panels, with the test datasets among them where there are several and no other place.
+
+    Raises
+    ------
+    KeplearnError
+        If both are taken: scores on several datasets would be pooled.
+    """
+    if "test" not in table.attrs.get("varying", []) or "test" in (row, column, *others):
+        return row, column
+    if column is None:
+        return row, "test"
+    if row is None:
+        return "test", column
+    raise KeplearnError(
+        f"scores on {table.attrs.get('dataset')} would be pooled: give them a place, such as --row test."
+    )
 
 
 def choose(table: pd.DataFrame, used: Sequence[str | None]) -> str:

@@ -1,5 +1,6 @@
 """The place of what is lost: a band at the worst end of an axis, above all numbers (`keplearn.evaluation.ranking`)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
 
 from keplearn.figures.parts import style
+from keplearn.figures.parts.colours import Map
 
 _SHARE = 0.2
 """Of the axis's height, for marks and counts."""
@@ -57,17 +59,17 @@ _CELL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def draw_lost_cells(
-    axes: Axes, edges: tuple[np.ndarray, np.ndarray], lost: np.ndarray, what: str
-) -> list[Artist]:
-    """Hatch the cells (y, x) of a map that are lost, ``edges`` along x and y; return the legend's entry, if any."""
-    if not lost.any():
-        return []
-    x, y = edges
-    i, k = np.nonzero(lost)
-    corners = [(x[k], y[i]), (x[k + 1], y[i]), (x[k + 1], y[i + 1]), (x[k], y[i + 1])]
-    cells = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
-    # Outlines of single cells would fill a fine map.
-    look: dict[str, Any] = _CELL | {"linewidth": _CELL["linewidth"] if len(cells) <= 400 else 0.0}
-    axes.add_collection(PolyCollection(list(cells), gid="lost", **look), autolim=False)
-    return [Patch(label=f"{what} ({len(cells):,} cell{'s' * (len(cells) > 1)})", **_CELL)]
+def draw_lost_cells(maps: Sequence[Map], what: str) -> list[Artist]:
+    """Hatch the cells of maps where their values are true: lost; return the legend's entry, if any."""
+    count = 0
+    for axes, (x, y), lost in maps:
+        i, k = np.nonzero(lost)
+        if not len(i):
+            continue
+        corners = [(x[k], y[i]), (x[k + 1], y[i]), (x[k + 1], y[i + 1]), (x[k], y[i + 1])]
+        cells = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
+        # Outlines of single cells would fill a fine map.
+        look: dict[str, Any] = _CELL | {"linewidth": _CELL["linewidth"] if len(cells) <= 400 else 0.0}
+        axes.add_collection(PolyCollection(list(cells), gid="lost", **look), autolim=False)
+        count += len(cells)
+    return [Patch(label=f"{what} ({count:,} cell{'s' * (count > 1)})", **_CELL)] if count else []

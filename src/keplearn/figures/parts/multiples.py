@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from keplearn.figures.parts import style
 
 
-def small_multiples(count: int, columns: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its first ``count`` panels; the others are hidden."""
+def small_multiples(count: int, columns: int, height: float = 1.2) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its first ``count`` panels, each of a height in inches; the others are hidden."""
     rows = -(-count // columns)
-    figure, panels = style.new_figure(1.2 * rows + 1.15, [1.0] * rows, columns)
+    figure, panels = style.new_figure(height * rows + 1.15, [1.0] * rows, columns)
     for axes in panels[count:]:
         axes.set_visible(False)
     return figure, panels[:count]

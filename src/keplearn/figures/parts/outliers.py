@@ -11,12 +11,14 @@ from keplearn.groups.values import shorten
 
 _WORST = 5
 """So many outliers are named."""
+_LETTERS = 60
+"""Longer names of runs are cut short."""
 
 
 def worst_of(outliers: pd.DataFrame) -> pd.DataFrame:
     """Return the greatest outlier of each of the worst orbits, numbered from 1."""
     worst = outliers.sort_values("value", ascending=False, kind="stable")
-    worst = worst.drop_duplicates(["run_id", "orbit"]).head(_WORST)
+    worst = worst.drop_duplicates(["run_id", "panel", "orbit"]).head(_WORST)
     return worst.assign(number=range(1, len(worst) + 1))
 
 
@@ -26,8 +28,9 @@ def records(worst: pd.DataFrame) -> list[Any]:
 
 
 def name_of(row: Any) -> str:
-    """Return run and orbit, the run by its name or the beginning of its id."""
-    return f"{shorten(str(getattr(row, 'run', None) or str(row.run_id)[:8]))}/{shorten(str(row.orbit))}"
+    """Return run and orbit, the run by its name or the beginning of its id; the run alone where it is not of one."""
+    run = shorten(str(getattr(row, "run", None) or str(row.run_id)[:8]), _LETTERS)
+    return f"{run}/{shorten(str(row.orbit))}" if row.orbit else run
 
 
 def number_points(axes: Axes, worst: pd.DataFrame, top: float) -> None:

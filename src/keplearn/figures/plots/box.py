@@ -16,21 +16,15 @@ from keplearn.core.errors import KeplearnError, nearest
 from keplearn.evaluation.ranking import LEADING
 from keplearn.evaluation.statistics import quantiles
 from keplearn.figures.parts import style
-from keplearn.figures.parts.facets import draw_legend, groups_of, name_ticks, note, write_lost
-from keplearn.figures.parts.labels import (
-    default_title,
-    metric_label,
-    number,
-    parameter_label,
-    unit_of,
-    wrap,
-)
+from keplearn.figures.parts.boxes import made_by, name_boxes, named_runs
+from keplearn.figures.parts.facets import Panel, draw_legend, facets, groups_of, note, write_lost
+from keplearn.figures.parts.labels import default_title, metric_label, unit_of, wrap
 from keplearn.figures.parts.lost import make_band
-from keplearn.figures.parts.outliers import name_of, number_points, records, worst_of
+from keplearn.figures.parts.outliers import number_points, worst_of
 from keplearn.figures.parts.scales import limits, wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.error_table import error_table
-from keplearn.groups.values import level_texts, levels, values_of
+from keplearn.groups.values import levels, values_of
 from keplearn.runs.store import Run
 
 _COLUMNS = ("run_id", "label", "orbit", "value")
@@ -41,13 +35,20 @@ def _errors(
     table: pd.DataFrame,
     metric: str | None = None,
     parameters: Sequence[str] | None = None,
-    per: Literal["orbit", "sample"] = "orbit",
+    per: Literal["orbit", "sample", "run"] | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> pd.DataFrame:
-    """Return the errors of a group's runs by the values of parameters: by default of two that vary."""
-    by = parameters or [key for key in table.attrs["varying"] if key != "seed"][:2]
-    metric = metric or (LEADING if per == "orbit" else "mean")
-    return error_table(runs, table.attrs["dataset"], by, per, metric, say, table.attrs["segments"] or None)
+    """Return the errors of a group's runs by the values of parameters: by default of two that vary.
+
+    Where seeds alone vary a row is a run; of one run each orbit is a box of its samples.
+    """
+    varying = [key for key in table.attrs["varying"] if key not in ("seed", "test")]
+    seeds = len(runs) > 1 and not {*varying, *(parameters or ())} - {"test"}
+    per = per or ("run" if seeds else "orbit")
+    metric = metric or ("mean" if per == "sample" else LEADING)
+    alone = "orbit" if len(runs) == 1 and per == "sample" else "test"
+    by = parameters or varying[:2] or [alone]
+    return error_table(runs, table.attrs["tests"], by, per, metric, say, table.attrs["segments"] or None)
 
 
 @figure(
@@ -57,9 +58,9 @@ def _errors(
         "parameters": (
             "--by",
             "Parameters that make a box, e.g. output_layer,feature_layer; runs that differ in others (seeds) are "
-            "pooled.",
+            "pooled. Also orbit, and test, which else makes a panel for each dataset of --on.",
         ),
-        "per": "orbit or sample.",
+        "per": "Of what there is a value each: orbit, sample or run; by default run where only seeds vary, else orbit.",
         "violin": "Draw densities besides.",
     },
     prepare=_errors,
@@ -76,12 +77,14 @@ def box(
     A box reaches from the lower to the upper quartile, its whiskers to the last value within 1.5 times that
     from it; what lies beyond is an outlier, and the worst are named by run and orbit. A value that is infinite is
     lost, worse than any number, and counts as such in quartiles, median and mean: what of them is infinite
-    stands in a band on top, with the number of lost values. Violins and names are of the finite ones.
+    stands in a band on top, with the number of lost values. Violins are of the finite ones, and so are names. Where a
+    row is a run, each is a dot beside its box, and those that are lost are named too. Errors on several test datasets
+    stand in panels, unless these make the boxes.
 
     Parameters
     ----------
     errors
-        A row a sample or orbit: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
+        A row an orbit, sample or run: ``run_id``, ``label``, ``orbit``, ``value`` (infinite or not a number where
         lost), as from `error_table`; the unit in ``attrs["unit"]``.
     metric
         What the values are, a metric's key: the label of the axis; by default that in ``attrs["metric"]``.
@@ -107,33 +110,50 @@ def box(
     values = np.where(np.isfinite(errors["value"]), errors["value"], np.inf).astype(np.float64)
     errors = errors.assign(value=values)
     log, some_lost = wants_log(values, metric), bool(np.isinf(values).any())
-    places = levels(values_of(errors[by]))
-    figure, (axes,) = style.new_figure(4.6 if len(places) < 7 else 5.4)
-    if log:
-        style.log_axis(axes)
-    low, high = limits(_without_dust(values) if log else values, log, above=0.06 if some_lost else 0.2)
-    axes.set_ylim(low, high)
-    band = make_band(axes, low, high) if some_lost else high
-    axes.set_xlim(-0.5, len(places) - 0.5)
-    axes.grid(visible=False, axis="x")
-    axes.tick_params(axis="x", length=0)
-    boxes = {place: rows for (place,), rows in groups_of(errors, by)}
-    outliers = [
-        _draw_box(axes, k, boxes[place], (low, band), violin=violin, log=log)
-        for k, place in enumerate(places)
-    ]
-    _name_boxes(axes, errors, by, places, boxes)
-    axes.set_ylabel(wrap(_value_label(errors, metric), 32))
+    several = "test" in errors and errors["test"].nunique() > 1 and "test" not in made_by(errors, by)
+    column = "test" if several else None
+    most = max(errors.groupby(column or (lambda row: 0))[by].nunique())
+    drawn = facets(errors, None, column, 2.5 if most < 7 else 3.3, 2.1)
+    ends = limits(_without_dust(values) if log else values, log, above=0.06 if some_lost else 0.2)
+    outliers = []
+    for panel in drawn.panels:
+        outliers.append(_draw_panel(panel, by, log, ends, some_lost, violin))
+        name_boxes(panel, by, 0.88 * style.WIDTH / drawn.columns)
     worst = worst_of(pd.concat(outliers))
-    handles = _legend(errors, worst, violin, int((values < low).sum()) if log else 0)
-    unit = errors.attrs.get("unit", unit_of(metric))
-    names = [note(f"{row.number}  {name_of(row)}: {number(row.value)} {unit}") for row in records(worst)]
+    drawn.panels[0].axes.set_ylabel(wrap(_value_label(errors, metric), 32))
+    figure = drawn.figure
+    handles = _legend(errors, worst, violin, int((values < ends[0]).sum()) if log else 0)
     half = -(-len(handles) // 2)
-    draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), ("worst outliers: run/orbit", names)])
+    found = named_runs(errors, worst, errors.attrs.get("unit", unit_of(metric)))
+    draw_legend(figure, [(" ", handles[:half]), (" ", handles[half:]), *found])
     figure.suptitle(title or default_title(errors))
     figure.draw_without_rendering()
-    number_points(axes, worst, 0.8 if some_lost else 0.9)
+    for panel in drawn.panels:
+        number_points(panel.axes, worst[worst["panel"] == panel.column], 0.8 if some_lost else 0.9)
     return figure
+
+
+def _draw_panel(
+    panel: Panel, by: str, log: bool, ends: tuple[float, float], some_lost: bool, violin: bool
+) -> pd.DataFrame:
+    """Draw the boxes of a panel; return their outliers."""
+    axes, (low, high) = panel.axes, ends
+    if log:
+        style.log_axis(axes)
+    axes.set_ylim(low, high)
+    band = make_band(axes, low, high, named=panel.column == 0) if some_lost else high
+    places = levels(values_of(panel.table[by]))
+    beside = 0.5 if len(places) > 1 else 1.0
+    axes.set_xlim(-beside, len(places) - 1 + beside)
+    axes.grid(visible=False, axis="x")
+    axes.tick_params(axis="x", length=0)
+    if panel.column:
+        axes.tick_params(labelleft=False, which="both")
+    outliers = [
+        _draw_box(axes, places.index(place), rows, (low, band), violin=violin, log=log)
+        for (place,), rows in groups_of(panel.table, by)
+    ]
+    return pd.concat(outliers).assign(panel=panel.column)
 
 
 def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "kept"]:
@@ -144,7 +164,7 @@ def _without_dust(values: Float64[np.ndarray, "row"]) -> Float64[np.ndarray, "ke
 
 def _value_label(errors: pd.DataFrame, metric: str) -> str:
     """Return the axis's label; the unit that the table says goes first."""
-    label = metric_label(metric, of_runs=errors.attrs.get("per") == "orbit")
+    label = metric_label(metric, of_runs=errors.attrs.get("per") != "sample")
     unit = errors.attrs.get("unit", unit_of(metric))
     name = label.removesuffix(f" ({unit_of(metric)})")
     return f"{name} ({unit})" if unit else name
@@ -184,10 +204,13 @@ def _draw_box(
     for part, names in {"boxes": "box", "medians": "median", "means": "mean", "whiskers": "whisker"}.items():
         for artist in drawn[part]:
             artist.set_gid(names)
-    fallen = np.maximum(values, floor)[beyond] if log else values[beyond]
-    axes.plot(
-        np.full(len(fallen), at), fallen, gid="outliers", rasterized=len(fallen) > 500, zorder=2, **_OUTLIER
-    )
+    placed = np.maximum(values, floor) if log else values
+    points = {"outliers": (placed[beyond], 0.0, _OUTLIER)}
+    if rows.attrs.get("per") == "run":
+        points["runs"] = (placed[finite], -0.12 if violin else -0.3, _RUN)
+    for gid, (heights, aside, look) in points.items():
+        many = len(heights) > 500
+        axes.plot(np.full(len(heights), at + aside), heights, gid=gid, rasterized=many, zorder=2, **look)
     return rows[beyond].assign(at=at)
 
 
@@ -200,6 +223,10 @@ _MEAN: dict[str, Any] = {
 _OUTLIER: dict[str, Any] = {
     "marker": "o", "markersize": 2.6, "markerfacecolor": "none", "markeredgecolor": style.GREY,
     "markeredgewidth": 0.5, "linestyle": "none",
+}  # fmt: skip
+_RUN: dict[str, Any] = {
+    "marker": "o", "markersize": 3.2, "markerfacecolor": style.BLUE, "markeredgecolor": "white",
+    "markeredgewidth": 0.4, "linestyle": "none",
 }  # fmt: skip
 
 
@@ -219,28 +246,6 @@ def _draw_violin(axes: Axes, at: int, values: Float64[np.ndarray, "row"], log: b
     )  # fmt: skip
 
 
-def _name_boxes(
-    axes: Axes, errors: pd.DataFrame, by: str, places: Sequence[Any], boxes: dict[Any, pd.DataFrame]
-) -> None:
-    """Name the boxes and say of how many values each is, where they differ."""
-    counts = [len(boxes[place]) for place in places]
-    runs = [boxes[place]["run_id"].nunique() for place in places]
-    named = errors.attrs.get("by", []) if by == "label" else [by]
-    what = {"orbit": "orbits", "sample": "samples"}.get(errors.attrs.get("per", ""), "values")
-
-    def counted(count: int, of: int) -> str:
-        return f"{count:,} {what} of {of} run{'s' * (of > 1)}"
-
-    # A label's parts are short already.
-    texts = list(map(str, places)) if by == "label" else list(level_texts(places).values())
-    same = len(set(zip(counts, runs, strict=True))) == 1
-    if not same:
-        texts = [f"{text} (n = {count:,})" for text, count in zip(texts, counts, strict=True)]
-    name_ticks(axes, texts, 0.88 * style.WIDTH / len(places))
-    end = counted(counts[0], runs[0]) if same else f"n: {what}"
-    axes.set_xlabel(", ".join(map(parameter_label, named)) + f"\n({end}{' each' * same})")
-
-
 def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int) -> list[Any]:
     handles: list[Any] = [
         Line2D([], [], label="median", **_MEDIAN),
@@ -249,6 +254,8 @@ def _legend(errors: pd.DataFrame, worst: pd.DataFrame, violin: bool, below: int)
     ]
     if violin:
         handles.append(Patch(facecolor=_FACE, edgecolor=style.BLUE, label="density"))
+    if errors.attrs.get("per") == "run":
+        handles.append(Line2D([], [], label="a run each", **_RUN))
     if len(worst):
         handles.append(Line2D([], [], label="outliers", **_OUTLIER))
     values = errors["value"].to_numpy(np.float64)

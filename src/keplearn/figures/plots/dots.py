@@ -17,6 +17,7 @@ from keplearn.figures.parts.facets import (
     groups_of,
     label_axes,
     name_ticks,
+    tick_letters,
     write_lost,
 )
 from keplearn.figures.parts.labels import (
@@ -24,7 +25,9 @@ from keplearn.figures.parts.labels import (
     choose,
     default_title,
     metric_label,
+    named,
     parameter_label,
+    with_tests,
 )
 from keplearn.figures.parts.lost import lost_handle, make_band
 from keplearn.figures.parts.scales import limits, wants_log
@@ -81,6 +84,7 @@ def dots(
     KeplearnError
         If there is no run, the metric is no number, or a parameter is missing or given twice.
     """
+    row, column = with_tests(table, row, column, (x, colour, marker))
     x = x or choose(table, (row, column, colour, marker))
     require_columns(table, metric, (x, row, column, colour, marker))
     values = drawn_values(table, metric)
@@ -107,12 +111,13 @@ def dots(
             panel.axes.axvline(edge - 0.5, color=style.PALE, linewidth=0.7, zorder=0.5)
         if panel.column:
             panel.axes.tick_params(labelleft=False, which="both")
+    inches = 0.8 * style.WIDTH / drawn.columns / len(places)
+    label, names = named(x, places, tick_letters(inches))
     for panel in drawn.bottom:
-        inches = 0.8 * style.WIDTH / drawn.columns / len(places)
-        name_ticks(panel.axes, list(level_texts(places).values()), inches)
+        name_ticks(panel.axes, list(names.values()), inches)
     draw_legend(drawn.figure, _legend(table, metric, looks, log))
     drawn.figure.suptitle(title or default_title(table))
-    label_axes(drawn, parameter_label(x), metric_label(metric), height)
+    label_axes(drawn, label, metric_label(metric), height)
     # Dots are placed on the paper: the panels must stand before.
     drawn.figure.draw_without_rendering()
     size, swarms = arrange(drawn, metric, at, log)

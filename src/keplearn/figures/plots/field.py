@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.evaluation.field import residual_field
 from keplearn.figures.parts import style
-from keplearn.figures.parts.colours import draw_mesh
+from keplearn.figures.parts.colours import draw_meshes
 from keplearn.figures.parts.inputs import finite, require_finite
 from keplearn.figures.parts.lost import draw_lost_cells
 from keplearn.figures.registry import figure
@@ -66,9 +66,9 @@ def field(
     label = "residual of the acceleration, 100 |Δa| / |a| (%)"
     if found.attrs.get("uses_velocity"):
         label += "\nat the velocity of the circular prograde orbit"
-    draw_mesh(figure, axes, (x, y), _to_the_ground(residual, inside), label)
+    draw_meshes(figure, [(axes, (x, y), _to_the_ground(residual, inside))], label)
     handles = [_draw_training_orbits(axes, found), *_draw_body(axes, found)]
-    handles += draw_lost_cells(axes, (_edges(x), _edges(y)), lost, "not finite: lost")
+    handles += draw_lost_cells([(axes, (_edges(x), _edges(y)), lost)], "not finite: lost")
     if show == "vectors":
         handles += _draw_vectors(axes, found)
     axes.set(xlim=x[[0, -1]], ylim=y[[0, -1]])

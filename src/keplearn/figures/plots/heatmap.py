@@ -23,17 +23,19 @@ from keplearn.figures.parts.facets import (
     label_axes,
     name_ticks,
     note,
+    tick_letters,
 )
 from keplearn.figures.parts.labels import (
     choose,
     default_title,
     metric_label,
-    parameter_label,
+    named,
+    with_tests,
     wrap,
 )
 from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
-from keplearn.groups.values import is_ordered, level_texts, levels, require_columns, values_of
+from keplearn.groups.values import is_ordered, levels, require_columns, values_of
 
 REDUCTIONS = {"median": "median", "mean": "mean", "min": "least", "max": "greatest"}
 """How a cell's runs become one number, and what the colour bar then says."""
@@ -97,6 +99,7 @@ def heatmap(
         raise KeplearnError(
             f"no reduction {reduce!r}, only {', '.join(REDUCTIONS)}.{nearest(reduce, REDUCTIONS)}"
         )
+    row, column = with_tests(table, row, column, (x, y))
     x = x or choose(table, (y, row, column))
     y = y or choose(table, (x, row, column))
     require_columns(table, metric, (x, y, row, column))
@@ -174,7 +177,8 @@ _LOST: dict[str, Any] = {
 def _name_axes(
     drawn: Facets, x: str, y: str, across: Sequence[Any], down: Sequence[Any], height: float
 ) -> None:
-    names = [wrap(text, _LETTERS) for text in level_texts(down).values()]
+    beside, texts = named(y, down, _LETTERS)
+    names = [wrap(text, _LETTERS) for text in texts.values()]
     for panel in drawn.panels:
         if not is_ordered(y, down):
             panel.axes.invert_yaxis()  # names are read from the top
@@ -182,10 +186,11 @@ def _name_axes(
             range(len(down)), names if panel.column == 0 else [""] * len(down), fontsize=7.5
         )
     taken = 1.1 + 0.06 * max(len(line) for name in names for line in name.split("\n"))
+    inches = (style.WIDTH - taken) / drawn.columns / len(across)
+    below, texts = named(x, across, tick_letters(inches))
     for panel in drawn.bottom:
-        inches = (style.WIDTH - taken) / drawn.columns / len(across)
-        name_ticks(panel.axes, list(level_texts(across).values()), inches)
-    label_axes(drawn, parameter_label(x), parameter_label(y), height)
+        name_ticks(panel.axes, list(texts.values()), inches)
+    label_axes(drawn, below, beside, height)
 
 
 def _legend(grids: Sequence[Cells], counts: set[int]) -> list[Any]:

@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from keplearn.figures.parts import style
-from keplearn.figures.parts.facets import draw_legend, name_ticks
+from keplearn.figures.parts.facets import draw_legend, letters_in, name_ticks, tick_letters
 from keplearn.figures.parts.labels import (
     default_title,
     metric_label,
+    named,
     parameter_label,
     wrap,
 )
@@ -23,7 +24,7 @@ from keplearn.figures.parts.lost import make_band
 from keplearn.figures.parts.scales import limits, wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.importance import Learnt, dependence, importances, learn
-from keplearn.groups.values import is_ordered, level_texts
+from keplearn.groups.values import is_ordered
 
 
 @figure(
@@ -176,8 +177,9 @@ def _draw_dependence(axes: Axes, name: str, rows: pd.DataFrame, inches: float, b
         )
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.grid(visible=False, axis="x")
-    axes.set_title(parameter_label(name), fontsize=8)
-    name_ticks(axes, list(level_texts(rows["value"]).values()), inches / len(rows), 7.0)
+    label, names = named(name, rows["value"], tick_letters(inches / len(rows), 7.0))
+    axes.set_title(wrap(label, letters_in(inches, 8.0)), fontsize=8)
+    name_ticks(axes, list(names.values()), inches / len(rows), 7.0)
 
 
 def _legend(learnt: Learnt, found: pd.DataFrame) -> list[list[Any]]:
