@@ -9,6 +9,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fuzz import keplearn as main
+from own_things import FOR_ALL
 from scipy.integrate import solve_ivp
 
 import keplearn
@@ -17,6 +19,7 @@ from keplearn.config import load_config, run_config
 from keplearn.core import plugins, tables
 from keplearn.core.errors import Damaged, KeplearnError
 from keplearn.core.tables import NotLoaded
+from keplearn.evaluation.registry import METRICS
 from keplearn.experiment.plan import training_programs
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import elements_from_states
@@ -155,14 +158,15 @@ def test_two_files_may_not_give_one_name(study, tmp_path):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A directory with a study that a sweep has trained in processes of its own; its plugin is gone since."""
+    """A directory with a study that a sweep has trained in processes of its own; its plugins are gone since."""
     home = tmp_path_factory.mktemp("swept")
     (home / "my_layers.py").write_text(LAYER)
-    (home / "study.yaml").write_text(STUDY)
+    (home / "my_own.py").write_text(FOR_ALL)
+    (home / "study.yaml").write_text(STUDY.replace("[my_layers.py]", "[my_layers.py, my_own.py]"))
     command = [sys.executable, "-m", "keplearn", "sweep", "study.yaml"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    for file in ("my_layers.py", "my_layers.ran"):
+    for file in ("my_layers.py", "my_layers.ran", "my_own.py"):
         (home / file).unlink()
     return home
 
@@ -176,6 +180,20 @@ def test_workers_load_it_and_its_runs_are_opened_without_the_original(swept):
     # Named by the sweep's user: another process of his needs not be told again.
     assert run.model().architecture.feature_layer == run.config.parameters.feature_layer
     assert keplearn.load_model(run.path / "model.eqx").architecture.uses_velocity is False
+
+
+def test_workers_tell_a_sink_and_commands_know_a_metric_that_no_config_names(swept, forget):
+    (run,) = find_runs(swept / "runs", "g")
+    told = (swept / "diary.txt").read_text().splitlines()
+    assert told[0].startswith(f"{run.run_id} starts in ")
+    assert told[-1] == f"{run.run_id} is finished after 2 steps"
+    for command in ("evaluate", "report"):
+        # Of what is misspelled all that there is is told.
+        code, _, said = main(command, "g", "--runs", swept / "runs", "--metric", "no")
+        assert (code, "speed%" in said) == (2, True), said
+        forget()
+    assert main("runs", "--group", "g", "--runs", swept / "runs")[0] == 0
+    assert "speed%" not in METRICS  # a list of runs runs nothing
 
 
 def test_code_that_the_user_has_not_named_is_not_run(swept, tmp_path, monkeypatch, capsys):

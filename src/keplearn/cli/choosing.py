@@ -35,15 +35,27 @@ Segments = Annotated[
 
 
 def chosen(
-    runs: Path, names: Sequence[str] | None, where: Sequence[str] | None, state: str | None = None
+    runs: Path,
+    names: Sequence[str] | None,
+    where: Sequence[str] | None,
+    state: str | None = None,
+    *,
+    list_only: bool = False,
 ) -> "list[Run]":
-    """Return the runs that are meant; say on stderr which of a group have a damaged record, and go on without them."""
+    """Return the runs that are meant; say on stderr which of a group have a damaged record, and go on without them.
+
+    The plugins that are for all of a group are loaded, unless runs are listed only: a list runs nobody's code.
+    """
+    from keplearn.core.plugins import join
     from keplearn.groups.choice import choose_runs
 
-    return choose_runs(
+    found = choose_runs(
         runs,
         names or (),
         where or (),
         state=state,
         on_damaged=lambda error: print(f"skipped: {error}", file=sys.stderr),
     )
+    if not list_only:
+        join(run.path.parent for run in found)
+    return found

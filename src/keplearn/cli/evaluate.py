@@ -68,10 +68,10 @@ def evaluate(  # noqa: D417 (names, where, segments: keplearn.cli.choosing)
     """
     from keplearn.core.device import choose_device
 
-    keys, wanted = listed_names(columns), _metrics(metrics, all_metrics)
-    found = chosen(runs, names, where)
+    keys, found = listed_names(columns), chosen(runs, names, where)
     if not found:
         raise KeplearnError(f"there are no runs in {', '.join(names)}.")
+    wanted = _metrics(metrics, all_metrics)
     described = _described(found, keys)
     asked = [name for name, wanted in {"slope": slope, "law": law, "grid": grid}.items() if wanted]
     scoring = {

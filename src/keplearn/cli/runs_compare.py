@@ -36,7 +36,7 @@ def diff(  # noqa: D417 (names, where: keplearn.cli.choosing)
     """
     from keplearn.groups.difference import cell, varying
 
-    found = chosen(runs, names, where)
+    found = chosen(runs, names, where, list_only=True)
     if len(found) < 2:
         raise KeplearnError("give two runs or more.")
     entries = varying([run.config for run in found])
@@ -96,7 +96,7 @@ def listed_runs(
 
     if group is not None:
         check_group(runs, group)
-    found = chosen(runs, [*(names or ()), *([group] if group else [])], where, state)
+    found = chosen(runs, [*(names or ()), *([group] if group else [])], where, state, list_only=True)
     if stale := sum(len(run.scored_on) > len(run.record.get("scores", {})) for run in found):
         print(
             f"warning: {stale} runs have scores of other code or test orbits, which are left out: train their config "

@@ -5,27 +5,39 @@ he gives to a command, by `load_plugin`, or by ``keplearn config allow FILE``. T
 content: for the processes that this one starts in the environment (`ALLOWED`), for later ones by a mark in the cache
 directory, if nobody but the user can put one there. A run names what it needs by digest; a copy lies in its group's
 directory ``plugins``, and is loaded from there if its hash is that digest's and was named; else it is refused.
+
+What no config names, sinks and metrics, is for all runs of a group: a copy of a plugin with such lies in
+``plugins/all``, and whoever trains or scores the group's runs loads it (`join`), and what installed packages offer.
 """
 
 import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from keplearn.core import tables
-from keplearn.core.errors import Damaged, KeplearnError
+from keplearn.core.errors import Damaged, KeplearnError, KeplearnWarning
 from keplearn.core.files import write_bytes
 from keplearn.core.machine import cache_directory, others_may_change
 from keplearn.core.tables import NotLoaded, Source, digests, entered, sources
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 ALLOWED = "KEPLEARN_ALLOWED_PLUGINS"
 ENTRY_POINTS = "keplearn.plugins"
 DIRECTORY = "plugins"
+ALL = "all"
+_left_out: set[Path] = set()
 
 
 def load_plugin(file: str | Path) -> list[str]:
@@ -77,7 +89,9 @@ def _is_allowed(content_hash: str) -> bool:
 
 
 def require(names: Iterable[object], *groups: Path) -> None:
-    """Load the plugins that full names among values are of, from the copies in groups' directories if need be.
+    """Load what runs of groups need: what is for all of them (`join`), and the plugins that full names are of.
+
+    ``names`` are any values, full names among them; their plugins are loaded from the groups' copies if need be.
 
     Raises
     ------
@@ -88,10 +102,8 @@ def require(names: Iterable[object], *groups: Path) -> None:
     KeplearnError
         If the plugin fails.
     """
+    join(groups)
     for digest in digests(names):
-        if digest in sources:
-            continue
-        load_installed()
         if digest in sources:
             continue
         copies = [path for group in groups for path in (group / DIRECTORY).glob(f"*-{digest}.py")]
@@ -101,24 +113,63 @@ def require(names: Iterable[object], *groups: Path) -> None:
                 "there. Was it defined in a notebook or script, then run that cell first; is it of a package, install "
                 "the version that was used; else load its file (keplearn.load_plugin)."
             )
-        copy = copies[0]
-        try:
-            text = copy.read_bytes()
-        except OSError as error:
-            raise KeplearnError(f"{copy}: cannot be read: {error.strerror}.") from error
-        content_hash = hashlib.sha256(text).hexdigest()
-        if not content_hash.startswith(digest):
-            raise Damaged(f"{copy}: damaged: it is not the plugin that it was.")
-        if not _is_allowed(content_hash):
-            raise NotLoaded(
-                f"{copy} is code of somebody that a run needs, and you have not named it in a config or otherwise. "
-                f"Read it, and if it may run as you: keplearn config allow {copy}"
-            )
-        _load(Source(str(copy.resolve()), text, True))
+        _load_copy(copies[0], digest)
+
+
+def join(groups: Iterable[Path]) -> None:
+    """Load what is for all runs of groups: what installed packages offer, and the copies in ``plugins/all``.
+
+    Of several versions of a file the one that was kept last, and none where this process has loaded one already.
+    What cannot be loaded, or the user has not named, is left out with a warning.
+
+    Raises
+    ------
+    KeplearnError
+        If a plugin of an installed package fails.
+    """
+    load_installed()
+    known = {_stem(source) for source in tables.modules.values()}
+    for group in dict.fromkeys(groups):
+        newest = {}
+        for copy in sorted((group / DIRECTORY / ALL).glob("*.py"), key=_kept_at):
+            stem, _, digest = copy.stem.rpartition("-")
+            newest[stem] = copy, digest
+        for copy, digest in (newest[stem] for stem in newest if stem not in known):
+            if copy in _left_out:
+                continue
+            try:
+                _load_copy(copy, digest)
+            except KeplearnError as error:
+                _left_out.add(copy)
+                said = f"{error} Its sinks and metrics are left out."
+                warnings.warn(said, KeplearnWarning, stacklevel=2)
+
+
+def _kept_at(copy: Path) -> float:
+    with suppress(OSError):
+        return copy.stat().st_mtime
+    return 0.0
+
+
+def _load_copy(copy: Path, digest: str) -> None:
+    """Load a group's copy of a plugin, if it is what it was and the user has named it."""
+    try:
+        text = copy.read_bytes()
+    except OSError as error:
+        raise KeplearnError(f"{copy}: cannot be read: {error.strerror}.") from error
+    content_hash = hashlib.sha256(text).hexdigest()
+    if not content_hash.startswith(digest):
+        raise Damaged(f"{copy}: damaged: it is not the plugin that it was.")
+    if not _is_allowed(content_hash):
+        raise NotLoaded(
+            f"{copy} is code of somebody that a run needs, and you have not named it in a config or otherwise. "
+            f"Read it, and if it may run as you: keplearn config allow {copy}"
+        )
+    _load(Source(str(copy.resolve()), text, True))
 
 
 def keep(names: Iterable[object], group: Path) -> None:
-    """Write copies of the plugins that full names among values are of into a group's directory.
+    """Write copies of plugins into a group's directory: of those that names are of, and of those for all runs.
 
     Raises
     ------
@@ -126,11 +177,26 @@ def keep(names: Iterable[object], group: Path) -> None:
         If it cannot be written.
     """
     for digest in digests(names):
-        source = sources.get(digest)
-        if source is not None and not list((group / DIRECTORY).glob(f"*-{digest}.*")):
-            suffix = "py" if source.whole else "txt"  # a function of a notebook cannot be loaded alone
-            stem = Path(source.file).stem.rpartition(f"-{digest}")[0] or Path(source.file).stem
-            write_bytes(group / DIRECTORY / f"{stem}-{digest}.{suffix}", source.text)
+        if digest in sources:
+            _keep(sources[digest], group / DIRECTORY)
+    for source in tables.modules.values():
+        if source.digest in tables.for_all:
+            _keep(source, group / DIRECTORY / ALL)
+
+
+def _keep(source: Source, directory: Path) -> None:
+    if kept := list(directory.glob(f"*-{source.digest}.*")):
+        with suppress(OSError):  # another user's
+            kept[0].touch()  # of several versions the last counts
+    else:
+        suffix = "py" if source.whole else "txt"  # a function of a notebook cannot be loaded alone
+        write_bytes(directory / f"{_stem(source)}-{source.digest}.{suffix}", source.text)
+
+
+def _stem(source: Source) -> str:
+    """Return the name of a plugin's file, or of that which a copy is of."""
+    stem = Path(source.file).stem
+    return stem.removesuffix(f"-{source.digest}")
 
 
 @cache
@@ -142,9 +208,7 @@ def load_installed() -> None:
     KeplearnError
         If one fails, with its package.
     """
-    from importlib.metadata import entry_points  # costs some milliseconds
-
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _installed():
         try:
             point.load()
         except Exception as error:
@@ -152,6 +216,24 @@ def load_installed() -> None:
             raise KeplearnError(
                 f"the plugin {point.value} of the installed package {package} fails: {_where(error)}"
             ) from error
+
+
+def installed_files() -> Iterator[tuple[str, Path]]:
+    """Yield the files of the modules that installed packages offer, with the package's name; none is run."""
+    for point in _installed():
+        first, *rest = point.module.split(".")
+        found, name = find_spec(first), first
+        for part in rest:  # the packages above a module are not run either
+            name, path = f"{name}.{part}", found.submodule_search_locations if found else None
+            found = PathFinder.find_spec(name, path) if path else None
+        if found is not None and found.origin is not None:
+            yield point.dist.name if point.dist else "?", Path(found.origin)
+
+
+def _installed() -> "Iterable[EntryPoint]":
+    from importlib.metadata import entry_points  # costs some milliseconds
+
+    return entry_points(group=ENTRY_POINTS)
 
 
 def _load(source: Source) -> None:

@@ -52,6 +52,8 @@ sources: dict[str, Source] = {}
 """The texts of which something was entered, by digest."""
 modules: dict[str, Source] = {}
 """The text of modules that were loaded as plugins (`keplearn.core.plugins`), by the module's name."""
+for_all: set[str] = set()
+"""The digests of plugins that hold what no config names and all runs meet: sinks, metrics."""
 tables: "list[Table[Any]]" = []
 
 
@@ -130,9 +132,16 @@ def entered(digest: str) -> dict[tuple[str, str], str]:
     return found
 
 
+def concerns_all(thing: Callable[..., Any]) -> None:
+    """Note that what a plugin defines is for all runs."""
+    if thing.__module__ in modules:
+        for_all.add(modules[thing.__module__].digest)
+
+
 def remove(digest: str) -> None:
     """Take out what a text has entered before it failed."""
     sources.pop(digest, None)
+    for_all.discard(digest)
     for table in tables:
         for key in [key for key in table if key.endswith(f"@{digest}")]:
             del table[key], table.places[key]

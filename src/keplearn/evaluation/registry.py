@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.shapes import ScalarArray
+from keplearn.core.tables import concerns_all
 from keplearn.evaluation.measure import TRAINING, Measure, Metric, Shown
 from keplearn.evaluation.samples import Samples
 from keplearn.evaluation.statistics import Distribution, mean
@@ -81,6 +82,7 @@ def _enter(record: Metric) -> None:
                 f"metric {record.key!r}: its function is called {record.of}, as that of {other.key!r} is."
             )
     METRICS[record.key] = record
+    concerns_all(record.sampled or record.total)
 
 
 def _about(function: Callable[..., object]) -> str:

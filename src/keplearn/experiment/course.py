@@ -16,7 +16,6 @@ from typing import Any
 
 from keplearn.config import RunConfig
 from keplearn.core.errors import Damaged, KeplearnError, NotWritten
-from keplearn.core.plugins import load_installed
 from keplearn.core.programs import counts
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.scores import scores_of
@@ -85,7 +84,6 @@ def take_course(
     every: float = CHECKPOINT_SECONDS,
 ) -> Run:
     """`train_run`; beside others, ``execute`` makes its calls of programs, and ``evaluate`` its evaluations."""
-    load_installed()  # whose sinks are told of every run
     writer = RunWriter(runs, config)
     tell = Telling(Directory(writer, every), sinks)
     if not again and _is_finished(writer.path, config) and not unscored(Run(writer.path)):

@@ -5,15 +5,17 @@ A figure is imported when it is drawn. What is read here is what `keplearn.figur
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from keplearn.core.errors import KeplearnError, nearest
+from keplearn.core.errors import KeplearnError, KeplearnWarning, nearest
+from keplearn.core.plugins import installed_files, load_installed, load_plugin
 from keplearn.figures.registry import PLOTS, Need, Plot
 
 HOME = Path(__file__).with_name("plots")
@@ -41,7 +43,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A figure as its file declares it: name, what it draws (`Need`), a line about it, how it is read, its options."""
+    """A figure as its file declares it: name, what it draws (`Need`), a line about it, how it is read, its options.
+
+    ``package``: the installed package that offers it; "" for keplearn's own and for a user's file.
+    """
 
     name: str
     of: str
@@ -49,22 +54,33 @@ class Declaration:
     caption: str
     options: tuple[Option, ...]
     file: Path
+    package: str = ""
 
     def load(self) -> Plot:
         """Import the figure."""
         if self.file.parent == HOME:
             import_module(f"keplearn.figures.plots.{self.file.stem}")
+        elif self.package:
+            load_installed()
         else:
-            from keplearn.core.plugins import load_plugin
-
             load_plugin(self.file)
         return PLOTS[PLOTS.full_name(self.name)]
 
 
 @cache
 def declarations() -> dict[str, Declaration]:
-    """Return keplearn's own figures by name."""
-    return {found.name: found for file in sorted(HOME.glob("*.py")) for found in read_declarations(file)}
+    """Return keplearn's own figures by name, and those of installed packages (`keplearn.core.plugins`)."""
+    found = {one.name: one for file in sorted(HOME.glob("*.py")) for one in read_declarations(file)}
+    for package, file in installed_files():
+        try:
+            for one in read_declarations(file):
+                if one.name in found:
+                    raise KeplearnError(f"{file}: figure {one.name!r} is there already.")
+                found[one.name] = replace(one, package=package)
+        except KeplearnError as error:
+            said = f"the package {package}: {error} It is left out."
+            warnings.warn(said, KeplearnWarning, stacklevel=2)
+    return found
 
 
 def read_declarations(file: Path) -> Iterator[Declaration]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from keplearn.config import RunConfig
-from keplearn.core.tables import Table
+from keplearn.core.tables import Table, concerns_all
 from keplearn.training.events import PhaseEnded, Rows
 
 
@@ -77,6 +77,7 @@ def sink(make: Callable[[RunConfig], Sink | None]) -> Callable[[RunConfig], Sink
     Such a sink can neither harm nor stop a training: if it fails, a warning says so, and it is told no more.
     """
     SINKS.enter(make, make)
+    concerns_all(make)
     return make
 
 
