@@ -22,7 +22,7 @@ DOUBLE = {"dtype": "float64"}
 
 # For each line of the table: values of its keys, a choice that makes them idle, and one that heeds them.
 PAIRS = [
-    ({"project": "p", "entity": "me", "mode": "online"}, {}, {"mode": "disabled"}),
+    ({"entity": "me", "mode": "online"}, {}, {"project": "p"}),
     ({"score_segments": 18}, {"test": []}, {}),
     (
         {"lr_strategy": 1e-2, "batch_size": 8, "schedule": "cosine", "max_grad_norm": 1.0},
@@ -177,10 +177,10 @@ def test_the_layers_and_losses_of_the_table_exist():
     assert set(names["optimizer"]) == {"adam", "bfgs"}
 
 
-def test_a_mirror_that_is_not_there_is_said_once(capsys):
+def test_a_mirror_of_no_project_is_said_once(capsys):
     file = CASES / "wandb_online.yaml"
     app(["config", "show", str(file), "--format", "csv"], result_action="return_value")
-    why = "given without effect: project, entity, mode (nothing is sent to Weights & Biases)"
+    why = "given without effect: entity, mode (no project is named, so nothing goes to Weights & Biases)"
     assert capsys.readouterr().err == f"warning: {file}: {why}\n"
 
 

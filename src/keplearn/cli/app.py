@@ -30,6 +30,7 @@ _COMMANDS = {
 
     Test datasets that its runs were not evaluated on yet are evaluated.
     """,
+    "wandb:app": "Send runs to Weights & Biases, and bring them from there.",
     "demo:demo": """Train three recipes on ten orbits, score them on unseen orbits and satellites, draw them.
 
     Finished runs are not trained again: a second demo only shows its results.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from keplearn.cli.mirroring import AS_THE_CONFIG, Mirroring
 from keplearn.cli.sweep_view import SweepProgress, last_line, print_plan, print_result
 from keplearn.cli.sweep_watch import AsJson, Flag, Runs, status, stop
 from keplearn.core.errors import KeplearnError
@@ -23,7 +24,7 @@ app.command(stop)
 
 
 @app.default
-def sweep(
+def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     file: Path,
     *,
     overrides: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
@@ -40,6 +41,7 @@ def sweep(
     detach: Flag = False,
     dry_run: Flag = False,
     json_: AsJson = False,
+    mirroring: Mirroring = AS_THE_CONFIG,
 ) -> None:
     """Train all runs of a config, each on a core of its own; whatever happens to one, the others go on.
 
@@ -95,7 +97,7 @@ def sweep(
     if retries < 0:
         raise KeplearnError(f"--retries {retries}: none, or some.")
     with plain_warnings():
-        configs = load_config(file, overrides or ())
+        configs = load_config(file, [*(overrides or ()), *mirroring.overrides()])
     study = Study.of(configs, runs)
     standing = Standing(study).read()
     pending = standing.having("missing", "interrupted", *(("failed",) if retry_failed else ()))

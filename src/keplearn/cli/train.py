@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from keplearn.cli.mirroring import AS_THE_CONFIG, Mirroring
 from keplearn.core.device import Device
 from keplearn.core.errors import KeplearnError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from keplearn.runs.store import Run
 
 
-def train(
+def train(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     file: Path | None = None,
     *,
     overrides: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
@@ -26,6 +27,7 @@ def train(
     again: Annotated[bool, Parameter(negative="")] = False,
     device: Device = "auto",
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    mirroring: Mirroring = AS_THE_CONFIG,
 ) -> None:
     """Train the runs of a config one after another, on a GPU together, and score each on its test datasets.
 
@@ -50,7 +52,7 @@ def train(
     json_
         Print one JSON object a run, a line each.
     """
-    configs = _configs(file, overrides or [], runs, resume, from_)
+    configs = _configs(file, overrides or [], mirroring.overrides(), runs, resume, from_)
 
     from keplearn.core.device import choose_device
 
@@ -117,7 +119,12 @@ def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Itera
 
 
 def _configs(
-    file: Path | None, overrides: list[str], runs: Path, resume: str | None, from_: str | None
+    file: Path | None,
+    overrides: list[str],
+    mirroring: list[str],
+    runs: Path,
+    resume: str | None,
+    from_: str | None,
 ) -> "list[RunConfig]":
     """Return the runs to train, from the one source that was given."""
     from keplearn.config import load_config, runs_from_dict
@@ -129,7 +136,7 @@ def _configs(
         from keplearn.cli.output import plain_warnings
 
         with plain_warnings():
-            return load_config(file, overrides)
+            return load_config(file, overrides + mirroring)
     if resume is not None:
         run = open_run(runs, resume)
         if overrides:
@@ -140,14 +147,14 @@ def _configs(
             raise KeplearnError(
                 f"run {run.run_id} failed ({run.record['reason']}): there is nothing to go on from."
             )
-        return [run.config]
+        return runs_from_dict(run.config.to_dict(), mirroring) if mirroring else [run.config]
     assert from_ is not None
     origin = open_run(runs, from_)
     if origin.state != "finished":
         raise KeplearnError(f"run {origin.run_id} is {origin.state}: --from needs a finished run.")
     tables = origin.config.to_dict()
     tables["data"] |= {"from_run": f"{origin.group}/{origin.run_id}"}
-    return runs_from_dict(tables, overrides)
+    return runs_from_dict(tables, overrides + mirroring)
 
 
 def _line(run: "Run") -> dict[str, Any]:

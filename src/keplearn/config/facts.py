@@ -113,7 +113,10 @@ def _if(key: str, value: str) -> Effect:
 TESTED = Effect(
     lambda run: bool(run.test) or run.validation is not None, "neither test nor validation names a dataset"
 )
-MIRRORED = Effect(lambda run: run.mode == "disabled", "nothing is sent to Weights & Biases")
+MIRRORED = Effect(
+    lambda run: run.project is not None or run.mode == "disabled",
+    "no project is named, so nothing goes to Weights & Biases",
+)
 ADAPTIVE = Effect(lambda run: "adaptive" in run.parameters.integrator, "integrator is not adaptive")
 GRID = Effect(lambda run: "grid" in run.parameters.integrator, "integrator is not grid")
 NMSE = _if("loss_fcn", "percent_error_plus_nmse")

@@ -22,14 +22,16 @@ class RunConfig(BaseModel):
     group: Annotated[f.Group, Fact(derived="the file's stem")] = Field(
         description="the study that the run belongs to; names its directory"
     )
-    project: Annotated[str | None, Fact(effect=MIRRORED)] = Field(
-        None, description="Weights & Biases project"
+    project: f.Project | None = Field(
+        None, description="Weights & Biases project, in which runs are mirrored; null: they are not"
     )
-    entity: Annotated[str | None, Fact(effect=MIRRORED)] = Field(
-        None, description="Weights & Biases user or team"
+    entity: Annotated[f.Entity | None, Fact(effect=MIRRORED)] = Field(
+        None, description="Weights & Biases user or team; null: the account's default"
     )
     mode: Annotated[f.Mode | None, Fact(effect=MIRRORED)] = Field(
-        None, description="Weights & Biases mode: online | offline | disabled"
+        None,
+        description="Weights & Biases mode: online | offline | disabled; null: WANDB_MODE of the environment, "
+        "else online",
     )
     dataset_name: Annotated[f.Dataset, Fact(label="training dataset")] = Field(
         description="the training data: a dataset's name, or a .nc file"

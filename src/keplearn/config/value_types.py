@@ -106,6 +106,18 @@ def plain_name(text: str) -> str:
     return text
 
 
+def _account_name(text: str) -> str:
+    """Check that a text can name a project or an account of Weights & Biases."""
+    if (
+        not text.strip()
+        or not text.isprintable()
+        or len(text) > 128
+        or any(sign in text for sign in "/\\#?%:")
+    ):
+        raise ValueError("must be able to name it (at most 128 letters, none of / \\ # ? % :)")
+    return text
+
+
 def _one_name(dataset: str) -> str:
     """Write a dataset's name in the one way that counts, since it enters the run's id."""
     if not any(sign in dataset for sign in "@+("):
@@ -148,6 +160,8 @@ Group = Annotated[str, AfterValidator(plain_name)]
 Dataset = Annotated[str, AfterValidator(_one_name)]
 RunName = Annotated[str, AfterValidator(_run_name)]
 Problem = Annotated[str, AfterValidator(_problem)]
+Project = Annotated[str, AfterValidator(_account_name)]
+Entity = Annotated[str, AfterValidator(_account_name)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
 FeatureLayer = Annotated[str, _named("feature_layer")]
 OutputLayer = Annotated[str, _named("output_layer")]
