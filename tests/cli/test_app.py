@@ -4,7 +4,7 @@ import pytest
 
 from keplearn.cli.app import app
 
-COMMANDS = ["config", "data", "demo", "evaluate", "plot", "report", "runs", "sweep", "train"]
+COMMANDS = ["config", "data", "demo", "evaluate", "plot", "report", "runs", "sweep", "train", "wandb"]
 
 
 def test_all_commands_are_listed():
