@@ -68,7 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.state.files[path] = body
                 self._answer(200, b"")
             elif kind == "GET":
-                found = self.state.files.get(path)
+                # The files of artifacts are asked for by what they hold.
+                kept = f"/content/{path.split('/')[-2]}" if path.startswith("/artifactsV2/") else path
+                found = self.state.files.get(kept)
                 self._answer(200 if found is not None else 404, found or b"")
             elif known := globals().get(f"_{kind}"):
                 self._json({"data": known(self.state, request.get("variables") or {}, request["query"])})
@@ -99,7 +101,8 @@ def _stream(state: StandIn, run: str, request: dict[str, Any]) -> dict[str, Any]
     kept = state.runs[run]
     for name, chunk in (request.get("files") or {}).items():
         if name == "wandb-history.jsonl":
-            kept["lines"][chunk["offset"] :] = [json.loads(line) for line in chunk["content"]]
+            # What is no number in JSON is a word on the way back.
+            kept["lines"][chunk["offset"] :] = [json.loads(x, parse_constant=str) for x in chunk["content"]]
         elif name == "wandb-summary.json":
             kept["summary"] = json.loads(chunk["content"][-1])
     if request.get("complete"):
@@ -296,3 +299,83 @@ def _artifact(found: dict[str, Any]) -> dict[str, Any]:
 def _ArtifactType(state: StandIn, asked: Any, query: str) -> Any:
     found = _named(state, asked["name"])
     return {"project": {"artifact": found and {"artifactType": {"name": found["type"]}}}}
+
+
+def _GetDefaultEntity(state: StandIn, asked: Any, query: str) -> Any:
+    return _Viewer(state, asked, query)
+
+
+def _Runs(state: StandIn, asked: Any, query: str) -> Any:
+    """Return a page of the runs that the filters leave, as small as pages may be."""
+    filters = json.loads(asked.get("filters") or "{}")
+    among = filters.get("name", {}).get("$in")
+    found = [run for run in state.runs.values() if run["project"] == asked["project"]]
+    found = [run for run in found if run["group"] == filters.get("group", run["group"])]
+    found = [run for run in found if among is None or run["name"] in among]
+    at = int(asked.get("cursor") or 0)
+    edges = [{"node": _listed(run), "cursor": str(at + 1)} for run in found[at : at + 1]]
+    pages = {"endCursor": str(at + 1), "hasNextPage": at + 1 < len(found)}
+    runs = {"edges": edges, "pageInfo": pages}
+    return {"project": {"internalId": "1", "runCount": len(found), "readOnly": False, "runs": runs}}
+
+
+def _listed(run: dict[str, Any]) -> dict[str, Any]:
+    times = {
+        "createdAt": "2026-11-26T12:00:00Z",
+        "heartbeatAt": f"2026-11-26T12:00:{len(run['lines']) % 60:02d}Z",
+    }
+    user = {"name": "me", "username": "me"}
+    rest = dict.fromkeys(("sweepName", "jobType", "commit", "description", "notes", "systemMetrics"))
+    return (
+        rest
+        | times
+        | {
+            "projectId": "1",
+            "id": run["id"],
+            "tags": [],
+            "name": run["name"],
+            "displayName": run["displayName"],
+            "state": run["state"],
+            "group": run["group"],
+            "readOnly": False,
+            "historyLineCount": len(run["lines"]),
+            "user": user,
+            "config": json.dumps(run["config"]),
+            "summaryMetrics": json.dumps(run["summary"]),
+            "historyKeys": {"lastStep": run["lines"][-1]["_step"] if run["lines"] else -1, "keys": {}},
+        }
+    )
+
+
+def _RunHistoryKeys(state: StandIn, asked: Any, query: str) -> Any:
+    return {"project": {"run": _listed(state.runs[asked["name"]])}}
+
+
+def _HistoryPage(state: StandIn, asked: Any, query: str) -> Any:
+    lines = state.runs[asked["run"]]["lines"]
+    among = [line for line in lines if asked["minStep"] <= line["_step"] < asked["maxStep"]]
+    return {"project": {"run": {"history": [json.dumps(line) for line in among]}}}
+
+
+def _RunParquetHistory(state: StandIn, asked: Any, query: str) -> Any:
+    lines = state.runs[asked["runName"]]["lines"]
+    return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": lines}}}}
+
+
+def _RunOutputArtifacts(state: StandIn, asked: Any, query: str) -> Any:
+    return _artifacts([a for a in state.artifacts.values() if a["run"] == asked["run"]])
+
+
+def _RunInputArtifacts(state: StandIn, asked: Any, query: str) -> Any:
+    return _artifacts([state.artifacts[key] for key in state.used.get(asked["run"], [])])
+
+
+def _artifacts(found: list[dict[str, Any]]) -> Any:
+    edges = [{"node": _artifact(artifact)} for artifact in found]
+    pages = {"__typename": "PageInfo", "endCursor": "", "hasNextPage": False}
+    return {"project": {"run": {"artifacts": {"totalCount": len(found), "pageInfo": pages, "edges": edges}}}}
+
+
+def _FetchArtifactManifest(state: StandIn, asked: Any, query: str) -> Any:
+    url = state.url + state.artifacts[asked["id"]]["manifest"]
+    return {"artifact": {"currentManifest": {"file": {"directUrl": url}}}}

@@ -7,9 +7,11 @@ from trained import DATASET, TEST, a_run, mirrored, rows_of, wait_for
 
 from keplearn.config import run_config
 from keplearn.data.dataset import load_dataset
+from keplearn.data.files import read_dataset
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.writer import RunWriter
 from keplearn.tracking.keeper import Mirrors
+from keplearn.tracking.pull import pull
 from keplearn.tracking.push import push
 from keplearn.tracking.target import Target
 
@@ -45,6 +47,11 @@ def test_runs_are_sent_once_and_whole_through_an_outage_and_rate_limits(
     for run in runs:
         assert_sent(server, run)
         assert {entry.name for entry in (run.path / "wandb").iterdir()} == {"lock"}
+
+    found = pull(tmp_path / "elsewhere", "orbits", entity="lab", dataset=True)
+    assert (found.same, found.left) == ([], {})
+    for run, other in zip(runs, sorted(found.runs, key=lambda run: run.config.parameters.seed), strict=True):
+        assert_same(run, other)
     assert outside() == ["home", "tmp"]
 
 
@@ -71,6 +78,25 @@ def assert_sent(server, run):
     (entry,) = json.loads(server.files[model["manifest"]])["contents"].items()
     assert entry[0] == "model.eqx"
     assert (run.path / "model.eqx").read_bytes() in server.files.values()
+
+
+def assert_same(run, other):
+    """A run that was brought back is the run that was sent."""
+    assert (other.group, other.run_id, other.state, other.config) == (
+        run.group,
+        run.run_id,
+        "finished",
+        run.config,
+    )
+    assert other.config.run_id == run.run_id
+    of_writer = ("heartbeat", "heartbeat_seconds", "pid")
+    kept, brought = ({k: v for k, v in r.kept.entries.items() if k not in of_writer} for r in (run, other))
+    assert brought == kept
+    assert other.metrics().equals(run.metrics()[other.metrics().columns])
+    assert set(other.metrics()) == set(run.metrics())
+    assert other.model_file().read_bytes() == run.model_file().read_bytes()
+    (dataset,) = other.path.glob("wandb/*.nc")
+    assert read_dataset(dataset).content_hash == load_dataset(DATASET).content_hash
 
 
 def test_a_run_is_followed_while_it_is_trained_and_goes_on_where_it_was_broken_off(tmp_path, server):

@@ -2,9 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from keplearn.cli.choosing import Names, Where, chosen
 
@@ -54,4 +54,47 @@ def push(  # noqa: D417 (names, where: keplearn.cli.choosing)
     done = "sent" if mode == "online" else "written offline"
     print(f"{len(sent)} of {len(results)} runs {done}")
     if len(sent) < len(results):
+        sys.exit(1)
+
+
+@app.command
+def pull(  # noqa: D417 (ids: at its type)
+    ids: Annotated[
+        list[str] | None, Parameter(negative=(), name="RUN-ID", help="Runs by id; by default all.")
+    ] = None,
+    /,
+    *,
+    project: str,
+    entity: str | None = None,
+    group: str | None = None,
+    dataset: Annotated[bool, Parameter(negative="")] = False,
+    runs: Path = Path("runs"),
+) -> None:
+    """Bring runs of a project of Weights & Biases into run directories, for evaluate, plot and report.
+
+    A run that has not changed since it was brought is not asked for again; one that was trained here is left as it is.
+
+    Parameters
+    ----------
+    project
+        The project.
+    entity
+        The project's user or team; by default the account's.
+    group
+        Only this group's runs.
+    dataset
+        Bring the files of training datasets too, into RUN/wandb.
+    runs
+        The directory of all runs.
+    """
+    from keplearn.tracking.pull import pull as pull_runs
+
+    say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+    found = pull_runs(runs, project, entity=entity, group=group, ids=ids or (), dataset=dataset, say=say)
+    for run_id, why in found.left.items():
+        say(f"left out: {run_id}: {why}")
+    groups = ", ".join(sorted({run.group for run in found.runs}))
+    print(f"{len(found.runs)} runs brought" + (f" to {groups}" if groups else ""), end="")
+    print(f", {len(found.same)} had not changed" if found.same else "")
+    if not (found.runs or found.same):
         sys.exit(1)

@@ -89,7 +89,7 @@ def _is_score(value: object) -> bool:
     return isinstance(value, dict) and all(x is None or _is_number(x) for x in value.values())
 
 
-def _is_summary(value: object) -> bool:
+def is_summary(value: object) -> bool:
     """Whether it is a table of a run's facts; what readers calculate with is a number or null."""
     if not isinstance(value, dict):
         return value is None
@@ -122,7 +122,7 @@ _ENTRIES = {
     "heartbeat_seconds": (_is_number, "number"),
     "config": (lambda x: isinstance(x, dict), "table"),
     "phases": (_is_list_of_tables, "list of phases"),
-    "summary": (_is_summary, "table of facts"),
+    "summary": (is_summary, "table of facts"),
     "scores": (lambda x: isinstance(x, dict) and all(map(_is_score, x.values())), "table of numbers"),
     "scored_on": (lambda x: isinstance(x, dict), "table"),
 }

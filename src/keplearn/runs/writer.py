@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 class RunWriter:
     """The one writer of a run's directory, from its first line to its end; use it as a context manager."""
 
-    def __init__(self, runs: Path, config: RunConfig):
-        self.path = runs / directory_name(config.group, "group") / directory_name(config.run_id, "run id")
+    def __init__(self, runs: Path, config: RunConfig, run_id: str | None = None):
+        """Prepare to write the run of a config; one that others have trained may have an id of its own."""
+        name = directory_name(run_id or config.run_id, "run id")
+        self.path = runs / directory_name(config.group, "group") / name
         self.config = config
         self.record: dict[str, Any] = {}
 
@@ -214,6 +216,18 @@ class RunWriter:
         for name in done.get(state, ()):
             (self.path / name).unlink(missing_ok=True)
 
+    def receive(self, entries: Mapping[str, Any], rows: list[dict[str, Any]], model: Path | None) -> None:
+        """Write a run that was trained elsewhere, in the place of what is there: its record, rows, and model's file."""
+        for file in results(self.path):
+            file.unlink(missing_ok=True)
+        self.record = self._head() | {"started": _now()} | dict(entries) | {"state": "running"}
+        self.write()
+        write_bytes(self.path / "metrics.jsonl", "".join(map(close_line, rows)).encode(), within=self.path)
+        if model is not None:
+            write_bytes(self.path / "model.eqx", model.read_bytes(), within=self.path)
+        self.end(entries["state"])
+        self.write(finished=entries.get("finished", self.record["finished"]))
+
     def fail(self, kind: str, reason: str, said: str, **facts: Any) -> None:
         """Record the failure of a run whose process is dead, and the last it said; its checkpoint stays."""
         try:
@@ -232,7 +246,7 @@ class RunWriter:
         """What a record says of the run and of its writer."""
         return {
             "format": FORMAT,
-            "run_id": self.config.run_id,
+            "run_id": self.path.name,
             "group": self.config.group,
             "state": "running",
             "kind": None,
