@@ -1,16 +1,19 @@
 """The loss, the optimisers and the schedule that CONTRIBUTING shows, in a file of a user's own, train a small net."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import keplearn
+from keplearn.config import load_config
 from keplearn.core.errors import KeplearnError
 from keplearn.experiment.plan import prepare
 from keplearn.training.events import PhaseEnded, Rows
 from keplearn.training.fit import fit
+from keplearn.training.optimizers import OPTIMIZERS
 
 PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SMALL = {"width": 4, "depth": 1, "activation": "tanh", "feature_layer": "sph_4D_logr", "dtype": "float64"}
@@ -74,12 +77,35 @@ def test_least_squares_lower_the_error_of_integrated_segments(own):
     rows, _, (end,) = trained(planned(loss_fcn="relative_squared_error", steps_strategy=16, **own_names))
     assert rows[-1]["loss"] < 0.01 * rows[0]["loss"] and rows[-1]["l2"] > 0
     assert end.summary["batch_size"] == end.summary["segments"]
-    for refused, said in (
-        ({"loss_fcn": "percent_error"}, "percent_error is none: choose a loss of squares"),
-        ({"loss_fcn": "mean_squared_error", "integrator": "adaptive"}, "set integrator: grid"),
-    ):
-        with pytest.raises(KeplearnError, match=said):
-            trained(planned(**own_names, **refused))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("loss_fcn: percent_error", "percent_error is none: choose a loss of squares"),
+        ("l1: 0.1", "l1 is none: choose a loss of squares, .* with no other term than l2"),
+        ("sign_flip: 0.1", "sign_flip is none"),
+        ("integrator: [[grid, adaptive]]", "adaptive steps do not have: set integrator: grid"),
+        ("output_layer: mlp_simple", "the steps of output_layer mlp_simple do not have"),
+    ],
+)
+def test_what_least_squares_cannot_take_is_refused_before_any_training(own, tmp_path, given, said):
+    """With file and line, whichever the phase; and so by a training that is given another plan."""
+    own("An optimiser")
+    fine = "  loss_fcn: mean_squared_error\n" if "loss_fcn" not in given else ""
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "data: {dataset_name: complex_TBP_planar_2_train, test: []}\nparameters:\n  dtype: float64\n"
+        f"  steps_strategy: [[5, 5]]\n  optimizer: [[adam, levenberg_marquardt]]\n  {given}\n{fine}"
+    )
+    with pytest.raises(KeplearnError, match=rf"study\.yaml:5: optimizer: levenberg_marquardt .*{said}"):
+        load_config(study)
+    study.write_text(study.read_text().replace("levenberg_marquardt", "bfgs"))
+    plan = prepare(load_config(study)[0])
+    squares = next(name for name in OPTIMIZERS if name.startswith("levenberg_marquardt@"))
+    phases = [plan.phases[0], replace(plan.phases[1], optimizer=squares)]
+    with pytest.raises(KeplearnError, match=said):
+        next(fit(plan.model, phases, plan.splits, plan.settings))
 
 
 def test_an_optimiser_of_ones_own_on_all_segments_needs_double_precision_and_no_learning_rate(own):

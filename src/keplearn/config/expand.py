@@ -16,8 +16,8 @@ from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
 from keplearn.config.effects import warn_of_idle_keys, warn_of_old_meaning, warn_of_runs_alike
 from keplearn.config.entries import TABLE_OF, Mistakes, read_entries
 from keplearn.config.loading import ConfigWarning, Document, read_file
-from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem
-from keplearn.config.schema import TABLES, Parameters, RunConfig
+from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem, takes_least_squares
+from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
 from keplearn.config.value_types import Conflict
 from keplearn.core.errors import KeplearnError
 from keplearn.orbits.bodies import same_law
@@ -145,7 +145,9 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
     head.setdefault("problem", facts.problem)
     head.setdefault("test", _default_tests(facts))
     try:
-        return RunConfig.model_validate({**head, "parameters": Parameters.model_validate(parameters)})
+        checked = Parameters.model_validate(parameters)
+        _check_least_squares(checked)
+        return RunConfig.model_validate({**head, "parameters": checked})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         cause = first.get("ctx", {}).get("error")
@@ -155,6 +157,18 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
         raise Conflict(
             str(first["loc"][0]), f"{group!r} {first['msg'].removeprefix('Value error, ')}"
         ) from error
+
+
+def _check_least_squares(p: Parameters) -> None:
+    """Refuse what an optimiser by least squares cannot take; keplearn's own need no look, and no JAX."""
+    for optimizer, integrator in zip(p.optimizer, p.integrator, strict=True):
+        if takes_least_squares(optimizer):
+            from keplearn.training.checks import obstacle
+            from keplearn.training.losses import ADDITIVE_TERMS
+
+            additive = tuple(key for key in ADDITIVE_TERMS if FACTS[key].weight and getattr(p, key) != 0)
+            if said := obstacle(optimizer, p.loss_fcn, additive, integrator, p.output_layer):
+                raise Conflict("optimizer", said)
 
 
 def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:

@@ -30,7 +30,7 @@ _NAMES = {
     ),
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
-    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch",)),
+    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares")),
     "schedule": _Names("keplearn.training.schedules", "SCHEDULES"),
 }
 
@@ -114,6 +114,11 @@ def uses_velocity(feature_layer: str) -> bool:
 def takes_all_segments(optimizer: str) -> bool:
     """Say whether an optimiser takes all segments in each step, in double precision, and no learning rate."""
     return _fact("optimizer", optimizer, "full_batch")
+
+
+def takes_least_squares(optimizer: str) -> bool:
+    """Say whether an optimiser takes losses of squares alone, and derivatives forwards in time."""
+    return _fact("optimizer", optimizer, "least_squares")
 
 
 class DatasetFacts(NamedTuple):

@@ -15,10 +15,11 @@ from jax.flatten_util import ravel_pytree
 from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.calls import Execute, answer_call
+from keplearn.training.checks import check_phase
 from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, PhaseEnded, Rows
 from keplearn.training.phase import PhaseRunner
-from keplearn.training.settings import FitSettings
+from keplearn.training.settings import FitSettings, setup_of
 
 
 def fit(
@@ -48,7 +49,11 @@ def fit(
     ------
     TrainingFailed
         ``lost_segments`` when over half the segments are lost 100 steps in a row.
+    KeplearnError
+        Where a phase cannot work (`keplearn.training.checks`), before the first begins.
     """
+    for phase, split in zip(phases, splits, strict=True):
+        check_phase(setup_of(phase, model.architecture, settings), split)
     units = model.units
     with jax.enable_x64(True):
         parameters = ravel_pytree(model.parameters)[0]

@@ -171,24 +171,26 @@ def total_loss(
 
 
 def least_squares(name: str, additive: tuple[str, ...], solved: Solved, weights: Weights) -> Flat:
-    """Return the loss as a vector half of whose squared length it is.
+    """Return a loss of squares alone (`keplearn.training.checks`) as a vector half of whose squared length it is."""
+    vectors = []
+    for function in _functions(name, additive):
+        for part, x in function(solved, weights).items():
+            vector = least_squares_of(x, solved.keep)
+            assert vector is not None, part
+            vectors.append(vector)
+    return jnp.concatenate(vectors)
 
-    Raises
-    ------
-    KeplearnError
-        If one of its parts is not made of squares.
-    """
-    squares = {
-        part: least_squares_of(x, solved.keep)
+
+def parts_without_squares(
+    name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
+) -> list[str]:
+    """Return the parts of a loss that are not made of squares."""
+    return [
+        part
         for function in _functions(name, additive)
         for part, x in function(solved, weights).items()
-    }
-    if other := [part for part, vector in squares.items() if vector is None]:
-        raise KeplearnError(
-            f"an optimizer by least squares minimises sums of squares, and {', '.join(other)} is none: choose "
-            "a loss of squares, such as relative_squared_error or mean_squared_error, with no other term than l2."
-        )
-    return jnp.concatenate([vector for vector in squares.values() if vector is not None])
+        if least_squares_of(x, solved.keep) is None
+    ]
 
 
 def _functions(name: str, additive: tuple[str, ...]) -> list[Callable[[Solved, Weights], Mapping[str, Part]]]:

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from keplearn.core.errors import KeplearnError
 from keplearn.data.segments import Split
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.batches import Batches, on_device
@@ -57,7 +56,6 @@ class PhaseRunner:
             self.static[path_error] = path_setup(length, uniform, model.architecture, settings)
         self.optimizer = OPTIMIZERS[phase.optimizer]
         max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
-        self._check()
         self.grid_error = self._grid_error()
         apart = max(UNRESOLVED, 10 * self.grid_error.disagreement) if self.grid_error else UNRESOLVED
         with jax.enable_x64(True):
@@ -76,28 +74,6 @@ class PhaseRunner:
         self.tally = Tally(number, self.batches.size, clipped_above)
         # Loss and field error of the best model; None where it is not measured.
         self.best: tuple[float, float | None] = (np.inf, None)
-
-    def _check(self) -> None:
-        """Refuse what the phase's steps cannot be taken with.
-
-        Raises
-        ------
-        KeplearnError
-            Where steps go over several samples that are not equally spaced, or cannot be differentiated as needed.
-        """
-        if "trajectory" not in self.setup.needs:
-            return
-        uniform = self.split.train.uniform and self.split.validation.uniform
-        if self.phase.integrator == "grid" and self.setup.grid.stride > 1 and not uniform:
-            raise KeplearnError(
-                f"stride {self.setup.grid.stride} needs samples equally spaced in time within a segment, "
-                "and these are not: set stride: 1 or integrator: adaptive."
-            )
-        if self.phase.integrator == "adaptive" and self.optimizer.least_squares:
-            raise KeplearnError(
-                f"optimizer {self.phase.optimizer} takes derivatives forwards in time, which adaptive steps do "
-                "not have: set integrator: grid."
-            )
 
     def _grid_error(self) -> GridError | None:
         """Measure the grid on the phase's truth, if its law is known and the loss integrates."""
