@@ -79,6 +79,7 @@ def synthetic_study(count: int, seed: int = 0) -> Content:
         "datasets": [test.head() for test in tests],
         **Shown().head(),
         "losses": [{"steps": STEPS, "ends": [2000, 4000], "validated": VALIDATED}],
+        "remarks": [],
     }  # fmt: skip
     truths = [
         np.array(drawn["path"]).reshape(-1, 2)[::2] for test in head["datasets"] for drawn in test["drawn"]

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks.report_page import synthetic_study
@@ -12,6 +13,7 @@ from keplearn.config import run_config
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
+from keplearn.evaluation.scores import Scores
 from keplearn.groups.choice import choose_runs
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.report import render, write_report
@@ -115,6 +117,28 @@ def test_the_page_of_a_large_study_opens_and_filters(tmp_path, page):
 
 
 ON = "a_test"
+
+
+def test_means_that_a_few_orbits_rule_are_remarked_on_the_page_and_with_their_run(tmp_path, page):
+    run_id = write_run(tmp_path, "finished", width=4)
+    data = load_dataset("complex_TBP_planar_10_test")
+    means, lost = np.array([1e5, *[40.0] * 9]), np.zeros(10)
+    summary = {"mean": float(means.mean()), "median": 40.0, "lost": 0}
+    orbits = {"mean": means, "median": means, "lost": lost}
+    scores = {run_id: {data.name: Scores(data.name, summary, orbits, {})}}
+    tests = [TestData(data.name, data, [], [])]
+    said = "one of 10 orbits carries 100 % of the mean of 10036 %, beside a median of 40 %"
+    content = study_content(find_runs(tmp_path, "study"), tests, scores)
+    assert content.head["remarks"] == [f"{run_id[:8]} on {data.name}: {said}"]
+    path = tmp_path / "study.html"
+    path.write_text(render(content))
+    page.open(path.as_uri())
+    assert page.text("#ruled div") == content.head["remarks"][0]
+    page.click("#best")
+    assert page.text("#runs .warning") == f"on {data.name} {said}"
+    # Where all orbits are alike there is nothing to remark.
+    orbits["mean"][:] = summary["mean"] = 40.0
+    assert study_content(find_runs(tmp_path, "study"), tests, scores).head["remarks"] == []
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.metrics import METRICS, TRAINING
 from keplearn.evaluation.ranking import LEADING, LOST, lost_in, measured_over, places
+from keplearn.evaluation.remarks import remarks
 from keplearn.evaluation.scores import Scores
 from keplearn.figures.parts.scales import wants_log
 from keplearn.groups.difference import flat
@@ -96,6 +97,7 @@ class ContentBuilder:
         self.runs, self.datasets, self.say, self.shown = runs, datasets, say, shown
         self.scores: list[Mapping[str, Mapping[str, Any]]] = []
         self.details: list[dict[str, Any]] = []
+        self.remarks: list[tuple[str, str]] = []
         self.losses = Losses()
 
     def add(self, run: Run, scores: Mapping[str, Scores]) -> None:
@@ -109,6 +111,10 @@ class ContentBuilder:
         detail = self._losses(run)
         if warnings := (run.record.get("summary") or {}).get("warnings"):
             detail["warnings"] = warnings[:4]
+        for data in self.datasets:
+            if remark := data.remark(scores.get(data.name)):
+                self.remarks.append((f"{run.name} on {data.name}", remark))
+                detail["warnings"] = [*detail.get("warnings", []), f"on {data.name} {remark}"]
         if scores:
             metric = self.shown.metric
             detail["errors"] = [data.errors(scores.get(data.name), metric) for data in self.datasets]
@@ -136,6 +142,7 @@ class ContentBuilder:
             "datasets": [data.head() for data in self.datasets],
             "columns": columns,
             "losses": self.losses.kinds,
+            "remarks": remarks(self.remarks),
         }
         return Content(head, self.details)
 

@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.layout import assemble
 from keplearn.evaluation.ranking import LEADING, lost_key
+from keplearn.evaluation.remarks import ruled_by
 from keplearn.evaluation.scores import PREDICTED, Scores, drawn_orbits
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit
 from keplearn.figures.parts.plane import curve as smooth_curve
@@ -65,6 +66,13 @@ class TestData:
         values, key = rounded(scores.orbits[metric][self.kept], 3), lost_key(metric)
         lost = scores.orbits[key][self.kept] > 0 if key else [False] * len(values)
         return ["lost" if gone else value for value, gone in zip(values, lost, strict=True)]
+
+    def remark(self, scores: Scores | None) -> str:
+        """Say which few orbits rule the mean, if any do."""
+        if scores is None or self.dataset is None:
+            return ""
+        counts = self.dataset.n_samples - scores.orbits["lost"]
+        return ruled_by(scores.summary, scores.orbits["mean"], counts)
 
     def paths(self, scores: Scores | None) -> list[list[int] | None]:
         """A prediction for each drawn orbit: x, y, x, y, … in its unit, up to where it leaves."""

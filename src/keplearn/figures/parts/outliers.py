@@ -11,7 +11,7 @@ from keplearn.groups.values import shorten
 
 _WORST = 5
 """So many outliers are named."""
-_LETTERS = 60
+_LETTERS = 72
 """Longer names of runs are cut short."""
 
 

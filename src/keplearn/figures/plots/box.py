@@ -48,7 +48,9 @@ def _errors(
     metric = metric or ("mean" if per == "sample" else LEADING)
     alone = "orbit" if len(runs) == 1 and per == "sample" else "test"
     by = parameters or varying[:2] or [alone]
-    return error_table(runs, table.attrs["tests"], by, per, metric, say, table.attrs["segments"] or None)
+    found = error_table(runs, table.attrs["tests"], by, per, metric, say, table.attrs["segments"] or None)
+    found.attrs["where"] = table.attrs.get("where")
+    return found
 
 
 @figure(
@@ -113,7 +115,7 @@ def box(
     several = "test" in errors and errors["test"].nunique() > 1 and "test" not in made_by(errors, by)
     column = "test" if several else None
     most = max(errors.groupby(column or (lambda row: 0))[by].nunique())
-    drawn = facets(errors, None, column, 2.5 if most < 7 else 3.3, 2.1)
+    drawn = facets(errors, None, column, (2.5 if most < 7 else 3.3) + 0.4 * several, 2.1)
     ends = limits(_without_dust(values) if log else values, log, above=0.06 if some_lost else 0.2)
     outliers = []
     for panel in drawn.panels:

@@ -61,6 +61,8 @@ def _limits(option: str, words: Sequence[str]) -> Limits:
     return low, high
 
 
+_LEGEND_LETTERS = 90
+"""A legend of more does not fit into one line."""
 _EXAMPLES = {"--a": "7000,42000", "--e": "0,0.5"}
 
 
@@ -122,10 +124,10 @@ def grid(found: Mapping[str, xarray.Dataset], title: str = "", quantity: str = "
         _name_panel(axes, one, k, len(found), columns)
         if len(found) > 1:
             axes.set_title(wrap(name, letters_in(0.8 * style.WIDTH / columns, 8.5)), fontsize=8.5)
+    shown = [*handles.values(), *draw_lost_cells(lost_maps, "samples lost")]
+    letters = sum(len(str(handle.get_label())) for handle in shown)
     figure.legend(
-        handles=[*handles.values(), *draw_lost_cells(lost_maps, "samples lost")],
-        loc="outside lower center",
-        ncols=4,
+        handles=shown, loc="outside lower center", ncols=len(shown) if letters <= _LEGEND_LETTERS else 2
     )
     if title:
         figure.suptitle(title)

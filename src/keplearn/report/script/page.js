@@ -49,6 +49,7 @@ function buildTop() {
     ),
     variesTile(),
     failedRuns(),
+    ...ruledMeans(),
     commonConfig(),
   );
 }
@@ -157,6 +158,19 @@ function failedRuns() {
     element("summary", {}, `${failed.length} ${failed.length === 1 ? "run" : "runs"} failed or interrupted`),
     element("div", { class: "limited" }, table, ...more),
   );
+}
+
+// Means that tell of a few orbits and not of the model.
+function ruledMeans() {
+  if (!study.remarks.length) return [];
+  return [
+    element(
+      "details",
+      { id: "ruled", open: study.remarks.length < 3 },
+      element("summary", {}, "A few orbits rule some means; the medians beside them do not move"),
+      ...study.remarks.map((text) => element("div", { class: "muted" }, text)),
+    ),
+  ];
 }
 
 function commonConfig() {
