@@ -1,6 +1,5 @@
 """The figures of the field show the numbers that they are given, in km and percent, and say what is masked."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -203,7 +202,8 @@ def test_the_grid_shows_cells_orbits_and_what_is_masked(measured):
 
 
 def test_several_models_have_a_panel_each_over_the_same_cells_and_one_scale(small_study, monkeypatch):
-    monkeypatch.setattr("keplearn.figures.plots.grid.ae_grid", partial(ae_grid, n_a=4, n_e=3))
+    for cells in ("_CELLS", "_CELLS_OF_SEVERAL"):
+        monkeypatch.setattr(f"keplearn.figures.plots.grid.{cells}", (4, 3))
     runs = choose_runs(small_study, ["small"], ["state=finished", "feature_layer=sph_4D_rinv", "seed=0"])
     runs = [next(run for run in runs if f"_{n}_" in run.config.dataset_name) for n in (2, 5)]
     models = [run.model() for run in runs]

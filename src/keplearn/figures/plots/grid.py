@@ -44,8 +44,9 @@ def _measure(
     for name, asked, own in (("a", a, [one for one, _ in around]), ("e", e, [one for _, one in around])):
         hull = min(low for low, _ in own), max(high for _, high in own)
         reach[name] = hull if asked is None else _limits(f"--{name}", asked)
+    n_a, n_e = _CELLS if len(models) == 1 else _CELLS_OF_SEVERAL
     return {
-        label: ae_grid(model, training, segments=segments or None, **reach)
+        label: ae_grid(model, training, n_a, n_e, segments=segments or None, **reach)
         for label, model, training in zip(labels, models, trainings, strict=True)
     }
 
@@ -61,6 +62,8 @@ def _limits(option: str, words: Sequence[str]) -> Limits:
     return low, high
 
 
+_CELLS, _CELLS_OF_SEVERAL = (24, 20), (16, 14)
+"""Cells along a and e: of several models fewer, for panels are smaller and each is propagated."""
 _LEGEND_LETTERS = 90
 """A legend of more does not fit into one line."""
 _EXAMPLES = {"--a": "7000,42000", "--e": "0,0.5"}
