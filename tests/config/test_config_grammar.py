@@ -3,7 +3,7 @@
 import pytest
 from config_helpers import DATA, PLANAR_TESTS, refusal, runs_of, values
 
-from keplearn.config import ConfigWarning, run_config, runs_from_dict
+from keplearn.config import ConfigWarning, RunConfig, run_config, runs_from_dict
 from keplearn.core.errors import KeplearnError
 
 NAME = "complex_TBP_planar_10_train"
@@ -155,3 +155,30 @@ def test_a_product_beyond_reason_is_refused_at_once(tmp_path):
     listed = str(list(range(1000)))
     text = DATA + f"parameters: {{seed: {listed}, validate_every: {listed.replace('[0,', '[')}}}"
     assert "999000 runs" in refusal(tmp_path, text)
+
+
+def test_figures_stand_beside_the_tables_and_make_no_run_another(tmp_path):
+    (plain,) = runs_of(tmp_path, DATA)
+    for text, figures in (
+        ("[loss, orbit]", ("loss", "orbit")),
+        ("[]", ()),
+        ("loss", ("loss",)),
+        ("null", None),
+    ):
+        (run,) = runs_of(tmp_path, f"{DATA}figures: {text}\n")
+        assert run.figures == figures
+        assert run.run_id == plain.run_id
+        assert RunConfig.from_dict(run.to_dict()) == run
+        assert runs_of(tmp_path, DATA, f"figures={text}") == [run]
+    assert "study.yaml:2: figures: 'los' does not exist. Did you mean 'loss'?" in refusal(
+        tmp_path, f"{DATA}figures: [los]\n"
+    )
+    assert "'box' does not exist" in refusal(tmp_path, DATA, "figures=[box]")  # it is of a group
+    assert "figures belongs beside the tables" in refusal(
+        tmp_path, "data: {dataset_name: complex_TBP_planar_10_train, figures: [loss]}"
+    )
+
+
+def test_a_record_may_name_a_figure_that_is_no_more():
+    record = run_config("complex_TBP_planar_10_train").to_dict() | {"figures": ["daguerreotype"]}
+    assert RunConfig.from_dict(record).figures == ("daguerreotype",)

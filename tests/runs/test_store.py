@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from keplearn.config import run_config
 from keplearn.core import seal
 from keplearn.core.errors import Damaged, KeplearnError, nearest
+from keplearn.figures import save_figure
 from keplearn.models.files import load_model, save_model
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.find import find_runs, open_run
@@ -124,6 +126,7 @@ def test_training_again_removes_what_trainings_and_evaluations_left_and_nothing_
     for file in ours + theirs:
         (run / file).parent.mkdir(exist_ok=True)
         (run / file).write_bytes(seal.close(b"made by keplearn") if file in ours else b"years of work")
+    save_figure(Figure(), run / "figures" / "orbit.png")
     run.rename(elsewhere)  # as one does where a disk is full
     run.symlink_to(elsewhere)
     with RunWriter(written, config) as writer:

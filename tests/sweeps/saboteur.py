@@ -1,4 +1,7 @@
-"""A worker whose runs of some seeds meet with accidents that no config can cause: for tests of what survives."""
+"""A worker whose runs of some seeds meet with accidents that no config can cause: for tests of what survives.
+
+That of seed 5 finishes, and its worker dies of what comes after.
+"""
 
 import ctypes
 import os
@@ -39,7 +42,7 @@ def main() -> None:
         return prepare(config, *rest)
 
     experiment.prepare = prepare_or_not
-    worker.main(sys.argv[1:])
+    worker.main(sys.argv[1:], after=lambda run, config: config.parameters.seed == 5 and ACCIDENTS[2]())
 
 
 if __name__ == "__main__":

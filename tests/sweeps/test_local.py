@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 from forty_runs import CLI, SABOTEUR, assert_forty_ended, processes_of, wait_for
 from fuzz import keplearn
@@ -67,6 +68,16 @@ def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(f
         for test, values in scores.items():
             assert after.records[run_id]["scores"][test] == pytest.approx(values, rel=1e-6, nan_ok=True)
     assert {path.name for path in study.path.iterdir()} == {"sweep.json", *study.configs}
+
+
+def test_a_device_that_is_not_there_is_one_message_before_any_run(file, tmp_path):
+    if jax.default_backend() != "cpu":
+        pytest.skip("there is a GPU here")
+    code, _, err = keplearn("sweep", file, "--runs", tmp_path / "runs", "--device", "gpu", "--workers", "1")
+    assert code == 2
+    assert "--device gpu: JAX finds only the CPU here" in err
+    assert err.count("error") == 1
+    assert {path.name for path in (tmp_path / "runs" / "forty").iterdir()} == {"sweep.json"}
 
 
 def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):

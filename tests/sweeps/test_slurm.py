@@ -85,6 +85,7 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
     assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout
     # Even where whoever submitted was killed before the job's id was written.
     (record,) = runs.glob("forty/.slurm/*/job.json")
+    assert "-m keplearn.sweeps.worker\n" in (record.parent / "job.sh").read_text()
     told = json.loads(record.read_text())
     record.write_text(json.dumps(told | {"job": None}))
     assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout

@@ -13,7 +13,7 @@ from keplearn.cli.output import plain_warnings, print_table
 from keplearn.config.entries import read_entries
 from keplearn.config.expand import expand
 from keplearn.config.loading import read_file
-from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
+from keplearn.config.schema import BESIDE, FACTS, TABLES, Parameters, RunConfig
 from keplearn.core.files import exists
 from keplearn.core.plugins import allow_plugin
 from keplearn.groups.difference import cell, differences, flat, load_any, split_common
@@ -70,6 +70,8 @@ def show(
         if entries:
             print(f"\n{title}")
             print_table(["", "", ""], [("", *entry) for entry in entries])
+    if runs[0].figures is not None:
+        print(f"\nFigures of each run: {', '.join(runs[0].figures) or 'none'}")
     print("\nRuns")
     rows = [
         [run.run_id, *(cell(record[key]) for key in varying)]
@@ -133,6 +135,7 @@ def defaults() -> None:
             derived = FACTS[key].derived or ("none: must be given" if field.is_required() else "")
             default = derived or cell(json.loads(json.dumps(field.default)))
             rows.append((f"{table}.{key}", default, field.description or ""))
+    rows += [(key, "null", RunConfig.model_fields[key].description or "") for key in BESIDE]
     print_table(["key", "default", "meaning"], rows)
 
 

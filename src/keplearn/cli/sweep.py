@@ -12,9 +12,11 @@ from cyclopts import App, Parameter
 from keplearn.cli.mirroring import AS_THE_CONFIG, Mirroring
 from keplearn.cli.sweep_view import SweepProgress, last_line, print_plan, print_result
 from keplearn.cli.sweep_watch import AsJson, Flag, Runs, status, stop
+from keplearn.core.device import Device
 from keplearn.core.errors import KeplearnError
 
 if TYPE_CHECKING:
+    from keplearn.groups.standing import Standing
     from keplearn.groups.study import Study
     from keplearn.sweeps.limits import Outcome
 
@@ -38,6 +40,7 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     min_free: str = "500M",
     address: str | None = None,
     machine: Path | None = None,
+    device: Device = "cpu",
     detach: Flag = False,
     dry_run: Flag = False,
     json_: AsJson = False,
@@ -75,6 +78,8 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
         ray: the cluster's address (auto: the one that this machine is part of); by default Ray is started here.
     machine
         slurm: a YAML file with partition, account, time, cpus, memory, modules; see docs/clusters.md.
+    device
+        On what workers train: cpu, each on its core; gpu, which they share; or auto: a GPU where there is one.
     detach
         Go on in the background, also when this terminal is closed.
     dry_run
@@ -102,6 +107,7 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     standing = Standing(study).read()
     pending = standing.having("missing", "interrupted", *(("failed",) if retry_failed else ()))
     pending += (outdated := standing.outdated())
+    pending += (undrawn := _undrawn(study, standing, outdated))
     if dry_run:
         print_plan(study, standing, pending, json_)
         return
@@ -112,14 +118,14 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     from keplearn.sweeps.driver import driving
     from keplearn.sweeps.limits import Limits
 
-    limits = Limits(seconds, bytes_used, bytes_free, retries)
+    limits = Limits(seconds, bytes_used, bytes_free, retries, device)
     _refuse_strangers(study)
     if engine == "slurm":
         _submit(study, pending, limits, machine)
         return
     for run_id in standing.damaged():
         print(f"warning: {standing.records[run_id]['reason']} It is trained again.", file=sys.stderr)
-    skipped = standing.counts["finished"] - len(outdated)
+    skipped = standing.counts["finished"] - len(outdated) - len(undrawn)
     started = time.time()
     try:
         with driving(study, engine=engine) as scratch, SweepProgress(study, standing, started) as progress:
@@ -156,8 +162,25 @@ def _train(
     if engine == "ray":
         from keplearn.sweeps.on_ray import sweep_on_ray
 
-        return sweep_on_ray(study, run_ids, scratch, limits, workers, address, on_look=on_look)
-    return sweep_here(study, run_ids, scratch, limits, workers, on_look=on_look)
+        return sweep_on_ray(study, run_ids, scratch, limits, workers, address, _worker(study), on_look)
+    return sweep_here(study, run_ids, scratch, limits, workers, _worker(study), on_look)
+
+
+def _worker(study: "Study") -> tuple[str, ...]:
+    """Return the command that starts a worker: one that also draws, where figures are named."""
+    from keplearn.cli.run_figures import named
+    from keplearn.cli.sweep_worker import WORKER as DRAWING
+    from keplearn.sweeps.pool import WORKER
+
+    return DRAWING if any(map(named, study.configs.values())) else WORKER
+
+
+def _undrawn(study: "Study", standing: "Standing", outdated: list[str]) -> list[str]:
+    """Return the finished runs that lack figures that their configs name: a worker draws these alone."""
+    from keplearn.cli.run_figures import missing, named
+
+    finished = [run_id for run_id in standing.having("finished") if run_id not in outdated]
+    return [run_id for run_id in finished if missing(study.path / run_id, named(study.configs[run_id]))]
 
 
 def _queued(study: "Study") -> dict[str, str]:
@@ -192,6 +215,6 @@ def _submit(study: "Study", run_ids: list[str], limits: Any, machine_file: Path 
                 f"{study.group}: nothing to submit: {len(queued)} runs are in the queue, the others are done."
             )
             return
-        submission = slurm.submit(study, wanted, machine, limits)
+        submission = slurm.submit(study, wanted, machine, limits, _worker(study))
     print(f"submitted job {submission.label}: {len(wanted)} runs in {len(submission.chunks)} tasks")
     print(f"how far it is: keplearn sweep status {study.group}; to end it: keplearn sweep stop {study.group}")

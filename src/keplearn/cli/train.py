@@ -90,6 +90,7 @@ def train_all(
 def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs one after another, each with its own progress."""
     from keplearn.cli.progress import StepsProgress
+    from keplearn.cli.run_figures import BY_DEFAULT, draw_missing, named
     from keplearn.experiment.course import train_run
 
     for number, config in enumerate(configs, start=1):
@@ -100,6 +101,9 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
             except KeplearnError as error:
                 progress.say(f"not finished: {error}")
                 run = error
+            else:
+                for warning in draw_missing(run, named(config, BY_DEFAULT)):
+                    progress.say(f"warning: {warning}")
         if not isinstance(run, KeplearnError) and run.state == "failed":
             progress.say(f"failed: {run.record['reason']}")
         yield run
@@ -108,13 +112,18 @@ def _one_by_one(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Ite
 def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Iterator[Run | KeplearnError]":
     """Train runs in stacks, for a GPU, with their steps counted together."""
     from keplearn.cli.progress import StepsProgress
+    from keplearn.cli.run_figures import draw_missing, named
     from keplearn.experiment.together import train_stack
 
+    figures = {config.run_id: named(config) for config in configs}
     with StepsProgress(f"{len(configs)} runs", configs) as progress:
         named = lambda config: [progress.sink(config, f"{config.group}/{config.run_id}")]  # noqa: E731
         for run in train_stack(configs, runs, again=again, sinks=named):
             if not isinstance(run, KeplearnError) and run.state == "failed":
                 progress.say(f"{run.group}/{run.run_id} failed: {run.record['reason']}")
+            if not isinstance(run, KeplearnError):
+                for warning in draw_missing(run, figures[run.run_id]):
+                    progress.say(f"{run.group}/{run.run_id}: warning: {warning}")
             yield run
 
 

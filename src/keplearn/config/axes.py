@@ -6,7 +6,7 @@ is a bare ``[0.0, 1.0]`` for ``length_strategy``: one window.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
@@ -14,13 +14,17 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from keplearn.config.entries import TABLE_OF, Entry, Mistakes
 from keplearn.config.loading import Location
-from keplearn.config.names import dataset_facts
+from keplearn.config.names import dataset_facts, figures_of_runs
 from keplearn.config.schema import FACTS, PHASED, Parameters, RunConfig
 from keplearn.config.value_types import UnknownName
 from keplearn.core.errors import KeplearnError
 
 #: Entries whose null means "by default", because their default depends on the rest of the config.
 NULL_IS_DEFAULT = tuple(key for key, fact in FACTS.items() if fact.derived)
+
+
+#: Entries whose list is one value, not an axis.
+LISTS = ("test", "figures")
 
 
 class Axis(NamedTuple):
@@ -38,7 +42,7 @@ def read_axes(entries: dict[str, Entry], mistakes: Mistakes) -> dict[str, Axis]:
 def _values(key: str, entry: Entry, mistakes: Mistakes) -> Iterator[Any]:
     """Yield the valid values of one entry."""
     raw, location = entry
-    listed = isinstance(raw, list) and key != "test" and not (key == "length_strategy" and _is_window(raw))
+    listed = isinstance(raw, list) and key not in LISTS and not (key == "length_strategy" and _is_window(raw))
     items = raw if isinstance(raw, list) and listed else [raw]
     if not items:
         mistakes.add(location, f"{key}: an empty list gives no runs; leave the key out for its default")
@@ -47,10 +51,10 @@ def _values(key: str, entry: Entry, mistakes: Mistakes) -> Iterator[Any]:
         value: object = item
         if key in PHASED:
             value = _phases(key, item)
-        elif isinstance(item, list) and key != "test":
+        elif isinstance(item, list) and key not in LISTS:
             mistakes.add(where, f"{key}: {show(item)} is a list inside a list, but {key} has no phases")
             continue
-        elif key == "test" and item is not None:
+        elif key in LISTS and item is not None:
             value = tuple(item) if isinstance(item, list) else (item,)
         if message := _wrong(key, value):
             mistakes.add(where, f"{key}: {message}")
@@ -74,7 +78,7 @@ def _is_window(item: object) -> bool:
 
 @cache
 def _adapter(key: str) -> TypeAdapter:
-    model = Parameters if TABLE_OF[key] == "parameters" else RunConfig
+    model = Parameters if TABLE_OF.get(key) == "parameters" else RunConfig
     return TypeAdapter(get_type_hints(model, include_extras=True)[key], config=ConfigDict(strict=True))
 
 
@@ -95,10 +99,12 @@ def _wrong(key: str, value: object) -> str:
         return "an empty list has no phases"
     try:
         checked = _adapter(key).validate_python(value)
+        if key == "figures":
+            _check_figures(checked or ())
         for name in {"dataset_name": [checked], "test": checked, "validation": [checked]}.get(key, ()):
             if name is not None:
                 dataset_facts(name)
-    except KeplearnError as error:
+    except (KeplearnError, UnknownName) as error:
         return str(error)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -107,6 +113,13 @@ def _wrong(key: str, value: object) -> str:
             return message
         return f"{message}{_hint(first['type'], value)}, not {show(first['input'])}"
     return ""
+
+
+def _check_figures(names: Iterable[str]) -> None:
+    """Refuse what is no figure of a run; records may name figures that are no more."""
+    for name in names:
+        if name not in (known := figures_of_runs()):
+            raise UnknownName(name, known)
 
 
 def _hint(kind: str, value: object) -> str:

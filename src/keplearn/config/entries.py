@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from keplearn.config.loading import Document, Location, read_text
-from keplearn.config.schema import TABLES
+from keplearn.config.schema import BESIDE, TABLES
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.core.plugins import run_plugin
 
@@ -69,12 +69,14 @@ def read_entries(
     for name, content in tables.items():
         if name in TABLES:
             base.update(_table(name, content, (name,), mistakes))
+        elif name in BESIDE:
+            base[name] = Entry(content, (name,))
         elif name == "plugins":
             _load_plugins(content, document, mistakes)
         elif name == "variants":
             variants = list(_variants(content, mistakes))
         else:
-            mistakes.add((name,), _unknown(name, [*TABLES, "variants", "plugins"]))
+            mistakes.add((name,), _unknown(name, [*TABLES, *BESIDE, "variants", "plugins"]))
     for number, text in enumerate(overrides):
         location: Location = ("--set", number)
         document.places[location] = f"--set {text}"
@@ -160,12 +162,14 @@ def _variants(content: object, mistakes: Mistakes) -> Iterator[dict[str, Entry]]
 def _key(name: object) -> str | None:
     """Return the key that ``seed`` or ``parameters.seed`` names, None if there is none."""
     table, dot, key = name.strip().rpartition(".") if isinstance(name, str) else ("", "", "")
+    if key in BESIDE and not dot:
+        return key
     known = TABLE_OF.get(key)
     return key if known is not None and (not dot or table == known) else None
 
 
 def _all_names() -> list[str]:
-    return [*TABLE_OF, *(f"{table}.{key}" for key, table in TABLE_OF.items())]
+    return [*TABLE_OF, *(f"{table}.{key}" for key, table in TABLE_OF.items()), *BESIDE]
 
 
 def _unknown(name: object, known: Sequence[str], where: str = "") -> str:
@@ -176,4 +180,6 @@ def _unknown(name: object, known: Sequence[str], where: str = "") -> str:
     key = text.rpartition(".")[2]
     if key in TABLE_OF and text not in known:
         return f"{key} belongs in the table {TABLE_OF[key]}"
+    if text in BESIDE:
+        return f"{text} belongs beside the tables, at the outermost level"
     return f"unknown key {text!r}{where}.{nearest(text, known) or nearest(text, _all_names())}"

@@ -31,7 +31,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> list[RunConf
     Parameters
     ----------
     path
-        A YAML file with the tables ``wandb``, ``data``, ``parameters`` and the list ``variants``.
+        A YAML file with the tables ``wandb``, ``data``, ``parameters``, and the lists ``figures`` and ``variants``.
     overrides
         ``key=value`` with values in YAML: ``data.dataset_name=complex_TBP_planar_10_train``, ``seed=[0, 1]``.
         They win over the file and its variants.
@@ -138,8 +138,8 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
         )
     facts = dataset_facts(str(given["dataset_name"]))
     _check_against_data(given, facts)
-    head = {key: v for key, v in given.items() if TABLE_OF[key] != "parameters"}
-    parameters = {key: v for key, v in given.items() if TABLE_OF[key] == "parameters"}
+    head = {key: v for key, v in given.items() if TABLE_OF.get(key) != "parameters"}
+    parameters = {key: v for key, v in given.items() if TABLE_OF.get(key) == "parameters"}
     parameters.setdefault("planar_constraint", facts.planar)
     head.setdefault("group", group)
     head.setdefault("problem", facts.problem)

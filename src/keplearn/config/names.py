@@ -1,4 +1,4 @@
-"""What the config looks up elsewhere: the tables of layers, losses, optimisers, and the facts of a dataset."""
+"""What the config looks up elsewhere: the tables of layers, losses, optimisers, figures, and the facts of a dataset."""
 
 import hashlib
 import json
@@ -70,6 +70,12 @@ def _others(key: str) -> Table[Any] | None:
 def known_names() -> dict[str, tuple[str, ...]]:
     """Return the valid names of layers, activations, losses, optimisers, schedules, by the key that chooses one."""
     return {key: (*names, *getattr(_others(key), "latest", ())) for key, names in _own().items()}
+
+
+def figures_of_runs() -> tuple[str, ...]:
+    """Return the names of the figures that are drawn of a run, as they are declared."""
+    declared = import_module("keplearn.figures.declarations").declarations()
+    return tuple(name for name, one in declared.items() if one.of not in ("datasets", "group"))
 
 
 def full_name(key: str, name: str) -> str | None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,6 +59,11 @@ class RunConfig(BaseModel):
     from_run: Annotated[f.RunName | None, Fact(since="2026-11-22")] = Field(
         None, description="a finished run (group/id) whose model this one goes on from"
     )
+    figures: tuple[str, ...] | None = Field(
+        None,
+        description="figures that are drawn into a run's directory once it has finished, such as [loss, orbit]; null: "
+        "loss by train, none in sweeps",
+    )
     parameters: Parameters
 
     @cached_property
@@ -86,15 +91,15 @@ class RunConfig(BaseModel):
             else:
                 yield value
 
-    def to_dict(self) -> dict[str, dict[str, object]]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the config as the tables of a config file of this one run, ready for JSON or YAML."""
-        record: dict[str, dict[str, object]] = {
+        record: dict[str, Any] = {
             table: {key: listed(getattr(self, key)) for key in TABLES[table]} for table in ("wandb", "data")
         }
         values = {key: listed(value) for key, value in self.parameters}
         # In the file form the outermost list is the list of values: here there is one.
         record["parameters"] = {k: [v] if k in PHASED else v for k, v in values.items()}
-        return record
+        return record | {key: listed(getattr(self, key)) for key in BESIDE}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, object]) -> "RunConfig":
@@ -110,13 +115,14 @@ class RunConfig(BaseModel):
             tables[table] = record.get(table, {})
             if not isinstance(tables[table], Mapping):
                 raise KeplearnError(f"not a run's config: {table} is not a table")
-        if extra := set(record) - set(TABLES):
+        if extra := set(record) - {*TABLES, *BESIDE}:
             raise KeplearnError(f"not a run's config: unknown table {sorted(map(str, extra))[0]!r}")
         parameters = {
             key: _tuples(value[0]) if key in PHASED and isinstance(value, list | tuple) and value else value
             for key, value in tables["parameters"].items()
         }
-        head = {key: _tuples(value) for key, value in {**tables["wandb"], **tables["data"]}.items()}
+        beside = {key: record[key] for key in BESIDE if key in record}
+        head = {key: _tuples(value) for key, value in {**tables["wandb"], **tables["data"], **beside}.items()}
         try:
             return cls.model_validate({**head, "parameters": Parameters.model_validate(parameters)})
         except ValidationError as error:
@@ -133,6 +139,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "data": ("dataset_name", "problem", "test", "score_segments", "validation", "from_run"),
     "parameters": tuple(Parameters.model_fields),
 }
+
+#: The keys that stand beside the tables; no run is another for them.
+BESIDE = ("figures",)
 
 #: What is known of each key.
 FACTS: dict[str, Fact] = {**facts_of(RunConfig), **facts_of(Parameters)}

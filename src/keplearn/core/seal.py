@@ -14,6 +14,8 @@ from typing import Any
 from keplearn.core.errors import Damaged
 
 MARK = b"keplearn-sha256:"
+SOURCE = {"Source": "keplearn"}
+"""What a picture (PNG) says of itself that keplearn has drawn."""
 _DIGITS = 64
 _LINE = "crc"
 

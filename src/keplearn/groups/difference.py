@@ -52,8 +52,9 @@ def flat(run: RunConfig) -> dict[str, object]:
     that an entry does not seem to differ because another has more phases; ``steps_strategy`` keeps them all.
     """
     entries: dict[str, object] = {}
-    for table, content in run.to_dict().items():
-        for key, value in content.items():
+    record = run.to_dict()
+    for table in TABLES:
+        for key, value in record[table].items():
             entries[f"{table}.{key}"] = _phases(key, value) if key in PHASED else value
     return entries
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keplearn.config import RunConfig
-from keplearn.config.schema import FACTS
+from keplearn.config.schema import BESIDE, FACTS, TABLES
 from keplearn.core.errors import Damaged, KeplearnError, KeptWarning, nearest
 from keplearn.core.files import read_sealed, set_aside, write_bytes
 from keplearn.core.plugins import keep
@@ -151,12 +151,17 @@ def _configs(record: dict[str, Any], file: Path) -> dict[str, RunConfig]:
 
 
 def _flat(config: RunConfig) -> dict[str, object]:
-    return {f"{table}.{key}": v for table, content in config.to_dict().items() for key, v in content.items()}
+    record = config.to_dict()
+    tables = {f"{table}.{key}": v for table in TABLES for key, v in record[table].items()}
+    return tables | {key: record[key] for key in BESIDE}
 
 
-def _nested(entries: dict[str, object]) -> dict[str, dict[str, object]]:
-    tables: dict[str, dict[str, object]] = {}
+def _nested(entries: dict[str, object]) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
     for dotted, value in entries.items():
-        table, _, key = dotted.partition(".")
-        tables.setdefault(table, {})[key] = value
+        table, dot, key = dotted.partition(".")
+        if dot:
+            tables.setdefault(table, {})[key] = value
+        else:
+            tables[table] = value
     return tables

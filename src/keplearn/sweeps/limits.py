@@ -1,8 +1,10 @@
-"""What the runs of a sweep may take, what must stay free, and what became of them."""
+"""What the runs of a sweep may take, on which device, what must stay free, and what became of them."""
 
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from keplearn.core.device import Device
 
 # Kinds of failure that are not the config's doing: the same run may well succeed the next time.
 ACCIDENTS = ("killed", "segmentation_fault", "exited")
@@ -12,13 +14,14 @@ ACCIDENTS = ("killed", "segmentation_fault", "exited")
 class Limits:
     """What a run may take, and what must stay free: seconds, bytes of resident memory, bytes of disk.
 
-    ``retries`` is how often a run is tried again after an accident (`ACCIDENTS`).
+    ``retries`` is how often a run is tried again after an accident (`ACCIDENTS`), ``device`` on what it is trained.
     """
 
     seconds: float | None = None
     memory: int | None = None
     free_disk: int = 500_000_000
     retries: int = 0
+    device: Device = "cpu"
 
     def full_disk(self, group: Path) -> str | None:
         """Say why no run can be started in a group's directory: too little of its disk is free."""

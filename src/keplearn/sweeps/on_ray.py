@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ def sweep_on_ray(
     Raises
     ------
     KeplearnError
-        If Ray is not installed, or there is no cluster at the address.
+        If Ray is not installed, there is no cluster at the address, or no GPU in it that is asked for.
     """
     with ray_session(scratch, workers or core_count(), address) as ray:
         at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         # Nothing is tried again behind our back: by default a task that memory ran out for is, for ever.
-        task = ray.remote(num_cpus=1, max_retries=0)(_train_chunk)
+        gpus = _share_of_gpus(ray, limits.device, at_once)
+        task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_train_chunk)
 
         def submit(chunk: list[str]) -> Any:
             named = os.environ.get(ALLOWED, "")
@@ -106,6 +108,14 @@ def sweep_on_ray(
             raise
         outcome.left |= {run: outcome.stopped or "" for chunk in waiting for run in chunk}
         return outcome
+
+
+def _share_of_gpus(ray: Any, device: str, at_once: int) -> float:
+    """Return what of a GPU a task is to have: without a share Ray shows it none."""
+    gpus = 0 if device == "cpu" else int(ray.cluster_resources().get("GPU", 0))
+    if device == "gpu" and not gpus:
+        raise KeplearnError("--device gpu: Ray knows of no GPU in this cluster.")
+    return min(1.0, floor(1000 * gpus / at_once) / 1000)
 
 
 def _train_chunk(

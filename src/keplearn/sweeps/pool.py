@@ -19,6 +19,7 @@ from keplearn.core.processes import resident_memory
 from keplearn.core.signals import busy, held
 from keplearn.groups.study import Study
 from keplearn.runs.contents import remove_beginnings
+from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 from keplearn.sweeps.limits import ACCIDENTS, Limits, Outcome
 from keplearn.sweeps.worker_process import Worker, cause_of_death
@@ -117,8 +118,9 @@ class _Pool:
 
     def _start(self, core: int) -> None:
         """Start a worker; it says when it is ready."""
-        command = [*self.worker, str(self.study.runs), self.study.group]
-        worker = Worker.start(command, core, self.scratch)
+        device = self.limits.device
+        command = [*self.worker, str(self.study.runs), self.study.group, device]
+        worker = Worker.start(command, core, self.scratch, on_cpu=device == "cpu")
         self.workers.append(worker)
         self.selector.register(worker.reports, selectors.EVENT_READ, worker)
 
@@ -156,6 +158,9 @@ class _Pool:
         for event in events:
             if event["event"] == "ready":
                 worker.ready = True
+                continue
+            if event["event"] == "refused":
+                self.outcome.stopped = event["why"]
                 continue
             worker.run, self.failed_starts = None, 0
             worker.trained += 1
@@ -198,6 +203,9 @@ class _Pool:
                 said = worker.said(0)[-500:]
                 self.outcome.stopped = f"workers do not start (exit code {code} for the last): {said}"
             return
+        if self._has_finished(run):  # what it did after the training harms no run
+            self.outcome.ended += 1
+            return
         kind, reason = worker.verdict or cause_of_death(code)
         if kind == "memory" and worker.trained and run not in self.fresh:
             self.fresh.add(
@@ -215,6 +223,12 @@ class _Pool:
             self.outcome.ended += 1
         except KeplearnError as error:
             self.outcome.left[run] = str(error)
+
+    def _has_finished(self, run: str) -> bool:
+        try:
+            return Run(self.study.path / run).state == "finished"
+        except KeplearnError:
+            return False
 
     def end(self) -> None:
         """Let no worker outlive this: those at a run are interrupted, and killed if they do not heed it."""

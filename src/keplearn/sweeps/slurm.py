@@ -2,7 +2,7 @@
 
 A submission lies in ``runs/GROUP/.slurm/NAME``: the script, which runs each task trains, and what the tasks print.
 It goes when its last task has ended. Each task is the work unit of all engines (`keplearn.sweeps.pool`), as
-``python -m keplearn.sweeps.slurm RUNS GROUP NAME LIMITS``; nothing is fetched, so that nodes need no internet.
+``python -m keplearn.sweeps.slurm RUNS GROUP NAME LIMITS WORKER…``; nothing is fetched, so that nodes need no internet.
 """
 
 import json
@@ -25,7 +25,7 @@ from keplearn.core.plugins import ALLOWED
 from keplearn.core.signals import heeding
 from keplearn.groups.study import Study
 from keplearn.sweeps.limits import Limits
-from keplearn.sweeps.pool import train_runs
+from keplearn.sweeps.pool import WORKER, train_runs
 from keplearn.sweeps.slurm_jobs import HOME, Submission, ask_slurm, clear, remove_submission
 
 # What sbatch says of the job it has made, with and without --parsable.
@@ -92,8 +92,10 @@ class Machine:
         return cls(**values)
 
 
-def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limits) -> Submission:
-    """Write and submit a job array that trains these runs.
+def submit(
+    study: Study, run_ids: Sequence[str], machine: Machine, limits: Limits, worker: Sequence[str] = WORKER
+) -> Submission:
+    """Write and submit a job array that trains these runs, by workers that a command starts.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     submission = Submission(study.path / HOME / name, name, chunks, cluster=asked_for and asked_for[1])
     submission.write()  # first: from here on it is looked for, whatever happens
     write_text(submission.path / "runs.json", json.dumps(chunks) + "\n")
-    write_text(submission.path / "job.sh", _script(study, submission, machine, limits))
+    write_text(submission.path / "job.sh", _script(study, submission, machine, limits, worker))
     try:
         answer = ask_slurm(["sbatch", "--parsable", str(submission.path / "job.sh")])
     except KeplearnError:
@@ -128,7 +130,9 @@ def submit(study: Study, run_ids: Sequence[str], machine: Machine, limits: Limit
     )
 
 
-def _script(study: Study, submission: Submission, machine: Machine, limits: Limits) -> str:
+def _script(
+    study: Study, submission: Submission, machine: Machine, limits: Limits, worker: Sequence[str]
+) -> str:
     at_once = f"%{machine.tasks_at_once}" if machine.tasks_at_once else ""
     options = {
         "array": f"0-{len(submission.chunks) - 1}{at_once}",
@@ -151,7 +155,7 @@ def _script(study: Study, submission: Submission, machine: Machine, limits: Limi
         study.group,
         submission.path.name,
     ]
-    command = shlex.join([*words, json.dumps(asdict(limits))])
+    command = shlex.join([*words, json.dumps(asdict(limits)), *worker[1:]])
     if named := os.environ.get(ALLOWED):  # the plugins that may run; not every site hands the environment on
         lines.append(f"export {ALLOWED}={shlex.quote(named)}")
     # exec: the notice that time is up goes to the script's own process.
@@ -159,9 +163,9 @@ def _script(study: Study, submission: Submission, machine: Machine, limits: Limi
 
 
 def main(arguments: list[str]) -> None:
-    """Train the runs of this task of a job array: ``RUNS GROUP NAME LIMITS``."""
+    """Train the runs of this task of a job array: ``RUNS GROUP NAME LIMITS WORKER…``."""
     runs, group, name = Path(arguments[0]), arguments[1], arguments[2]
-    limits = Limits(**json.loads(arguments[3]))
+    limits, worker = Limits(**json.loads(arguments[3])), [sys.executable, *(arguments[4:] or WORKER[1:])]
     task, path = int(os.environ["SLURM_ARRAY_TASK_ID"]), runs / group / HOME / name
     try:
         submission = Submission.read(path)
@@ -174,8 +178,9 @@ def main(arguments: list[str]) -> None:
     places = cores() if len(cores()) <= cpus else [-1] * cpus
     try:
         with heeding():
+            scratch = path / f"task-{task}"
             outcome = train_runs(
-                study, chunks[task], cores=places, scratch=path / f"task-{task}", limits=limits
+                study, chunks[task], cores=places, scratch=scratch, limits=limits, worker=worker
             )
     except KeyboardInterrupt:  # no success: what depends on this job (afterok) must not begin
         print("told to end: runs under way have checkpoints", flush=True)

@@ -8,20 +8,29 @@ import faulthandler
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keplearn.core.machine import stay_on
 from keplearn.core.processes import die_with
 from keplearn.core.signals import heeding
 
+if TYPE_CHECKING:
+    from keplearn.config import RunConfig
+    from keplearn.runs.store import Run
 
-def main(arguments: list[str]) -> None:
-    """Run ``worker RUNS GROUP REPORTS PARENT CORE``: a directory, a group, a pipe's number, a process id, a core.
+After = Callable[["Run", "RunConfig"], object]
+"""What is done with a run that has ended, and its config, before its end is told."""
+
+
+def main(arguments: list[str], after: After = lambda run, config: None) -> None:
+    """Run ``worker RUNS GROUP DEVICE REPORTS PARENT CORE``: a directory, a group, on what, a pipe, a process, a core.
 
     A core of -1 leaves the process where it is.
     """
-    runs, group, reports, parent, core = Path(arguments[0]), arguments[1], *map(int, arguments[2:5])
+    runs, group, device = Path(arguments[0]), arguments[1], arguments[2]
+    reports, parent, core = map(int, arguments[3:6])
     die_with(parent)  # a killed driver must leave nobody behind
     faulthandler.enable()  # where a segmentation fault was, in the log
     if core >= 0:
@@ -33,12 +42,12 @@ def main(arguments: list[str]) -> None:
 
         try:
             with heeding():  # a polite kill leaves a checkpoint, as Ctrl-C does
-                attend(runs, group, report)
+                attend(runs, group, device, report, after)
         except KeyboardInterrupt:
             sys.exit(130)
 
 
-def attend(runs: Path, group: str, report: Any) -> None:
+def attend(runs: Path, group: str, device: Any, report: Any, after: After) -> None:
     """Train the runs whose ids come on stdin, until it is closed."""
     from keplearn.groups.study import Study
 
@@ -46,11 +55,20 @@ def attend(runs: Path, group: str, report: Any) -> None:
     from keplearn.core.errors import KeplearnError, NotWritten
     from keplearn.experiment.course import train_run
 
+    if device != "cpu":
+        from keplearn.core.device import choose_device
+
+        try:
+            choose_device(device)
+        except KeplearnError as error:
+            report(event="refused", why=str(error))
+            return
     report(event="ready")
     for line in sys.stdin:
         run_id = line.strip()
         try:
-            train_run(study.configs[run_id], runs)
+            config = study.configs[run_id]
+            after(train_run(config, runs), config)
         except KeplearnError as error:
             report(event="left", run=run_id, why=str(error), full=isinstance(error, NotWritten))
         else:

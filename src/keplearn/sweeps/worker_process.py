@@ -33,8 +33,10 @@ class Worker:
     unread: bytes = b""
 
     @classmethod
-    def start(cls, command: Sequence[str], core: int, scratch: Path) -> "Worker":
+    def start(cls, command: Sequence[str], core: int, scratch: Path, on_cpu: bool = True) -> "Worker":
         """Start a worker on a core (-1: on any) with its log in ``scratch``; it says when it is ready.
+
+        ``on_cpu``: it computes there, whatever the environment says; else on a device that it may share with others.
 
         Raises
         ------
@@ -51,7 +53,7 @@ class Worker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
-                env=os.environ | _environment(scratch),
+                env=os.environ | _environment(scratch, on_cpu),
                 start_new_session=True,  # Ctrl-C is for this process, which ends its workers in order
             )
         os.close(write)
@@ -96,10 +98,12 @@ class Worker:
                 self.process.stdin.close()
 
 
-def _environment(scratch: Path) -> dict[str, str]:
+def _environment(scratch: Path, on_cpu: bool) -> dict[str, str]:
     one = dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    # A worker has one core and trains on it, whatever JAX is told to use elsewhere.
-    fixed = {"JAX_PLATFORMS": "cpu", "TMPDIR": str(scratch / "tmp"), "PYTHONUNBUFFERED": "1"}
+    # A worker has one core and trains on it, whatever JAX is told to use elsewhere; of a GPU it takes what it needs,
+    # for others train there too.
+    place = {"JAX_PLATFORMS": "cpu"} if on_cpu else {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    fixed = place | {"TMPDIR": str(scratch / "tmp"), "PYTHONUNBUFFERED": "1"}
     return one | {"EQX_ON_ERROR": os.environ.get("EQX_ON_ERROR", "off")} | fixed
 
 

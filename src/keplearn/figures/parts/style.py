@@ -19,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import replacing
+from keplearn.core.seal import SOURCE
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE, BROWN = "#0072B2", "#D55E00", "#CC79A7", "#7F4F24"
@@ -186,7 +187,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     if kind not in FORMATS:
         raise KeplearnError(f"{path}: a figure is saved as .{', .'.join(FORMATS)}, not as {path.suffix!r}.")
     # The time of writing would make two files of one figure differ.
-    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    about = {"png": SOURCE, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     with house_style(), replacing(path) as temporary:
-        figure.savefig(temporary, format=kind, metadata=undated.get(kind))
+        figure.savefig(temporary, format=kind, metadata=about[kind])
     return path
