@@ -18,9 +18,10 @@ from keplearn.runs.find import find_runs
 
 HOME = Path(__file__).parent
 STUDY = HOME.parent / "benchmarks" / "study.yaml"
-TEST = "complex_TBP_planar_100_test"
+TEST, LESS = "complex_TBP_planar_100_test", "complex_TBP_planar_10_test"
 
-SOME = "dataset_name=complex_TBP_planar_10_train depth=2 segment_length_strategy=18"
+TEN = "dataset_name=complex_TBP_planar_10_train"
+SOME = f"{TEN} depth=2 segment_length_strategy=18"
 
 WORDS = {
     "datasets": "complex_TBP_planar_10_train complex_TBP_10_test",
@@ -37,13 +38,20 @@ WORDS = {
 
 MORE = {
     "acceleration": [f"RUN --orbit {TEST}#3", f"RUN --all --on {TEST}"],
-    "box": [f"study --on {TEST} --by feature_layer,output_layer"],
+    "box": [
+        f"study --on {TEST} --by feature_layer,output_layer",
+        f"study --where {TEN} --on {LESS} {TEST} --per run --violin --by feature_layer",
+    ],
     "dots": [
         f"study --on {TEST} --x segment_length_strategy --column dataset_name --row feature_layer "
         "--colour output_layer"
     ],
     "field": ["RUN --show vectors"],
-    "heatmap": [f"study --on {TEST} --x segment_ratio --y num_train_orbits --column output_layer"],
+    "grid": ["RUN", f"study --where {SOME} --a 7000,42000 --e 0,0.6"],
+    "heatmap": [
+        f"study --on {TEST} --x segment_ratio --y num_train_orbits --column output_layer",
+        f"study --where {TEN} --on {LESS} {TEST} --x segment_ratio --y test --column feature_layer",
+    ],
     "loss": ["RUN", f"study --where {SOME}"],
     "slope": ["RUN", f"study --where {SOME}"],
     "orbit": [f"RUN --orbit {TEST}#3", "RUN --orbit a=20000,e=0.4,nu0=20deg"],
