@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fuzz import keplearn
 from matplotlib.image import imread
 
 from keplearn.cli.plot import app
@@ -15,6 +16,7 @@ from keplearn.figures.declarations import declarations
 from keplearn.figures.parts.numbers import COLUMNS
 from keplearn.figures.registry import Need
 
+METRICS = ("median", "mean", "theta-deg", "drift-deg", "periapsis-deg")
 LABELS = {
     "acceleration": "mean anomaly",
     "box": "%",
@@ -36,6 +38,21 @@ LABELS = {
     "states": "time (h)",
 }
 """An axis of each figure: a new figure gets its line here."""
+
+
+TABLES = {
+    "runs --where seed=0 state=finished --columns seconds.train,best_loss,convergence_steps,segment_ratio,family": (
+        16, ("median", "mean", "field", "seconds.train", "best_loss", "convergence_steps", "segment_ratio", "family"),
+    ),
+    "evaluate small --where seed=0 segment_length_strategy=4 --on complex_TBP_planar_10_test --wide "
+    "--metrics median,mean,theta-deg,drift-deg,periapsis-deg --columns output_layer,dataset.orbits": (
+        8, ("output_layer", "dataset.orbits", *(f"{metric} complex_TBP_planar_10_test" for metric in METRICS)),
+    ),
+    "evaluate small --where seed=0 segment_length_strategy=4 output_layer=mlp_4D_signed --slope --law": (
+        4, ("slope", "slope-rms%", "slope at r-max", "mu-hat/mu", "n-hat", "residual%", "direction-deg"),
+    ),
+}  # fmt: skip
+"""Commands of tables, how many runs they show, and what of each."""
 
 
 def draw(*words: str) -> None:
@@ -76,6 +93,18 @@ def test_the_page_shows_each_picture_with_its_title_and_the_command_that_draws_i
     again = folder.parent / "again.png"
     app([*dots[2:], "--out", str(again)], result_action="return_value")
     assert again.read_bytes() == (folder / "dots.png").read_bytes()
+
+
+@pytest.mark.parametrize("words", TABLES)
+def test_tables_show_the_runs_that_are_meant_and_what_is_asked_of_each(words, small_study):
+    code, out, err = keplearn(*words.split(), "--runs", small_study)
+    assert code == 0, err
+    count, columns = TABLES[words]
+    titles, *rows = (re.split(r"  +", line) for line in out.splitlines())
+    assert set(columns) <= set(titles)
+    assert len(rows) == count
+    shown = [titles.index(column) for column in columns]
+    assert all(row[place] not in ("", "-", "nan") for row in rows for place in shown)
 
 
 def test_what_each_figure_is_drawn_of_follows_from_what_it_needs():

@@ -14,7 +14,7 @@ CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
 DEMO = Path(keplearn.__file__).parent / "demo" / "demo.yaml"
 
 
-@pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), STUDY, DEMO], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*sorted(CONFIGS.rglob("*.yaml")), STUDY, DEMO], ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("error")
 def test_every_shipped_file_is_valid_and_has_no_idle_key(path):
     assert load_config(path)
@@ -37,6 +37,18 @@ def test_so_is_every_study_in_the_documents(tmp_path):
 )
 def test_shipped_studies_have_the_runs_that_they_say(name, count):
     assert len(load_config(CONFIGS / f"{name}.yaml")) == count
+
+
+def test_the_notebooks_questions_are_studies_of_their_own_and_of_runs_that_they_say():
+    files = sorted((CONFIGS / "notebook").glob("*.yaml"))
+    studies = {file.stem: load_config(file) for file in files}
+    assert set(studies) == {"activations", "heads", "seeds", "segments", "sizes"}
+    for (name, runs), file in zip(studies.items(), files, strict=True):
+        assert {run.group for run in runs} == {f"notebook-{name}"}
+        assert f"{len(runs)} runs." in file.read_text(encoding="utf-8")
+    families = {run.dataset_name.rpartition("_planar")[0] for run in studies["segments"]}
+    modifiers = {"fixnu0" in run.dataset_name for run in studies["segments"]}
+    assert (families, modifiers) == ({"complex_TBP", "circular_TBP"}, {True, False})
 
 
 @pytest.mark.parametrize("name", ["best_recipe", "earlier_studies", "segment_lengths", "velocity"])
