@@ -3,12 +3,14 @@
 The suite runs in several processes, a file of tests in one of them; they share what is dear to make.
 """
 
+import compileall
 import fcntl
 import os
 import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 from effort import LITTLE_EFFORT, is_enough_for, little_effort
@@ -18,6 +20,8 @@ install_import_hook("keplearn", "beartype.beartype")
 
 # All processes of a session share one another's compiled programs, and nothing is left in the user's cache.
 if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Where Python writes no bytecode, each process that a test starts would compile keplearn anew.
+    compileall.compile_dir(Path(find_spec("keplearn").origin).parent, quiet=2)
     _programs = tempfile.TemporaryDirectory(prefix="keplearn-programs-")
     os.environ["KEPLEARN_CACHE_DIR"] = _programs.name
     # What JAX compiles beside them, a line of NumPy's kind at a time, is compiled once for all processes too:
@@ -43,6 +47,7 @@ DEAREST = (
     "runs/test_train_command.py",
     "models/test_layers.py",
     "report/test_report_page.py",
+    "test_demo_recipe.py",
     "test_demo.py",
     "integrate/test_integrate.py",
     "figures/test_group_figures.py",

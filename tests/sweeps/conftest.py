@@ -1,13 +1,20 @@
 """The study of 40 runs, and the numbers of those that can succeed when run alone."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+from effort import LITTLE_EFFORT
 from forty_runs import TABLES
 from ruamel.yaml import YAML
 
 from keplearn.config import RunConfig, runs_from_dict
-from keplearn.experiment.course import train_run
 from keplearn.groups.study import Study
 from keplearn.runs.find import open_run
+from keplearn.sweeps.worker_process import worker_environment
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +39,21 @@ def forty():
 
 @pytest.fixture(scope="session")
 def alone(forty, made_once):
-    """What the 33 runs that can succeed score when each is trained alone, in one process."""
+    """What the 33 runs that can succeed score when each is trained alone, in one process.
+
+    Sweeps find their programs made, that of the run whose loss is soon no number too.
+    """
     some = forty[5:38]
-    runs = made_once("alone", lambda runs: [train_run(config, runs) for config in some])
+
+    def make(runs):
+        (runs / "tmp").mkdir()
+        script, configs = Path(__file__).with_name("alone.py"), [config.to_dict() for config in forty[5:39]]
+        environment = os.environ | LITTLE_EFFORT | worker_environment(runs, on_cpu=True)
+        subprocess.run(
+            [sys.executable, script, runs], input=json.dumps(configs), text=True, check=True, env=environment
+        )
+
+    runs = made_once("alone", make)
     return {
         config.run_id: open_run(runs, f"{config.group}/{config.run_id}").record["scores"] for config in some
     }

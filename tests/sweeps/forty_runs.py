@@ -67,6 +67,6 @@ def assert_forty_ended(standing, alone):
         100: "lost_segments",
         101: "no_segments",
     }
-    words = {0: "nobody foresaw", 1: "SIGSEGV", 2: "SIGKILL", 3: "1500 MB", 4: "80 s"}
+    words = {0: "nobody foresaw", 1: "SIGSEGV", 2: "SIGKILL", 3: "1500 MB", 4: "40 s"}
     for seed, word in words.items():
         assert word in found[seed][1]

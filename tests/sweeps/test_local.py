@@ -22,7 +22,7 @@ from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.limits import Limits
 from keplearn.sweeps.local import sweep_here
 
-LIMITS = Limits(seconds=80.0, memory=1_500_000_000)
+LIMITS = Limits(seconds=40.0, memory=1_500_000_000)
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):

@@ -28,7 +28,7 @@ if find_spec("ray") is None:  # not imported: Ray reads the mode of its tokens a
 
 
 def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
-    limits = Limits(seconds=80.0, memory=1_500_000_000)
+    limits = Limits(seconds=40.0, memory=1_500_000_000)
     sessions = set()
     with driving(study) as scratch:
         outcome = sweep_on_ray(

@@ -53,7 +53,7 @@ class Worker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write],
-                env=os.environ | _environment(scratch, on_cpu),
+                env=os.environ | worker_environment(scratch, on_cpu),
                 start_new_session=True,  # Ctrl-C is for this process, which ends its workers in order
             )
         os.close(write)
@@ -98,7 +98,8 @@ class Worker:
                 self.process.stdin.close()
 
 
-def _environment(scratch: Path, on_cpu: bool) -> dict[str, str]:
+def worker_environment(scratch: Path, on_cpu: bool) -> dict[str, str]:
+    """Return what a worker's environment has beside that of the process that starts it."""
     one = dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # A worker has one core and trains on it, whatever JAX is told to use elsewhere; of a GPU it takes what it needs,
     # for others train there too.
