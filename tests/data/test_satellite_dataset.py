@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keplearn.core.errors import KeplearnError
+from keplearn.data.description import describe, element_ranges, regime_table, two_body_distance
 from keplearn.data.satellites import satellites_dataset
-from keplearn.data.summary import element_ranges, regime_table, summary, two_body_distance
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def test_satellites_may_not_take_a_grammar_name():
         satellites_dataset(name="complex_TBP_3")
 
 
-def test_the_summary_tells_ranges_and_distance(found):
-    content = summary(found[0])
+def test_the_description_tells_ranges_and_distance(found):
+    content = describe(found[0])
     assert content["orbits"] == 20
     assert content["distance_from_two_body_law_percent"] == pytest.approx(two_body_distance(found[0]).mean())
     bounds = element_ranges(found[0])["eccentricity"]

@@ -14,10 +14,10 @@ from keplearn import figures
 from keplearn.config import run_config, runs_from_dict
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
+from keplearn.data.description import describe
 from keplearn.data.files import open_netcdf, write_netcdf
 from keplearn.data.importing import import_dataset
 from keplearn.data.single import mean_orbit, single_orbit
-from keplearn.data.summary import summary
 from keplearn.data.units import mu_problem, units_for
 from keplearn.evaluation.field import residual_field, training_radii
 from keplearn.evaluation.grid import grid_cells, on_grid
@@ -69,7 +69,7 @@ def drawn_ball(data: OrbitDataset) -> list[float]:
 
 def test_a_dataset_keeps_its_body_and_its_hash_in_its_file(tmp_path):
     assert LUNAR.body == MOON
-    assert summary(LUNAR)["body"] == {"name": "Moon", "radius_km": 1737.4}
+    assert describe(LUNAR)["body"] == {"name": "Moon", "radius_km": 1737.4}
     for body in (MOON, Body("Bennu"), Body("Bennu", 0.245)):
         given = replace(LUNAR, body=body)
         assert given.content_hash == LUNAR.content_hash

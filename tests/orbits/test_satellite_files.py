@@ -207,7 +207,7 @@ def test_xml_is_read_as_the_package_reads_it(write):
     bare = xml([FIELDS])
     (own,) = omm.parse_xml(io.StringIO(bare))
     (ours,) = read_element_sets(write(bare))[1]
-    assert {key: ours.fields[key] for key in own} == own
+    assert {key: ours.keywords[key] for key in own} == own
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -229,7 +229,7 @@ def test_csv_may_have_other_delimiters_and_several_headers(write, delimiter):
 )
 def test_epochs_are_read_in_all_notations(write, epoch, same):
     (found,) = read_element_sets(write(json.dumps([{**FIELDS, "EPOCH": epoch}])))[1]
-    assert found.fields["EPOCH"] == same
+    assert found.keywords["EPOCH"] == same
     assert mean_elements_of(satrec(found)) == mean_elements_of(omm_satellite({**FIELDS, "EPOCH": same}))
 
 

@@ -131,10 +131,10 @@ def defaults() -> None:
     rows = []
     for table, keys in TABLES.items():
         for key in keys:
-            field = (Parameters if table == "parameters" else RunConfig).model_fields[key]
-            derived = FACTS[key].derived or ("none: must be given" if field.is_required() else "")
-            default = derived or cell(json.loads(json.dumps(field.default)))
-            rows.append((f"{table}.{key}", default, field.description or ""))
+            entry = (Parameters if table == "parameters" else RunConfig).model_fields[key]
+            derived = FACTS[key].derived or ("none: must be given" if entry.is_required() else "")
+            default = derived or cell(json.loads(json.dumps(entry.default)))
+            rows.append((f"{table}.{key}", default, entry.description or ""))
     rows += [(key, "null", RunConfig.model_fields[key].description or "") for key in BESIDE]
     print_table(["key", "default", "meaning"], rows)
 

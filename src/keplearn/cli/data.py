@@ -24,13 +24,13 @@ def show(name: str, *, format: Literal["table", "json"] = "table") -> None:
         A table, or JSON in km, s and rad.
     """
     from keplearn.data.dataset import load_dataset
-    from keplearn.data.summary import summary
+    from keplearn.data.description import describe
 
-    content = summary(load_dataset(name))
+    content = describe(load_dataset(name))
     if format == "json":
         print(json.dumps(content, indent=2, ensure_ascii=False))
     else:
-        _print_summary(content)
+        _print_description(content)
 
 
 @app.command
@@ -102,8 +102,8 @@ def import_(
         File to write; NAME.nc by default.
     """
     from keplearn.core.errors import KeplearnError, printable
+    from keplearn.data.description import fitted_mu, notes, two_body_distance
     from keplearn.data.importing import import_dataset
-    from keplearn.data.summary import fitted_mu, notes, two_body_distance
     from keplearn.orbits.bodies import body_of, central_body
 
     # Without any of the three, a file that names its centre tells the body.
@@ -155,8 +155,8 @@ def satellites(
         File to write.
     """
     from keplearn.core.errors import printable
+    from keplearn.data.description import regime_table
     from keplearn.data.satellites import satellites_dataset
-    from keplearn.data.summary import regime_table
 
     dataset, left_out = satellites_dataset(file, name=out.stem, strict=strict)
     _save(dataset, out)
@@ -195,8 +195,8 @@ def _save(dataset: Any, path: Path) -> None:
     print(printable(f"wrote {path}: {dataset.name}, {len(dataset)} orbits, {size:.1f} MB"))
 
 
-def _print_summary(content: dict[str, Any]) -> None:
-    """The summary of a dataset as two columns."""
+def _print_description(content: dict[str, Any]) -> None:
+    """Print the description of a dataset as two columns."""
     from keplearn.core.errors import printable
 
     degrees = math.degrees(1.0)

@@ -75,15 +75,15 @@ class Fact:
 def facts_of(model: "type[BaseModel]") -> dict[str, Fact]:
     """Return the fact of each key of a table, in the table's order."""
     return {
-        key: next((part for part in field.metadata if isinstance(part, Fact)), Fact())
-        for key, field in model.model_fields.items()
+        key: next((part for part in entry.metadata if isinstance(part, Fact)), Fact())
+        for key, entry in model.model_fields.items()
     }
 
 
 def added(model: "BaseModel") -> set[str]:
     """Return the keys of a table that came after the first runs and have their default: they are in no id."""
-    fields = type(model).model_fields
-    return {key for key in _younger(type(model)) if getattr(model, key) == fields[key].default}
+    entries = type(model).model_fields
+    return {key for key in _younger(type(model)) if getattr(model, key) == entries[key].default}
 
 
 @cache

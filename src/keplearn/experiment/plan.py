@@ -15,6 +15,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.plugins import require
 from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.data.description import notes
 from keplearn.data.segments import (
     Split,
     count_training,
@@ -24,7 +25,6 @@ from keplearn.data.segments import (
     validate_on,
     validation_samples,
 )
-from keplearn.data.summary import notes
 from keplearn.data.units import Units, check_mu, units_for
 from keplearn.models.features import LayerSettings
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model

@@ -141,28 +141,30 @@ _READERS = {"CSV": _read_csv, "JSON": _read_json, "XML": _read_xml, "KVN": _read
 
 def _element_set(where: str, entries: Mapping[str, Any]) -> ElementSet:
     """A record as an element set, by its two lines where its own entries do not do."""
-    fields = {key: str(x) if isinstance(x, int | float) else x for key, x in entries.items()}
-    fields = {key: x.strip() for key, x in fields.items() if isinstance(x, str)}
-    if "" in fields or not fields:
-        return ElementSet(short_name(fields.get("", "")), where, fault="not an orbit mean-elements message")
-    name = f"{fields.get('NORAD_CAT_ID', '').zfill(5)} {fields.get('OBJECT_NAME', '')}".removeprefix("00000")
-    found = ElementSet(short_name(name) or where, where, (), {_UNUSED: "0", **fields})
-    problem = None if other_theory(found) else _problem(fields)
-    if problem and {"TLE_LINE1", "TLE_LINE2"} <= set(fields):
-        lines = [fields.get("TLE_LINE0", found.name), fields["TLE_LINE1"], fields["TLE_LINE2"]]
+    keywords = {key: str(x) if isinstance(x, int | float) else x for key, x in entries.items()}
+    keywords = {key: x.strip() for key, x in keywords.items() if isinstance(x, str)}
+    if "" in keywords or not keywords:
+        return ElementSet(short_name(keywords.get("", "")), where, fault="not an orbit mean-elements message")
+    name = f"{keywords.get('NORAD_CAT_ID', '').zfill(5)} {keywords.get('OBJECT_NAME', '')}".removeprefix(
+        "00000"
+    )
+    found = ElementSet(short_name(name) or where, where, (), {_UNUSED: "0", **keywords})
+    problem = None if other_theory(found) else _problem(keywords)
+    if problem and {"TLE_LINE1", "TLE_LINE2"} <= set(keywords):
+        lines = [keywords.get("TLE_LINE0", found.name), keywords["TLE_LINE1"], keywords["TLE_LINE2"]]
         for other in two_line_sets(lines):
             if not other.fault:
                 return replace(other, where=where)
     if problem:
         return replace(found, fault=problem[0], detail=problem[1])
-    epoch = _epoch(fields["EPOCH"]) if "EPOCH" in fields else None
-    return replace(found, fields={**found.fields, "EPOCH": epoch}) if epoch else found
+    epoch = _epoch(keywords["EPOCH"]) if "EPOCH" in keywords else None
+    return replace(found, keywords={**found.keywords, "EPOCH": epoch}) if epoch else found
 
 
 def other_theory(entry: ElementSet) -> str:
     """Why the elements are not for SGP4 about the Earth in TEME, or ""."""
-    kind, fields = entry.ephemeris_type, entry.fields
-    theory = fields.get("MEAN_ELEMENT_THEORY", "SGP4").upper()
+    kind, keywords = entry.ephemeris_type, entry.keywords
+    theory = keywords.get("MEAN_ELEMENT_THEORY", "SGP4").upper()
     if kind == "4" or theory == "SGP4-XP":
         return "elements of SGP4-XP (ephemeris type 4): plain SGP4 propagates them wrongly"
     if kind not in ("", "0", "2", "3"):
@@ -170,21 +172,21 @@ def other_theory(entry: ElementSet) -> str:
     if theory not in ("SGP", "SGP4", "SGP/SGP4", "SDP4", "SGP4/SDP4"):
         return f"mean elements of {short_name(theory)}, not of SGP4"
     for key, wanted in {"CENTER_NAME": "EARTH", "REF_FRAME": "TEME", "TIME_SYSTEM": "UTC"}.items():
-        if fields.get(key, wanted).upper() != wanted:
-            return f"{key} is {short_name(fields[key])}, but SGP4 needs {wanted}"
+        if keywords.get(key, wanted).upper() != wanted:
+            return f"{key} is {short_name(keywords[key])}, but SGP4 needs {wanted}"
     return ""
 
 
-def _problem(fields: Mapping[str, str]) -> tuple[str, str] | None:
+def _problem(keywords: Mapping[str, str]) -> tuple[str, str] | None:
     """Fault and detail of a message that lacks entries, or whose entries are no numbers."""
-    missing = [key for key in ("EPOCH", *_NUMBERS) if key not in fields]
+    missing = [key for key in ("EPOCH", *_NUMBERS) if key not in keywords]
     if missing:
         return f"it lacks {', '.join(missing)}", ""
     for key in (*_NUMBERS, _UNUSED):
-        if not _NUMBER.fullmatch(fields.get(key, "0")):
-            return "an entry is no number", f"{key} = {short_name(fields[key])!r}"
-    if _epoch(fields["EPOCH"]) is None:
-        return "its epoch is no time", f"EPOCH = {short_name(fields['EPOCH'])!r}"
+        if not _NUMBER.fullmatch(keywords.get(key, "0")):
+            return "an entry is no number", f"{key} = {short_name(keywords[key])!r}"
+    if _epoch(keywords["EPOCH"]) is None:
+        return "its epoch is no time", f"EPOCH = {short_name(keywords['EPOCH'])!r}"
     return None
 
 

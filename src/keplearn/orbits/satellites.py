@@ -92,7 +92,7 @@ def propagate_satellites(path: str | Path | None = None, *, strict: bool = False
     seen: set[tuple[object, ...]] = set()
     unchecked = 0
     for entry in entries:
-        content = (*entry.lines, *sorted(entry.fields.items()))
+        content = (*entry.lines, *sorted(entry.keywords.items()))
         reason, orbit = None, None
         if entry.fault and strict:
             raise KeplearnError(f"{file}, {entry.where}: {entry.fault}: {entry.detail or entry.name}")
@@ -211,7 +211,7 @@ def satrec(entry: ElementSet) -> "Satrec":
     if entry.lines:
         return Satrec.twoline2rv(entry.lines[0], entry.lines[1])
     satellite = Satrec()
-    omm.initialize(satellite, {**entry.fields, **_IRRELEVANT})
+    omm.initialize(satellite, {**entry.keywords, **_IRRELEVANT})
     return satellite
 
 

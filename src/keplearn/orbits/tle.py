@@ -43,8 +43,8 @@ class ElementSet:
     where
         Its line or record in the file.
     lines
-        Its two lines of 69 columns (68 without checksum); empty where it has ``fields``.
-    fields
+        Its two lines of 69 columns (68 without checksum); empty where it has ``keywords``.
+    keywords
         Its entries by the keywords of an orbit mean-elements message.
     fault
         Why it cannot be used, and ``detail`` of it; "" where it can.
@@ -55,7 +55,7 @@ class ElementSet:
     name: str
     where: str
     lines: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
+    keywords: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
     detail: str = ""
     checked: bool = False
@@ -63,7 +63,7 @@ class ElementSet:
     @property
     def ephemeris_type(self) -> str:
         """Digit of the theory that the elements are of; "" where it is not given."""
-        return self.lines[0][62].strip() if self.lines else self.fields.get("EPHEMERIS_TYPE", "").strip()
+        return self.lines[0][62].strip() if self.lines else self.keywords.get("EPHEMERIS_TYPE", "").strip()
 
 
 def checksum(line: str) -> int:

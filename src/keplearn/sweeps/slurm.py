@@ -67,7 +67,7 @@ class Machine:
             return cls()
         document = read_file(file)
         entries = document.tables if document.tables is not None else {}
-        known = {field.name: field for field in fields(cls)}
+        known = {key.name: key for key in fields(cls)}
         if not isinstance(entries, dict):
             raise KeplearnError(f"{file}: a machine file is a table with some of {', '.join(known)}.")
         values: dict[str, Any] = {}

@@ -90,8 +90,8 @@ def sampling(dataset: OrbitDataset) -> dict[str, Any]:
     }
 
 
-def summary(dataset: OrbitDataset) -> dict[str, Any]:
-    """Everything that ``keplearn data show`` tells, in km, s, rad and plain types."""
+def describe(dataset: OrbitDataset) -> dict[str, Any]:
+    """Return everything that ``keplearn data show`` tells, in km, s, rad and plain types."""
     radii = np.linalg.norm(dataset.states[..., :3], axis=-1)
     units = units_for(dataset, "max_radius")
     return {
