@@ -28,6 +28,7 @@ ENOUGH_FOR = (
     "runs/test_events.py",
     "runs/test_validation.py",
     "test_demo.py",
+    "test_fuzz.py",
 )
 
 

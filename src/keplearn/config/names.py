@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keplearn.core.files import write_text
+from keplearn.core.installed import load_installed
 from keplearn.core.machine import cache_directory
-from keplearn.core.plugins import load_installed
 from keplearn.core.tables import Table, is_foreign
 
 

@@ -13,28 +13,20 @@ What no config names, sinks and metrics, is for all runs of a group: a copy of a
 import hashlib
 import os
 import sys
-import traceback
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from keplearn.core import tables
 from keplearn.core.errors import Damaged, KeplearnError, KeplearnWarning
 from keplearn.core.files import write_bytes
+from keplearn.core.installed import load_installed, where_it_failed
 from keplearn.core.machine import cache_directory, others_may_change
 from keplearn.core.tables import NotLoaded, Source, digests, entered, sources
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
 ALLOWED = "KEPLEARN_ALLOWED_PLUGINS"
-ENTRY_POINTS = "keplearn.plugins"
 DIRECTORY = "plugins"
 ALL = "all"
 _left_out: set[Path] = set()
@@ -199,43 +191,6 @@ def _stem(source: Source) -> str:
     return stem.removesuffix(f"-{source.digest}")
 
 
-@cache
-def load_installed() -> None:
-    """Load the plugins of installed packages, once: their entry points of the group ``keplearn.plugins``.
-
-    Raises
-    ------
-    KeplearnError
-        If one fails, with its package.
-    """
-    for point in _installed():
-        try:
-            point.load()
-        except Exception as error:
-            package = point.dist.name if point.dist else "?"
-            raise KeplearnError(
-                f"the plugin {point.value} of the installed package {package} fails: {_where(error)}"
-            ) from error
-
-
-def installed_files() -> Iterator[tuple[str, Path]]:
-    """Yield the files of the modules that installed packages offer, with the package's name; none is run."""
-    for point in _installed():
-        first, *rest = point.module.split(".")
-        found, name = find_spec(first), first
-        for part in rest:  # the packages above a module are not run either
-            name, path = f"{name}.{part}", found.submodule_search_locations if found else None
-            found = PathFinder.find_spec(name, path) if path else None
-        if found is not None and found.origin is not None:
-            yield point.dist.name if point.dist else "?", Path(found.origin)
-
-
-def _installed() -> "Iterable[EntryPoint]":
-    from importlib.metadata import entry_points  # costs some milliseconds
-
-    return entry_points(group=ENTRY_POINTS)
-
-
 def _load(source: Source) -> None:
     """Run a plugin's text as a module, once a process."""
     name = f"keplearn_plugin_{source.digest}"
@@ -251,16 +206,4 @@ def _load(source: Source) -> None:
         del sys.modules[name], tables.modules[name]
         if isinstance(error, KeplearnError):
             raise
-        raise KeplearnError(_where(error, source.file)) from error
-
-
-def _where(error: BaseException, file: str | None = None) -> str:
-    """Return an error in one line, with the file and the line where it arose: in ``file``, if it passed there."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {error.msg}."
-    if isinstance(error, KeplearnError):
-        return str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = next((one for one in reversed(frames) if file in (None, one.filename)), frames[-1])
-    said = str(error).strip().splitlines() or [""]
-    return f"{frame.filename}:{frame.lineno}: {type(error).__name__}: {said[0]}".rstrip(": ")
+        raise KeplearnError(where_it_failed(error, source.file)) from error

@@ -6,6 +6,8 @@ A name is a sum of terms, ``A+B``, mostly of one. A term is a draw from a family
   the same kind. Draw 0 is the name without it: ``…_10@0_train`` is read, and ``…_10_train`` is the only name that is
   ever written.
 - ``orbit(a=20000,e=0.4,nu0=20deg)``, about the Earth (`keplearn.data.elements_text`).
+
+Longer than most files: what reads names and what writes them are one grammar, and must be changed together.
 """
 
 import re

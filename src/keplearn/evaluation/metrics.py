@@ -1,7 +1,8 @@
 """The metrics, in the order in which they are shown: each is one record and one function.
 
 A `metric` is computed of a propagation sample by sample, a `statistic` of samples that are there already. Predicted
-quantities have a hat: ŷ is the state that the model predicts at the time of the true state y.
+quantities have a hat: ŷ is the state that the model predicts at the time of the true state y. Longer than most files:
+it is a list, and its order is that of all tables.
 """
 
 import numpy as np

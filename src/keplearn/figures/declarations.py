@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from keplearn.core.errors import KeplearnError, KeplearnWarning, nearest
-from keplearn.core.plugins import installed_files, load_installed, load_plugin
+from keplearn.core.installed import installed_files, load_installed
+from keplearn.core.plugins import load_plugin
 from keplearn.figures.registry import PLOTS, Need, Plot
 
 HOME = Path(__file__).with_name("plots")

@@ -21,7 +21,10 @@ from keplearn.report.orbits import choose_orbits
 from keplearn.runs.store import Run
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("study", "scales", "drawing", "parallel", "table", "plots", "runs", "page")
+SCRIPTS = (
+    *("study", "filters", "scales", "drawing", "colours", "menus", "parallel", "table"),
+    *("plots", "dots", "runs", "run_orbits", "run_tables", "top", "page"),
+)
 """The program's files in ``script/``, in the order in which they are put together."""
 
 

@@ -1,6 +1,6 @@
 """The one writer of a run's directory, from its first line to its end: every file whole or not at all.
 
-`keplearn.runs.store` says what there is in it.
+`keplearn.runs.store` says what there is in it. Longer than most files: nothing else may write there.
 """
 
 import os
