@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
-from importlib.util import find_spec
 from pathlib import Path
 
 from effort import LITTLE_EFFORT, is_enough_for, little_effort
@@ -21,7 +20,7 @@ install_import_hook("keplearn", "beartype.beartype")
 # All processes of a session share one another's compiled programs, and nothing is left in the user's cache.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # Where Python writes no bytecode, each process that a test starts would compile keplearn anew.
-    compileall.compile_dir(Path(find_spec("keplearn").origin).parent, quiet=2)
+    compileall.compile_dir(Path(__file__).parents[1] / "src", quiet=2)
     _programs = tempfile.TemporaryDirectory(prefix="keplearn-programs-")
     os.environ["KEPLEARN_CACHE_DIR"] = _programs.name
     # What JAX compiles beside them, a line of NumPy's kind at a time, is compiled once for all processes too:
