@@ -115,6 +115,6 @@ def test_an_optimiser_of_ones_own_on_all_segments_needs_double_precision_and_no_
     with pytest.warns(
         UserWarning, match="given without effect: lr_strategy .its optimizer has no learning rate"
     ):
-        planned(optimizer="levenberg_marquardt", lr_strategy=1e-2)
+        planned(optimizer="levenberg_marquardt", loss_fcn="relative_squared_error", lr_strategy=1e-2)
     with pytest.raises(KeplearnError, match=r"'warm' does not exist\. Did you mean 'warmup'"):
         planned(schedule="warm")
