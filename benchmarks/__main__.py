@@ -1,7 +1,8 @@
 """``make bench``: keplearn beside two ways to use Diffrax, on the same cores, in one run; a table and a JSON.
 
 ``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step),
-``study`` (a study of 48 runs end to end) and ``sweep`` (what each engine costs beyond training) make one part alone.
+``study`` (a study of 48 runs end to end), ``sweep`` (what each engine costs beyond training) and ``mirror`` (what
+Weights & Biases costs a training, and leaves) make one part alone.
 """
 
 import argparse
@@ -115,11 +116,21 @@ def bench_sweep() -> dict[str, Any]:
     return sweep.bench()
 
 
+def bench_mirror() -> dict[str, Any]:
+    """Measure and print what the mirror to Weights & Biases costs, and leaves."""
+    from benchmarks import mirror
+
+    return mirror.bench()
+
+
 def main() -> None:
     """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "part", nargs="?", choices=["steps", "start", "study", "sweep", "worker"], help="all by default"
+        "part",
+        nargs="?",
+        choices=["steps", "start", "study", "sweep", "mirror", "worker"],
+        help="all by default",
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=400, help="steps of each training (400)")
@@ -135,6 +146,7 @@ def main() -> None:
         "start": bench_start,
         "study": bench_study,
         "sweep": bench_sweep,
+        "mirror": bench_mirror,
     }
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for part in parts if given.part is None else [given.part]:

@@ -89,6 +89,8 @@ def test_a_training_is_mirrored_by_its_config_and_never_imports_wandb(tmp_path, 
     script = tmp_path / "train.py"
     script.write_text(
         "import sys\n"
+        "import keplearn.tracking.sink\n"
+        "keplearn.tracking.sink.WAIT = 120.0  # on a busy machine\n"
         "from keplearn.config import runs_from_dict\n"
         "from keplearn.experiment.course import train_run\n"
         "data = {'dataset_name': 'complex_TBP_planar_2_train', 'test': []}\n"

@@ -45,6 +45,9 @@ def test_runs_of_other_programs_are_read_as_far_as_they_go_and_no_run_twice(tmp_
     logged(server, "nothing", {"width": 4})
     logged(server, "unknown", FLAT | {"activation": "reluu"})
     logged(server, "another", FLAT, group="not asked for")
+    here = a_run(tmp_path, group="others", steps=10)  # one that was trained here is left as it is
+    before = (here.path / "run.json").read_bytes()
+    logged(server, here.run_id, json.loads(before)["config"])
     server.faults = {"Runs": [429], "HistoryPage": [429], "RunParquetHistory": [429]}
     said: list[str] = []
     found = pull(tmp_path, "orbits", entity="lab", group="others", say=said.append)
@@ -52,6 +55,8 @@ def test_runs_of_other_programs_are_read_as_far_as_they_go_and_no_run_twice(tmp_
     assert server.asked["Runs"] > 5  # a page a run
     assert all(not faults for faults in server.faults.values())
     assert sorted(run.run_id for run in found.runs) == ["crashed", "dotted", "flat"]
+    assert "it is here already" in found.left[here.run_id]
+    assert (here.path / "run.json").read_bytes() == before
     assert "names no dataset_name" in found.left["nothing"]
     assert "Did you mean 'relu" in found.left["unknown"]
     assert ["library" in text for text in said if text.startswith("flat:")] == [True]
@@ -68,7 +73,7 @@ def test_runs_of_other_programs_are_read_as_far_as_they_go_and_no_run_twice(tmp_
     )
     assert open_run(tmp_path, "others/dotted").config.parameters == p.model_copy(update={"seed": 0})
     assert open_run(tmp_path, "others/crashed").state == "interrupted"
-    assert len(find_runs(tmp_path, "others")) == 3
+    assert len(find_runs(tmp_path, "others")) == 4
 
     drawn = keplearn("plot", "loss", "others/flat", "--runs", tmp_path, "--out", tmp_path / "loss.png")
     assert drawn[0] == 0 and (tmp_path / "loss.png").is_file()
@@ -81,16 +86,6 @@ def test_runs_of_other_programs_are_read_as_far_as_they_go_and_no_run_twice(tmp_
     assert server.asked["HistoryPage"] + server.asked["RunParquetHistory"] - pages <= pages // 3 + 1
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["others"]
     assert outside() == ["home", "tmp"]
-
-
-def test_a_run_that_was_trained_here_is_left_as_it_is(tmp_path, server):
-    run = a_run(tmp_path, steps=10)
-    before = (run.path / "run.json").read_bytes()
-    config = json.loads(before)["config"]
-    logged(server, run.run_id, config, group="study")
-    found = pull(tmp_path, "orbits", entity="lab")
-    assert "it is here already" in found.left[run.run_id]
-    assert (run.path / "run.json").read_bytes() == before
 
 
 def test_a_project_that_cannot_be_read_is_one_message(tmp_path, monkeypatch):

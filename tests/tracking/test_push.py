@@ -13,12 +13,13 @@ from keplearn.runs.writer import RunWriter
 from keplearn.tracking.keeper import Mirrors
 from keplearn.tracking.pull import pull
 from keplearn.tracking.push import push
+from keplearn.tracking.room import unsent
 from keplearn.tracking.target import Target
 
 ONLINE = Target("orbits", "lab", "online")
 
 
-def test_runs_are_sent_once_and_whole_through_an_outage_and_rate_limits(
+def test_runs_are_sent_once_and_whole_through_an_outage_and_rate_limits_and_come_back(
     tmp_path, server, outside, monkeypatch
 ):
     runs = [a_run(tmp_path, seed, steps=120) for seed in (0, 1)]
@@ -29,21 +30,13 @@ def test_runs_are_sent_once_and_whole_through_an_outage_and_rate_limits(
     failed = push(runs, ONLINE)
     assert all("503" in (why or "") or "context deadline" in (why or "") for why in failed.values()), failed
     assert server.runs == {}
+    assert unsent(run.path for run in runs) == [run.path for run in runs]
     assert {file: file.read_bytes() for file in before} == before
 
     monkeypatch.delenv("WANDB_INIT_TIMEOUT")
     server.faults = {"UpsertBucket": [429], "file_stream": [429, 500], "CreateArtifact": [429], "PUT": [503]}
     assert set(push(runs, ONLINE).values()) == {None}
     assert server.faults == {"UpsertBucket": [], "file_stream": [], "CreateArtifact": [], "PUT": []}
-    for run in runs:
-        assert_sent(server, run)
-    sent = json.dumps([server.runs, server.artifacts, server.used])
-    stamps = [line["_timestamp"] for run in server.runs.values() for line in run["lines"]]
-
-    assert set(push(runs, ONLINE).values()) == {None}
-    assert stamps == [line["_timestamp"] for run in server.runs.values() for line in run["lines"]]
-    again = json.loads(sent)
-    assert again[1:] == json.loads(json.dumps([server.artifacts, server.used]))
     for run in runs:
         assert_sent(server, run)
         assert {entry.name for entry in (run.path / "wandb").iterdir()} == {"lock"}
@@ -99,19 +92,24 @@ def assert_same(run, other):
     assert read_dataset(dataset).content_hash == load_dataset(DATASET).content_hash
 
 
-def test_a_run_is_followed_while_it_is_trained_and_goes_on_where_it_was_broken_off(tmp_path, server):
+def test_a_run_is_followed_while_it_is_trained_and_is_sent_once_however_often_it_is_broken_off(
+    tmp_path, server
+):
     config = run_config(DATASET, group="live", steps_strategy=30, width=4, depth=1, test=[])
     p = config.parameters
+    ended = a_run(tmp_path, steps=20)
+    lines = lambda run_id: server.runs.get(run_id, {"lines": []})["lines"]  # noqa: E731
     with Mirrors() as mirrors, RunWriter(tmp_path, config) as writer:
         writer.start({}, resume=False)
         writer.rows(rows_of(range(1, 11)))
         mirrors.add(writer.path, ONLINE, follow=True)
-        wait_for(lambda: mirrors.look() and len(server.runs.get(config.run_id, {"lines": []})["lines"]) == 10)
+        mirrors.add(ended.path, ONLINE)
+        wait_for(lambda: mirrors.look() and len(lines(config.run_id)) == 10)
         writer.rows(rows_of(range(11, 21)))
         writer.end("interrupted", reason="by the user")
         mirrors.expect_end(writer.path)
         wait_for(lambda: not mirrors.look())
-        assert mirrors.results == {writer.path: None}
+        assert mirrors.results == {writer.path: None, ended.path: None}
         sent = server.runs[config.run_id]
         assert ([line["step"] for line in sent["lines"]], sent["state"]) == (list(range(1, 21)), "failed")
         assert sent["summary"]["record"]["reason"] == "by the user"
@@ -119,9 +117,12 @@ def test_a_run_is_followed_while_it_is_trained_and_goes_on_where_it_was_broken_o
         writer.rows(rows_of(range(21, 31)))
         writer.model("model", new_model(Architecture(p.feature_layer, p.output_layer, 4, 1), 0))
         writer.end("finished", summary={})
-    assert set(mirrored(writer, to=ONLINE).values()) == {None}
+    before = json.dumps([lines(ended.run_id), server.used[ended.run_id]])
+    assert set(mirrored(writer, ended, to=ONLINE).values()) == {None}
     assert [line["step"] for line in sent["lines"] if "step" in line] == list(range(1, 31))
     assert sent["state"] == "finished"
+    assert json.dumps([lines(ended.run_id), server.used[ended.run_id]]) == before
+    assert sorted(a["type"] for a in server.artifacts.values()) == ["dataset", "model", "model"]
 
 
 @pytest.mark.parametrize("given", ["", "--project=orbits"])

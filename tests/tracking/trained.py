@@ -64,8 +64,8 @@ def mirrored(*runs: Run | RunWriter, to: Target = OFFLINE) -> dict[Path, str | N
 
 
 def wait_for(condition):
-    """Wait until something holds, a minute at most."""
-    end = time.monotonic() + 60
+    """Wait until something holds, two minutes at most."""
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

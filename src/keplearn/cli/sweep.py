@@ -117,6 +117,7 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
 
     from keplearn.sweeps.driver import driving
     from keplearn.sweeps.limits import Limits
+    from keplearn.tracking.room import unsent
 
     limits = Limits(seconds, bytes_used, bytes_free, retries, device)
     _refuse_strangers(study)
@@ -139,6 +140,12 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
         raise
     standing.read()
     print_result(study, standing, outcome, skipped, started, json_)
+    if missing := unsent(study.path / run_id for run_id in study.configs):
+        print(
+            f"warning: {len(missing)} runs are not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "
+            f"To send them: keplearn wandb push {study.group}",
+            file=sys.stderr,
+        )
 
 
 def _train(

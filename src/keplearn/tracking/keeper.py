@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from keplearn.core.errors import NotWritten
 from keplearn.tracking import room
 from keplearn.tracking.target import Target
 
@@ -26,9 +27,10 @@ FOLLOWERS, ENDED = 4, 1
 # Runs that a process takes, if there are as many, and at most: the packages that it imports cost as much as ten.
 SOME, BATCH = 5, 50
 LOOK_EVERY = 0.2
-# Seconds from the end of a run, or of a batch, within which its mirror must be done.
+# Seconds from the end of a run, or of the mirror before it, within which its mirror must be done.
 LIMIT = 600.0
-POLITENESS = 10
+# So that training loses 4 % at most of a core that it shares with its mirror.
+POLITENESS = 15
 
 _numbers = count()
 
@@ -38,7 +40,7 @@ class _Process:
 
     def __init__(self, runs: Sequence[Path], target: Target):
         self.runs, self.results = list(runs), dict[Path, str | None]()
-        self.deadline = float("inf")
+        self._deadline = float("inf")
         self._unread = b""
         self._scratch = room.make_scratch(runs[0], next(_numbers))
         with (runs[0] / room.ROOM / room.LOG).open("wb") as log:
@@ -60,6 +62,10 @@ class _Process:
         self._pipe = self._process.stdout.fileno()
         os.set_blocking(self._pipe, False)
 
+    def limit(self) -> None:
+        """Give it so many seconds from now for the next of its runs."""
+        self._deadline = time.monotonic() + LIMIT
+
     def kill(self) -> None:
         """End it at once, and clean up after it."""
         self._process.kill()
@@ -68,7 +74,7 @@ class _Process:
 
     def has_ended(self) -> bool:
         """Read what it says, and clean up after it once it is done."""
-        if time.monotonic() > self.deadline:
+        if time.monotonic() > self._deadline:
             self._process.kill()
         ended = self._process.poll() is not None
         with suppress(BlockingIOError):
@@ -77,6 +83,7 @@ class _Process:
                 for line in lines:
                     said = json.loads(line)
                     self.results[Path(said["run"])] = said["why"]
+                    self.limit()
         if ended:
             self._close()
         return ended
@@ -84,13 +91,13 @@ class _Process:
     def _close(self) -> None:
         assert self._process.stdout is not None
         self._process.stdout.close()
-        log = self.runs[0] / room.ROOM / room.LOG
+        said = self.runs[0] / room.ROOM / room.LOG
         for run in self.runs:
             room.remove(run / room.ROOM / self._scratch.name)
-            lost = f"its mirror ended with exit code {self._process.returncode}; {log} says more."
-            self.results.setdefault(run, lost)
-        if all(why is None for why in self.results.values()):
-            log.unlink(missing_ok=True)
+            lost = f"its mirror ended with exit code {self._process.returncode}; {said} says more."
+            why = self.results.setdefault(run, lost)
+            with suppress(OSError, NotWritten):  # a full disk: it is said on stdout too
+                room.note(run, why)
 
 
 class Mirrors:
@@ -123,7 +130,7 @@ class Mirrors:
             self._waiting[run] = self._waiting[run][0], False
         for followed, process in self._processes:
             if followed and run in process.runs:
-                process.deadline = min(process.deadline, time.monotonic() + LIMIT)
+                process.limit()
 
     def expect_ends(self) -> None:
         """Give all that is left a limit, since nothing more comes."""
@@ -168,7 +175,7 @@ class Mirrors:
             self.results |= dict.fromkeys(runs, why)
             return
         if not follow:
-            process.deadline = time.monotonic() + LIMIT
+            process.limit()
         self._processes.append((follow, process))
 
 

@@ -7,11 +7,12 @@ run if by nobody else.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from keplearn.core import locks
 from keplearn.core.errors import KeplearnError
+from keplearn.core.files import append_text
 
 ROOM = "wandb"
 LOG = "log.txt"
@@ -64,6 +65,21 @@ def enter(run: Path, scratch: str) -> Path:
             remove(left)
     (own := run / ROOM / scratch).mkdir(exist_ok=True)
     return own
+
+
+def note(run: Path, why: str | None) -> None:
+    """Note in a run's log why it could not be mirrored; without a reason there is no log any more."""
+    log = run / ROOM / LOG
+    if why is None:
+        log.unlink(missing_ok=True)
+    else:
+        log.parent.mkdir(exist_ok=True)
+        append_text(log, f"not sent: {why}\n")
+
+
+def unsent(runs: Iterable[Path]) -> list[Path]:
+    """Return the runs of which a mirror has noted that they could not be sent."""
+    return [run for run in runs if (run / ROOM / LOG).is_file()]
 
 
 def keep_offline(run: Path, scratch: Path) -> Path:

@@ -18,6 +18,7 @@ from keplearn.tracking.target import SERVICE, Target, require_wandb, target_of
 
 # Seconds for which a process that has trained waits for the mirror of its last run: then the mirror goes on alone.
 WAIT = 20.0
+WAIT_INTERRUPTED = 2.0
 
 
 @sink
@@ -35,7 +36,7 @@ def weights_and_biases(config: RunConfig) -> Sink | None:
             path = event.path.absolute()
             _keeper(os.getpid()).starts(path, target)
         elif isinstance(event, Ended) and path is not None:
-            _keeper(os.getpid()).ends(path)
+            _keeper(os.getpid()).ends(path, event.state == "interrupted")
 
     return tell
 
@@ -54,11 +55,13 @@ class _Keeper:
         assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
+        self._wait = WAIT
 
     def starts(self, run: Path, target: Target) -> None:
         self._say({"run": str(run), "target": target})
 
-    def ends(self, run: Path) -> None:
+    def ends(self, run: Path, interrupted: bool) -> None:
+        self._wait = WAIT_INTERRUPTED if interrupted else WAIT
         self._say({"run": str(run), "ended": True})
 
     def _say(self, words: object) -> None:
@@ -71,7 +74,7 @@ class _Keeper:
         with suppress(OSError):
             stdin.close()
         try:
-            said, _ = self._process.communicate(timeout=WAIT)
+            said, _ = self._process.communicate(timeout=self._wait)
         except subprocess.TimeoutExpired:
             self._process.stdout = None
             warn(f"the mirror to {SERVICE} goes on in the background as process {self._process.pid}.")
