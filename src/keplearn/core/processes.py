@@ -62,6 +62,13 @@ def die_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def step_back(niceness: int) -> None:
+    """Leave the cores to others, as far as a niceness says, also where Linux shares them by session (autogroups)."""
+    os.nice(niceness)
+    with suppress(OSError):
+        (_PROC / "self/autogroup").write_text(str(niceness))
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from keplearn.core.errors import NotWritten
+from keplearn.core.processes import step_back
 from keplearn.tracking import room
 from keplearn.tracking.target import Target
 
@@ -181,7 +182,7 @@ class Mirrors:
 
 def main() -> None:
     """Mirror the runs that stdin tells of until it is closed, and all that is left then."""
-    os.nice(POLITENESS)  # the training comes first
+    step_back(POLITENESS)  # the training comes first
     mirrors, offline = Mirrors(), dict[Path, Target]()
     events = selectors.DefaultSelector()
     events.register(sys.stdin, selectors.EVENT_READ)
