@@ -53,7 +53,7 @@ def assert_sent(server, run):
     sent = server.runs[run.run_id]
     assert (sent["group"], sent["state"]) == ("study", "finished")
     values = {key: entry["value"] for key, entry in sent["config"].items()}
-    assert {key: values[key] for key in ("wandb", "data", "parameters")} == run.kept.entries["config"]
+    assert {key: values[key] for key in run.kept.entries["config"]} == run.kept.entries["config"]
     rows, metrics = [line for line in sent["lines"] if "loss" in line], run.metrics()
     assert [line["loss"] for line in rows] == list(metrics["loss"])
     assert [line["_step"] for line in sent["lines"]] == list(range(1, len(metrics) + 2))

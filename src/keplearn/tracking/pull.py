@@ -183,8 +183,8 @@ def _config(told: Mapping[str, Any], say: Callable[[str], object]) -> RunConfig:
     """Return the config of a run: keplearn's own as it was, of another program's the keys that are known."""
     given: Mapping[str, Any] = told["config"]
     own = {table: given[table] for table in TABLES if isinstance(given.get(table), Mapping)}
-    if set(own) == set(TABLES):
-        return RunConfig.from_dict(own)
+    if {"wandb", "data", "parameters"} <= own.keys():
+        return RunConfig.from_dict({table: given[table] for table in TABLES if table in given})
     flat = {key.rpartition(".")[2]: value for key, value in given.items() if key not in TABLES}
     flat |= {key: value for table in own.values() for key, value in table.items()}
     tables: dict[str, dict[str, Any]] = {
