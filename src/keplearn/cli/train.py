@@ -117,8 +117,8 @@ def _together(configs: "Sequence[RunConfig]", runs: Path, again: bool) -> "Itera
 
     figures = {config.run_id: named(config) for config in configs}
     with StepsProgress(f"{len(configs)} runs", configs) as progress:
-        named = lambda config: [progress.sink(config, f"{config.group}/{config.run_id}")]  # noqa: E731
-        for run in train_stack(configs, runs, again=again, sinks=named):
+        shown = lambda config: [progress.sink(config, f"{config.group}/{config.run_id}")]  # noqa: E731
+        for run in train_stack(configs, runs, again=again, sinks=shown):
             if not isinstance(run, KeplearnError) and run.state == "failed":
                 progress.say(f"{run.group}/{run.run_id} failed: {run.record['reason']}")
             if not isinstance(run, KeplearnError):
