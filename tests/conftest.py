@@ -102,3 +102,26 @@ def small_study(made_once):
         "small_study",
         lambda runs: subprocess.run([sys.executable, script, runs], check=True, env=environment),
     )
+
+
+@pytest.fixture
+def forget(monkeypatch):
+    """Return a function that forgets all plugins, as a new process would know none; it is done after the test."""
+    from keplearn.core import plugins, tables
+    from keplearn.evaluation.registry import METRICS
+
+    monkeypatch.setenv(plugins.ALLOWED, "")
+    metrics = dict(METRICS)
+
+    def forget():
+        for digest in list(tables.sources):
+            tables.remove(digest)
+        for name in list(tables.modules):
+            del tables.modules[name], sys.modules[name]
+        tables.for_all.clear()
+        METRICS.clear()
+        METRICS.update(metrics)
+        plugins.load_installed.cache_clear()
+
+    yield forget
+    forget()

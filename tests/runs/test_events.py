@@ -138,7 +138,7 @@ def test_a_failure_is_told_with_its_kind_and_reason(tmp_path):
     assert events[-1].reason == run.record["reason"]
 
 
-def test_the_sink_that_contributing_shows_keeps_its_diary(whole, tmp_path, no_sinks, monkeypatch):
+def test_the_sink_that_contributing_shows_keeps_its_diary(whole, tmp_path, forget, no_sinks, monkeypatch):
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (block,) = (part for part in text.split("```python\n") if "@keplearn.sink" in part.partition("```")[0])
     file = tmp_path / "my_diary.py"
