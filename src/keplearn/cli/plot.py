@@ -103,6 +103,12 @@ def draw_quietly(words: Sequence[str]) -> None:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
+def why_not_drawn(error: Exception) -> str:
+    """Return in a line why a figure could not be drawn, whatever it was."""
+    text = str(error) if isinstance(error, KeplearnError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0]
+
+
 def _argument(option: Option) -> Argument:
     """Return a figure's option as the command line takes it."""
     kind = str if option.kind == list[str] else option.kind

@@ -183,7 +183,7 @@ def _draw(
     declared: Declaration, subjects: Subjects, shared: list[str], folder: Folder, data: bool
 ) -> "Iterator[Drawn | NotDrawn]":
     """Draw a figure, once for each thing that it is drawn of; what cannot be drawn is told with its reason."""
-    from keplearn.cli.plot import draw_quietly
+    from keplearn.cli.plot import draw_quietly, why_not_drawn
 
     try:
         for number, (of, words) in enumerate(OF[declared.of](subjects), start=1):
@@ -197,10 +197,8 @@ def _draw(
             yield Drawn(declared.about.rstrip("."), of, declared.caption, told, picture, numbers)
     except NotWritten:
         raise
-    except KeplearnError as error:
-        yield NotDrawn(declared.name, str(error).splitlines()[0])
     except Exception as error:  # whatever it is, it must not end the rest
-        yield NotDrawn(declared.name, f"{type(error).__name__}: {error}".splitlines()[0])
+        yield NotDrawn(declared.name, why_not_drawn(error))
 
 
 def _title(subjects: Subjects) -> str:

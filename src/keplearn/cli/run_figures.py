@@ -43,16 +43,14 @@ def draw_missing(run: "Run", names: Iterable[str]) -> Iterator[str]:
 
 def _draw(run: "Run", name: str) -> str:
     """Draw a figure, or say in a line why it cannot be drawn: the run has finished all the same."""
-    from keplearn.cli.plot import draw_quietly
+    from keplearn.cli.plot import draw_quietly, why_not_drawn
     from keplearn.runs.contents import figure_file
 
     words = [name, f"{run.group}/{run.run_id}", "--runs", str(run.path.parents[1])]
     try:
         draw_quietly([*words, "--out", str(figure_file(run.path, name))])
-    except KeplearnError as error:
-        return str(error).splitlines()[0]
     except Exception as error:
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return why_not_drawn(error)
     return ""
 
 

@@ -6,14 +6,13 @@ had not changed, which could not be had; and at last why it ended early, if it d
 """
 
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keplearn.core.processes import die_with
+from keplearn.tracking.answers import answer, reason
 
 if TYPE_CHECKING:
     from wandb.apis.public import Run
@@ -90,16 +89,9 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def reason(error: Exception) -> str:
-    """Return why something could not be done, in a line."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
 def main(arguments: list[str]) -> None:
     """Fetch what is wanted into the working directory."""
-    die_with(int(arguments[1]))
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    answers = answer(int(arguments[1]))
 
     def say(**words: Any) -> None:
         answers.write(json.dumps(words) + "\n")

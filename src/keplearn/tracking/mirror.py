@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.processes import die_with
 from keplearn.data.dataset import load_dataset
 from keplearn.runs.store import Run
 from keplearn.tracking import content, room
+from keplearn.tracking.answers import answer, reason
 from keplearn.tracking.target import Target
 
 if TYPE_CHECKING:
@@ -193,10 +193,7 @@ def _add(artifact: "wandb.Artifact", file: Path, run: Run, target: Target) -> No
 
 def main(arguments: list[str]) -> None:
     """Mirror runs one after another; a failure is said, and is nobody else's."""
-    target, parent = Target(*json.loads(arguments[0])), int(arguments[1])
-    die_with(parent)
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print goes to the log
+    target, answers = Target(*json.loads(arguments[0])), answer(int(arguments[1]))
     name, gone = Path(os.environ["TMPDIR"]).name, None
     for path in map(Path, arguments[2:]):
         why = gone
@@ -208,7 +205,7 @@ def main(arguments: list[str]) -> None:
                     room.keep_offline(path, scratch)
         except Exception as error:
             traceback.print_exc()
-            why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            why = reason(error)
             if target.mode == "online" and _is_unreachable(error):
                 gone = why  # the others would wait as long for nothing
         answers.write(json.dumps({"run": str(path), "why": why}) + "\n")
