@@ -26,6 +26,7 @@ ENOUGH_FOR = (
     "cli",
     "runs/test_damage.py",
     "runs/test_events.py",
+    "runs/test_observed.py",
     "runs/test_validation.py",
     "test_demo.py",
     "test_fuzz.py",

@@ -20,6 +20,18 @@ from keplearn.data.names import (
 )
 from keplearn.orbits.families import FAMILIES, MODIFIERS
 
+observing = st.fixed_dictionaries(
+    {},
+    optional={
+        "irregular": st.just("irregular"),
+        "missing": st.integers(1, 99).map("missing{}".format),
+        "noise": st.tuples(st.integers(1, 9), st.sampled_from(["", ".5", ".25"]), st.integers(1, 12)).map(
+            lambda x: f"noise{x[0]}{x[1]}e-{x[2]}"
+        ),
+        "revs": st.integers(2, 999).map("revs{}".format),
+    },
+).map(lambda words: tuple(words[kind] for kind in sorted(words)))
+
 
 @st.composite
 def parts(draw):
@@ -30,11 +42,17 @@ def parts(draw):
         "family": draw(st.sampled_from(list(FAMILIES))),
         "problem": "TBP",
         "planar": planar,
-        "modifiers": tuple(sorted(draw(st.sets(st.sampled_from(allowed))))),
+        "modifiers": tuple(sorted([*draw(st.sets(st.sampled_from(allowed))), *draw(observing)])),
         "n": draw(st.integers(1, 999_999_999)),
         "split": draw(st.sampled_from(["", *SPLITS])),
         "draw": draw(st.sampled_from([0, 0, 1, 3, 999_999_999])),
     }
+
+
+def its_orbits(fields):
+    """What decides which orbits they are, but for how many."""
+    drawn = [m for m in fields["modifiers"] if m in MODIFIERS]
+    return (fields["family"], fields["planar"], fields["split"], fields["draw"], *drawn)
 
 
 numbers = st.floats(1e-3, 1e3, allow_subnormal=False)
@@ -64,6 +82,14 @@ almost_names = st.lists(
             "planar",
             "fixnu0",
             "rotated",
+            "irregular",
+            "missing30",
+            "missing0",
+            "noise1e-4",
+            "noise",
+            "noise.5e3",
+            "revs3",
+            "revs1",
             "10",
             "0",
             "10@3",
@@ -86,15 +112,17 @@ def test_every_name_is_given_back(fields):
     assert is_name(str(name))
 
 
-@given(orbits(), st.lists(parts(), max_size=2, unique_by=lambda fields: str(fields | {"n": 1})))
-def test_an_orbit_and_sums_have_one_name_that_means_the_same_orbits(text, draws):
+@given(orbits(), observing, st.lists(parts(), max_size=2, unique_by=its_orbits))
+def test_an_orbit_and_sums_have_one_name_that_means_the_same_orbits(text, words, draws):
     written = [str(Draw(**fields)) for fields in draws]
-    found = parse_name(" + ".join([*written, f"orbit({text})"])) if written else parse_name(f"orbit({text})")
+    orbit = "_".join([f"orbit({text})", *words])
+    found = parse_name(" + ".join([*written, orbit])) if written else parse_name(orbit)
     assert parse_name(str(found)) == found
     assert " " not in str(found)
     assert found.n == sum(fields["n"] for fields in draws) + 1
     chosen = found.terms[-1]
     assert isinstance(chosen, ChosenOrbit)
+    assert chosen.modifiers == words
     assert chosen.elements == {
         k: x for k, x in parse_orbit(text).items() if x != 0 or k in ("a", "e", "planar")
     }
@@ -140,6 +168,10 @@ def test_what_is_suggested_is_a_name(text):
         "circular_TBP_planar_fixnu0_rotated_3_val",
         "complex_TBP_planar_10@3_train",
         "simple_TBP_7@12",
+        "complex_TBP_planar_noise1e-4_10_train",
+        "complex_TBP_planar_fixnu0_irregular_missing30_noise2.5e-3_revs3_rotated_10@2_train",
+        "orbit(a=20000,e=0.4)_missing30_noise1e-4",
+        "complex_TBP_planar_noise1e-4_10_train+orbit(a=20000,e=0.4)_revs3",
     ],
 )
 def test_documented_names_parse(text):
@@ -165,6 +197,14 @@ def test_documented_names_parse(text):
         ("complex_TBP_planar_10@_train", "complex_TBP_planar_10_train"),
         ("complex_TBP_planar_10@-1_train", "complex_TBP_planar_10_train"),
         ("complex_TBP_planar_10@x_train", "complex_TBP_planar_10_train"),
+        ("complex_TBP_planar_10_noise1e-4_train", "complex_TBP_planar_noise1e-4_10_train"),
+        ("complex_TBP_planar_noise0.001_10_train", "complex_TBP_planar_noise1e-3_10_train"),
+        ("complex_TBP_planar_noise2.50e-04_10_train", "complex_TBP_planar_noise2.5e-4_10_train"),
+        ("complex_TBP_planar_noise_1e-4_10_train", "complex_TBP_planar_noise1e-4_10_train"),
+        ("complex_TBP_planar_noise5_10_train", "complex_TBP_planar_noise1e-4_10_train"),
+        ("complex_TBP_planar_missing030_10", "complex_TBP_planar_missing30_10"),
+        ("complex_TBP_planar_noise1e-4_missing30_10", "complex_TBP_planar_missing30_noise1e-4_10"),
+        ("complex_TBP_planar_irregullar_revs2.0_10", "complex_TBP_planar_irregular_revs2_10"),
     ],
 )
 def test_a_slip_is_answered_with_the_nearest_name(text, suggestion):
@@ -187,6 +227,9 @@ def test_near_misses_are_no_names(text):
         ("orbit(a=20000,e=0.4,nu=1)", "'nu' is not one of .* Did you mean 'nu0'"),
         ("complex_TBP_planar_10_train+complex_TBP_planar_4_train", "share orbits: name the larger one alone"),
         ("orbit(a=2e4,e=.4)+orbit(e=0.4,a=20000)", "share orbits"),
+        ("complex_TBP_10_train+complex_TBP_missing30_noise1e-4_5_train", "share orbits"),
+        ("orbit(a=2e4,e=.4)+orbit(a=2e4,e=.4)_revs3", "share orbits"),
+        ("orbit(a=20000,e=0.4)_rotated", "is not the name of a dataset"),
         ("complex_TBP_planar_10_train+circlar_TBP_4", "Did you mean 'circular_TBP_4'"),
         ("complex_TBP_planar_10_train+", "'' is not the name of a dataset"),
     ],

@@ -174,6 +174,38 @@ def test_steps_of_one_sample_may_follow_any_times():
         np.testing.assert_allclose(solved, truth[1:], atol=1e-7)
 
 
+@pytest.mark.parametrize("depends_on_velocity, order", [(True, 5), (False, 4)], ids=["Tsit5", "Nyström"])
+def test_steps_over_samples_at_any_times_converge_with_order_5(depends_on_velocity, order):
+    """16 steps of any widths, each over four samples anywhere within it, cut into ever smaller ones alike.
+
+    Between their ends the order is that of the dense output, as with equal spacing.
+    """
+    draw = np.random.default_rng(5)
+    widths = draw.exponential(size=16)
+    within = np.sort(draw.uniform(size=(16, 4)), axis=1)
+    within /= within[:, -1:]
+    at_ends, in_between = [], []
+    for pieces in (6, 12, 24):
+        steps = np.repeat(4.0 * widths / widths.sum() / pieces, pieces)[:, None]
+        times = np.append(0.0, np.cumsum(steps)[:, None] - steps + steps * np.repeat(within, pieces, axis=0))
+        truth = kepler(times)
+        solved = solve(gravity, truth, times, Grid(len(times), 4, uniform=False), depends_on_velocity)
+        error = np.abs(solved - truth[1:]).max(axis=(1, 2))
+        at_ends.append(error[3::4].max())
+        in_between.append(error.max())
+    assert in_between[-1] < 1e-6
+    np.testing.assert_array_less(4.8, measured_order(at_ends))
+    np.testing.assert_array_less(measured_order(at_ends), 5.4)
+    np.testing.assert_array_less(order - 0.2, measured_order(in_between))
+
+
+def test_equal_spacing_is_a_case_of_any_times():
+    times = np.linspace(0, 17 * np.pi / 180, 18)
+    truth = kepler(times)
+    one, other = (solve(gravity, truth, times, Grid(18, 6, uniform), False) for uniform in (True, False))
+    np.testing.assert_allclose(one, other, rtol=0, atol=2e-14)
+
+
 def test_each_segment_has_times_of_its_own():
     widths = np.array([0.01, 0.02, 0.05])
     times = np.arange(8)[:, None] * widths

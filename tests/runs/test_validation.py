@@ -40,7 +40,7 @@ KEYS: dict[str, Any] = {
 def config_of(**changes: Any) -> RunConfig:
     """The config of these keys, some of them changed."""
     keys = KEYS | changes
-    head = {"dataset_name": "complex_TBP_planar_2_train"}
+    head = {"dataset_name": keys.pop("dataset_name", "complex_TBP_planar_2_train")}
     data = head | {key: keys.pop(key) for key in ("validation", "test", "score_segments")}
     (config,) = runs_from_dict({"wandb": {"group": keys.pop("group")}, "data": data, "parameters": keys})
     return config

@@ -14,7 +14,6 @@ from jax._src import compilation_cache
 from jax.flatten_util import ravel_pytree
 
 from keplearn.core import programs
-from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.segments import Samples, Segments, Split, split_segments
 from keplearn.data.units import units_for
@@ -327,12 +326,6 @@ def test_a_full_batch_phase_that_starts_with_most_segments_lost_fails(split):
         with pytest.raises(TrainingFailed) as error:
             train(poison(split, count), MIXED[1], augment=True)
         assert error.value.kind == "lost_segments"
-
-
-def test_steps_over_several_samples_need_equal_spacing(split):
-    squeezed = replace(split.validation, times=split.validation.times**1.1)
-    with pytest.raises(KeplearnError, match="stride 3 needs samples equally spaced"):
-        train(replace(split, validation=squeezed), ADAM)
 
 
 # What a step is made of.

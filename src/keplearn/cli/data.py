@@ -40,7 +40,8 @@ def make(names: Annotated[list[str], Parameter(negative=())], /, *, out: Path = 
     Parameters
     ----------
     names
-        Dataset names, e.g. complex_TBP_planar_10_train, "orbit(a=20000,e=0.4)", or sums of them, A+B.
+        Dataset names, e.g. complex_TBP_planar_10_train, complex_TBP_planar_missing30_noise1e-4_10_train,
+        "orbit(a=20000,e=0.4)", or sums of them, A+B (docs/data.md).
     out
         The directory, or, for one dataset, the file that ends in .nc.
     """
@@ -208,6 +209,7 @@ def _print_description(content: dict[str, Any]) -> None:
         ["spacing", _spacing(content["sampling"])],
         ["largest step", f"{content['sampling']['largest_step_deg']:.4g}° of motion"],
         ["radius", _span(content["radius_km"], ".6g", "km")],
+        *_observed(content["observed"]),
     ]
     for element, bounds in content["elements"].items():
         unit, scale = {"semi_major_axis": ("km", 1.0), "eccentricity": ("", 1.0)}.get(element, ("°", degrees))
@@ -225,6 +227,16 @@ def _print_description(content: dict[str, Any]) -> None:
     ]
     print(printable(content["name"]))
     print_table(["", ""], rows)
+
+
+def _observed(observed: dict[str, Any] | None) -> list[list[str]]:
+    """What of the samples is observed, where that is not all of them as they are."""
+    if observed is None:
+        return []
+    errors = [f"{observed[f'{part}_error_percent']:.3g}" for part in ("position", "velocity")]
+    exact = "none" if errors == ["0", "0"] else f"{errors[0]} % of the radius, {errors[1]} % of the speed"
+    left = f"{_span(observed['samples_per_orbit'], 'd')} an orbit, {observed['missing']} missing"
+    return [["observed samples", left], ["error of the observed", f"{exact} (rms of a component)"]]
 
 
 def _body(body: dict[str, Any]) -> str:

@@ -133,7 +133,7 @@ class DatasetFacts(NamedTuple):
     ``mu`` in km³/s²; ``known_law``: its accelerations are those of its problem's law, not differences;
     ``law``: that system's class then.
 
-    ``samples`` are those of the orbit that has most.
+    ``samples`` are those of the orbit of which most are observed.
     """
 
     problem: str
@@ -168,11 +168,10 @@ def dataset_facts(dataset_name: str) -> DatasetFacts:
 def _name_facts(dataset_name: str) -> DatasetFacts:
     from keplearn.data.names import check_made, parse_name
     from keplearn.orbits.constants import MU_EARTH
-    from keplearn.orbits.elements import SAMPLES
 
     name = parse_name(dataset_name)
     check_made(name)
-    return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, True, SAMPLES)
+    return DatasetFacts(name.problem, name.planar, name.n, MU_EARTH, True, name.samples)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -190,9 +189,8 @@ def _file_facts(path: str, stamp: tuple[int, int] | None) -> DatasetFacts:
 
     dataset = load_dataset(path)
     known_law = dataset.acceleration_source == "law"
-    return DatasetFacts(
-        dataset.problem, dataset.planar, len(dataset), dataset.mu, known_law, int(dataset.n_samples.max())
-    )
+    samples = int(dataset.is_observed.sum(axis=1).max())
+    return DatasetFacts(dataset.problem, dataset.planar, len(dataset), dataset.mu, known_law, samples)
 
 
 def rotation_problem(dataset_name: str, law: Any, planar: bool) -> str:

@@ -1,20 +1,24 @@
 """The one door to datasets: `load_dataset` takes a name or a file; also making and saving them."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import is_file
-from keplearn.core.shapes import OrbitElements
+from keplearn.core.shapes import OrbitElements, OrbitStates
 from keplearn.data.files import read_dataset, save_dataset
 from keplearn.data.importing import without_gaps
 from keplearn.data.names import ChosenOrbit, DatasetName, Term, check_made, is_name, parse_name
+from keplearn.data.observing import Stream
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.single import single_orbit
 from keplearn.data.two_body import two_body_dataset
 from keplearn.orbits.constants import MU_EARTH
-from keplearn.orbits.families import draw_elements
+from keplearn.orbits.families import draw_elements, uniform_stream
 from keplearn.systems import SYSTEMS
 from keplearn.systems.two_body import TwoBody
 
@@ -22,7 +26,7 @@ __all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
 
 
 def make_dataset(name: DatasetName) -> OrbitDataset:
-    """Make the dataset that a name means: Kepler orbits about the Earth, exact to rounding, float64.
+    """Make the dataset that a name means: Kepler orbits about the Earth, exact to rounding, and how they are observed.
 
     Raises
     ------
@@ -34,15 +38,17 @@ def make_dataset(name: DatasetName) -> OrbitDataset:
         raise KeplearnError(
             f"{name}: orbits of {name.problem} cannot be made from a name: import them from a file."
         )
-    return two_body_dataset(
+    dataset = two_body_dataset(
         str(name),
         np.concatenate([_elements(term) for term in name.terms]),
         MU_EARTH,
         [str(k) for k in range(name.n)],
         f"from its name: family {name.family}",
         planar=name.planar,
+        phases=_phases(name.terms),
         problem=name.problem,
     )
+    return dataset if name.exact else replace(dataset, observations=_observations(name.terms, dataset))
 
 
 def _elements(term: Term) -> OrbitElements:
@@ -58,6 +64,40 @@ def _elements(term: Term) -> OrbitElements:
         planar=term.planar,
         modifiers=term.modifiers,
     )
+
+
+def _stream(term: Term) -> Stream:
+    """The streams of random numbers of a term's orbits."""
+    if isinstance(term, ChosenOrbit):
+        return lambda word, n: uniform_stream(str(replace(term, modifiers=())), term.problem, "", word, n)
+    return lambda word, n: uniform_stream(term.family, term.problem, term.split, word, n, draw=term.draw)
+
+
+def _phases(terms: tuple[Term, ...]) -> Float64[np.ndarray, "#orbit sample"]:
+    """When the orbits are sampled, in revolutions; NaN beyond an orbit's last sample."""
+    found = [term.observing.phases(_stream(term), term.n) for term in terms]
+    if all(len(x) == 1 and x.shape == found[0].shape for x in found):
+        return found[0]
+    phases = np.full((sum(term.n for term in terms), max(x.shape[1] for x in found)), np.nan)
+    for part, x in zip(_parts(terms), found, strict=True):
+        phases[part, : x.shape[1]] = x
+    return phases
+
+
+def _observations(terms: tuple[Term, ...], truth: OrbitDataset) -> OrbitStates:
+    """What is observed of true orbits, term by term."""
+    observations = truth.states.copy()
+    for part, term in zip(_parts(terms), terms, strict=True):
+        states = truth.states[part, : term.observing.samples]
+        observed = term.observing.observations(states, _stream(term), term.planar)
+        observations[part, : term.observing.samples] = observed
+    return observations
+
+
+def _parts(terms: tuple[Term, ...]) -> list[slice]:
+    """Where each term's orbits stand among those of the sum."""
+    ends = np.cumsum([0, *(term.n for term in terms)])
+    return [slice(int(first), int(last)) for first, last in pairwise(ends)]
 
 
 def load_dataset(name_or_path: str) -> OrbitDataset:
@@ -97,11 +137,16 @@ def _check_impostor(dataset: OrbitDataset, path: Path) -> None:
         == (truth.problem, truth.planar, truth.mu, truth.acceleration_source)
         and dataset.states.shape == truth.states.shape
         # Another machine's sine may differ in the last digit.
-        and bool(np.allclose(dataset.states, truth.states, rtol=0.0, atol=1e-7))
-        and bool(np.allclose(dataset.times, truth.times, rtol=1e-12, atol=0.0))
+        and _close(dataset.states, truth.states)
+        and bool(np.allclose(dataset.times, truth.times, rtol=1e-12, atol=0.0, equal_nan=True))
+        and _close(dataset.observed_states, truth.observed_states)
     )
     if not same:
         raise KeplearnError(
             f"{path}: it calls itself {dataset.name}, a name that means other orbits. "
             f"Leave the file and use the name itself, or import the data under another name."
         )
+
+
+def _close(states: OrbitStates, others: OrbitStates) -> bool:
+    return bool(np.allclose(states, others, rtol=0.0, atol=1e-7, equal_nan=True))

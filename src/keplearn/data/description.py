@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keplearn.core.shapes import ScalarArray
+from keplearn.data.observing import scales
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import units_for
 from keplearn.orbits.bodies import KNOWN, same_mu
@@ -90,10 +91,31 @@ def sampling(dataset: OrbitDataset) -> dict[str, Any]:
     }
 
 
+def observation(dataset: OrbitDataset) -> dict[str, Any] | None:
+    """What is observed of a dataset; None where that is all of it, as it is.
+
+    How many samples each orbit has left, how many are missing in all, and the error of the observed states: the rms
+    over samples and components, % of the radius for positions, of the speed for velocities.
+    """
+    if dataset.observations is None:
+        return None
+    seen = dataset.is_observed.sum(axis=1)
+    gap = (dataset.observations - dataset.states) / scales(dataset.states)
+    kept = [0, 1, 3, 4] if dataset.planar else slice(None)
+    rms = 100.0 * np.sqrt(np.nanmean(np.square(gap), axis=(0, 1)))
+    position, velocity = np.split(np.square(rms[kept]), 2)
+    return {
+        "samples_per_orbit": [int(seen.min()), int(seen.max())],
+        "missing": int((dataset.n_samples - seen).sum()),
+        "position_error_percent": float(np.sqrt(position.mean())),
+        "velocity_error_percent": float(np.sqrt(velocity.mean())),
+    }
+
+
 def describe(dataset: OrbitDataset) -> dict[str, Any]:
     """Return everything that ``keplearn data show`` tells, in km, s, rad and plain types."""
     radii = np.linalg.norm(dataset.states[..., :3], axis=-1)
-    units = units_for(dataset, "max_radius")
+    units = units_for(dataset.as_observed, "max_radius")
     return {
         "name": dataset.name,
         "problem": dataset.problem,
@@ -106,6 +128,7 @@ def describe(dataset: OrbitDataset) -> dict[str, Any]:
         "radius_km": [float(np.nanmin(radii)), float(np.nanmax(radii))],
         "duration_s": [float(np.nanmax(dataset.times, axis=1).min()), float(np.nanmax(dataset.times))],
         "sampling": sampling(dataset),
+        "observed": observation(dataset),
         "acceleration_source": dataset.acceleration_source,
         "distance_from_two_body_law_percent": float(two_body_distance(dataset).mean()),
         "max_radius_units": {"length_km": units.length_km, "time_s": units.time_s},

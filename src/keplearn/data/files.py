@@ -11,7 +11,8 @@ from keplearn.core import seal
 from keplearn.core.errors import Damaged, KeplearnError
 from keplearn.core.files import is_file, read_sealed, write_bytes
 from keplearn.core.machine import free_memory
-from keplearn.data.orbit_dataset import SOURCES, VARIABLES, OrbitDataset
+from keplearn.data.contract import SOURCES
+from keplearn.data.orbit_dataset import OBSERVED_VARIABLES, VARIABLES, OrbitDataset
 from keplearn.orbits.bodies import body_of
 from keplearn.orbits.elements import ELEMENT_NAMES
 
@@ -113,7 +114,10 @@ def read_dataset(path: Path) -> OrbitDataset:
         )
     _check_layout(content, path)
     attributes = content.attrs
-    values = {key: np.asarray(content[key].values, dtype=np.float64) for key in VARIABLES}
+    values = {
+        key: np.asarray(content[key].values, dtype=np.float64) for key in (*VARIABLES, *_observed(content))
+    }
+    observed = [values[key] for key in _observed(content)]
     prefix = "provenance_"
     try:
         dataset = OrbitDataset(
@@ -133,6 +137,7 @@ def read_dataset(path: Path) -> OrbitDataset:
                 if str(key).startswith(prefix)
             },
             body=body_of(float(attributes["mu"]), attributes),
+            observations=np.concatenate(observed, axis=-1) if observed else None,
         )
     except KeplearnError as error:
         raise KeplearnError(f"{path}: {error}") from error
@@ -147,7 +152,7 @@ def read_dataset(path: Path) -> OrbitDataset:
 def _check_layout(content: "xarray.Dataset", path: Path) -> None:
     """Refuse missing attributes and variables, and variables of other dimensions, types or units."""
     missing = [key for key in (*_TEXTS, "planar", "mu") if key not in content.attrs]
-    missing += [key for key in (*VARIABLES, "orbit") if key not in content.variables]
+    missing += [key for key in (*VARIABLES, *_observed(content), "orbit") if key not in content.variables]
     if missing:
         raise KeplearnError(f"{path}: it lacks {', '.join(missing)}.")
     for key in _TEXTS:
@@ -159,7 +164,8 @@ def _check_layout(content: "xarray.Dataset", path: Path) -> None:
     source = content.attrs["acceleration_source"]
     if source not in SOURCES:
         raise KeplearnError(f"{path}: acceleration_source is {source}, not one of {', '.join(SOURCES)}.")
-    for key, (dims, units) in VARIABLES.items():
+    for key in (*VARIABLES, *_observed(content)):
+        dims, units = (VARIABLES | OBSERVED_VARIABLES)[key]
         variable = content[key]
         if variable.dims != dims:
             raise KeplearnError(f"{path}: {key} has dimensions {variable.dims}, not {dims}.")
@@ -170,3 +176,8 @@ def _check_layout(content: "xarray.Dataset", path: Path) -> None:
             raise KeplearnError(f"{path}: {key} has units {found!r}, not {units!r}.")
     if content.sizes["component"] != 3:
         raise KeplearnError(f"{path}: {content.sizes['component']} components, not x, y, z.")
+
+
+def _observed(content: "xarray.Dataset") -> tuple[str, ...]:
+    """The variables of what is observed: those of a file that has one of them, else none."""
+    return tuple(OBSERVED_VARIABLES) if any(key in content.variables for key in OBSERVED_VARIABLES) else ()

@@ -2,22 +2,26 @@
 
 The contract of every dataset, whoever made it: km, s, rad, float64; one row an orbit; orbits shorter than the
 longest are padded with NaN at the end, in all arrays alike; times start at 0 and increase.
+
+A dataset holds the truth, and what is observed of it. Training sees the dataset `OrbitDataset.as_observed`; whatever
+scores or draws sees the truth.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float64, Int
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVectors
+from keplearn.data.contract import check
 from keplearn.data.names import is_name, parse_name
 from keplearn.orbits.bodies import Body, body_of
-from keplearn.orbits.elements import ELEMENT_NAMES
+from keplearn.orbits.differences import acceleration_by_differences
+from keplearn.orbits.elements import ELEMENT_NAMES, elements_from_states
 from keplearn.systems import SYSTEMS, System
 from keplearn.systems.system import system_of
 from keplearn.systems.two_body import TwoBody
@@ -25,7 +29,6 @@ from keplearn.systems.two_body import TwoBody
 if TYPE_CHECKING:
     import xarray
 
-SOURCES = ("law", "differences")
 UNKNOWN_PROBLEM = "unknown"
 
 COMPONENTS = ("x", "y", "z")
@@ -39,6 +42,10 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str]] = {
     "eccentricity": (("orbit",), "1"),
 }
 """What a dataset's file holds: each variable's dimensions and units."""
+OBSERVED_VARIABLES: dict[str, tuple[tuple[str, ...], str]] = {
+    f"observed_{key}": VARIABLES[key] for key in ("position", "velocity")
+}
+"""What it holds beside them where not all is observed exactly."""
 
 
 _BY_MU = Body()  # this very object: the one that mu tells
@@ -70,6 +77,8 @@ class OrbitDataset:
         Where it came from, as text: what a reader of the file must know.
     body
         What the orbits go round; by default the body that mu tells.
+    observations
+        What is observed of the states, km and km/s: NaN where a sample is missing. None: all of them, as they are.
     """
 
     name: str
@@ -84,16 +93,20 @@ class OrbitDataset:
     orbit_names: tuple[str, ...]
     provenance: dict[str, str] = field(default_factory=dict)
     body: Body = _BY_MU
+    observations: OrbitStates | None = None
 
     def __post_init__(self) -> None:
         """Freeze the arrays, find the body, and check all."""
         object.__setattr__(self, "problem", SYSTEMS.full_name(self.problem))
         if self.body is _BY_MU:
             object.__setattr__(self, "body", body_of(self.mu))
-        for key in ("times", "states", "elements", "accelerations"):
-            array = np.array(getattr(self, key), dtype=np.float64)
-            array.setflags(write=False)
-            object.__setattr__(self, key, array)
+        for key in ("times", "states", "elements", "accelerations", "observations"):
+            if getattr(self, key) is not None:
+                array = np.array(getattr(self, key), dtype=np.float64)
+                array.setflags(write=False)
+                object.__setattr__(self, key, array)
+        if self.observations is not None and np.array_equal(self.observations, self.states, equal_nan=True):
+            object.__setattr__(self, "observations", None)
         check(self)
 
     def __len__(self) -> int:
@@ -104,6 +117,63 @@ class OrbitDataset:
     def n_samples(self) -> Int[np.ndarray, " orbit"]:
         """Samples of each orbit, padding not counted."""
         return np.isfinite(self.times).sum(axis=1)
+
+    @property
+    def observed_states(self) -> OrbitStates:
+        """What is observed of the states, sample by sample; NaN where one is missing, and in padding."""
+        return self.states if self.observations is None else self.observations
+
+    @property
+    def is_observed(self) -> Bool[np.ndarray, "orbit sample"]:
+        """Whether a sample is observed: False where it is missing, and in padding."""
+        return np.isfinite(self.observed_states[..., 0])
+
+    @cached_property
+    def as_observed(self) -> "OrbitDataset":
+        """The dataset that training sees: the states as they are observed, without the samples that are missing.
+
+        Where states are observed with an error, nobody has observed the acceleration: it is that of sixth-order
+        differences of the observed velocities. Times count from the first sample that is observed.
+        """
+        seen = self.observed_truth
+        observed = self._only_observed(self.observed_states)
+        if np.array_equal(observed, seen.states, equal_nan=True):
+            return seen
+        return replace(
+            seen,
+            name=f"{self.name}, as observed",
+            states=observed,
+            elements=elements_from_states(observed[:, 0], self.mu),
+            accelerations=acceleration_by_differences(seen.times, observed),
+            acceleration_source="differences",
+        )
+
+    @cached_property
+    def observed_truth(self) -> "OrbitDataset":
+        """The truth of `as_observed`, sample by sample: without those that are missing, and without error."""
+        if self.observations is None:
+            return self
+        times, states = self._only_observed(self.times), self._only_observed(self.states)
+        return replace(
+            self,
+            name=f"{self.name}, where observed",
+            times=times - times[:, :1],
+            states=states,
+            elements=elements_from_states(states[:, 0], self.mu),
+            accelerations=self._only_observed(self.accelerations),
+            observations=None,
+        )
+
+    def _only_observed(
+        self, values: Float64[np.ndarray, "orbit sample *rest"]
+    ) -> Float64[np.ndarray, "orbit seen *rest"]:
+        """The values at the observed samples, one after another, padded to the orbit that has most of them."""
+        seen = self.is_observed
+        counts = seen.sum(axis=1)
+        order = np.argsort(~seen, axis=1, kind="stable")[:, : counts.max()]
+        found = values[np.arange(len(self))[:, None], order]
+        found[np.arange(counts.max()) >= counts[:, None]] = np.nan
+        return found
 
     @property
     def system(self) -> System | None:
@@ -150,6 +220,7 @@ class OrbitDataset:
             states=self.states[orbits, :longest],
             elements=self.elements[orbits],
             accelerations=self.accelerations[orbits, :longest],
+            observations=None if self.observations is None else self.observations[orbits, :longest],
             orbit_names=self.orbit_names[orbits],
         )
 
@@ -159,7 +230,8 @@ class OrbitDataset:
         digest = hashlib.sha256()
         head = f"{self.problem}/{self.planar}/{self.mu!r}/{self.acceleration_source}/{self.states.shape}"
         digest.update(head.encode())
-        for array in (self.times, self.states, self.elements, self.accelerations):
+        observations = () if self.observations is None else (self.observations,)
+        for array in (self.times, self.states, self.elements, self.accelerations, *observations):
             # One bit pattern for every NaN, one byte order for every machine.
             digest.update(np.where(np.isnan(array), np.nan, array).astype("<f8").tobytes())
         return digest.hexdigest()
@@ -175,6 +247,11 @@ class OrbitDataset:
             "acceleration": self.accelerations,
             **{name: self.elements[:, k] for k, name in enumerate(ELEMENT_NAMES)},
         }
+        variables = VARIABLES
+        if self.observations is not None:
+            variables = VARIABLES | OBSERVED_VARIABLES
+            values["observed_position"] = self.observations[..., :3]
+            values["observed_velocity"] = self.observations[..., 3:]
         attributes: dict[str, Any] = {
             "name": self.name,
             "problem": self.problem,
@@ -187,62 +264,7 @@ class OrbitDataset:
         }
         attributes.update({f"provenance_{key}": value for key, value in self.provenance.items()})
         return xarray.Dataset(
-            {key: (dims, values[key], {"units": units}) for key, (dims, units) in VARIABLES.items()},
+            {key: (dims, values[key], {"units": units}) for key, (dims, units) in variables.items()},
             coords={"orbit": list(self.orbit_names), "component": list(COMPONENTS)},
             attrs=attributes,
         )
-
-
-def check(dataset: OrbitDataset) -> None:
-    """Refuse a dataset that breaks the contract in this module's first lines."""
-    for part in (_check_head, _check_shapes, _check_values):
-        for broken, message in part(dataset):
-            if broken:
-                raise KeplearnError(f"dataset {dataset.name!r}: {message}")
-
-
-Checks = Iterator[tuple[Any, str]]
-"""Pairs of (is it broken, what is wrong), each computed only when those before it have passed."""
-
-
-def _check_head(dataset: OrbitDataset) -> Checks:
-    """Name, mu and source."""
-    yield not dataset.name.strip(), "a dataset needs a name"
-    yield not 0 < dataset.mu < np.inf, f"mu must be a positive number of km³/s², not {dataset.mu}"
-    source = dataset.acceleration_source
-    yield source not in SOURCES, f"acceleration_source is {source!r}, not one of {', '.join(SOURCES)}"
-
-
-def _check_shapes(dataset: OrbitDataset) -> Checks:
-    """All arrays have the orbits and samples of the times."""
-    times = dataset.times
-    yield times.ndim != 2 or times.size == 0, f"times must have shape (orbit, sample), not {times.shape}"
-    n, samples = times.shape
-    wanted = {"states": (n, samples, 6), "accelerations": (n, samples, 3), "elements": (n, 6)}
-    for key, shape in wanted.items():
-        found = getattr(dataset, key).shape
-        yield found != shape, f"{key} have shape {found}, but {n} orbits of {samples} samples need {shape}"
-    yield len(dataset.orbit_names) != n, f"{len(dataset.orbit_names)} orbit names for {n} orbits"
-
-
-def _check_values(dataset: OrbitDataset) -> Checks:
-    """Finite numbers, padding at the end and everywhere the same, increasing times, a plane that is one."""
-    times, states = dataset.times, dataset.states
-    for key in ("times", "states", "accelerations"):
-        yield np.isinf(getattr(dataset, key)).any(), f"{key} hold infinite numbers"
-    counts = np.isfinite(times).sum(axis=1)
-    real = np.arange(times.shape[1]) < counts[:, None]
-    gaps = (np.isfinite(times) != real).any(axis=1)
-    yield gaps.any(), f"orbit {gaps.argmax()}: NaN among its times; padding may stand only at the end"
-    for key in ("states", "accelerations"):
-        gaps = (np.isfinite(getattr(dataset, key)) != real[..., None]).any(axis=(1, 2))
-        yield gaps.any(), f"orbit {gaps.argmax()}: {key} are NaN on other samples than its times"
-    yield counts.min() < 2, f"orbit {counts.argmin()} has {counts.min()} samples; an orbit needs at least 2"
-    yield counts.max() < times.shape[1], "every orbit is padded: cut the arrays to the longest orbit"
-    yield (times[:, 0] != 0).any(), "times must start at 0 in every orbit"
-    back = (np.diff(times, axis=1) <= 0).any(axis=1)
-    yield back.any(), f"orbit {back.argmax()}: its times do not increase"
-    centre = (states[..., :3] == 0).all(axis=-1).any(axis=1)
-    yield centre.any(), f"orbit {centre.argmax()} has a sample at the centre of attraction, r = 0"
-    out_of_plane = (np.nan_to_num(states[..., [2, 5]]) != 0).any()
-    yield dataset.planar and out_of_plane, "it says planar, but some z or vz is not 0"

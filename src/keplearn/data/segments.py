@@ -22,9 +22,9 @@ class NoSegments(KeplearnError):
 
 @dataclass(frozen=True)
 class Segments:
-    """Stretches of true trajectories in canonical units, feature-major, each with its time from 0.
+    """Stretches of trajectories in canonical units, feature-major, each with its time from 0.
 
-    ``states`` (sample, 6, segment), ``times`` (sample, segment), true ``accelerations`` (sample, 3, segment).
+    ``states`` (sample, 6, segment), ``times`` (sample, segment), ``accelerations`` (sample, 3, segment).
     """
 
     states: Float64[np.ndarray, "sample 6 segment"]
@@ -47,7 +47,7 @@ class Segments:
 
 @dataclass(frozen=True)
 class Samples:
-    """Single states (6, sample) and the true accelerations there (3, sample), canonical, feature-major."""
+    """Single states (6, sample) and the accelerations there (3, sample), canonical, feature-major."""
 
     states: Float64[np.ndarray, "6 sample"]
     accelerations: Float64[np.ndarray, "3 sample"]
@@ -61,7 +61,7 @@ class Split:
     """A phase's segments. ``own_validation`` is False where validation is on the training set.
 
     ``samples``: where the field's error is measured as it validates, and ``paths``: along which the error of the
-    propagated path is, if they are.
+    propagated path is, if they are. ``truth``: the true states of the training segments, where these have an error.
     """
 
     train: Segments
@@ -70,6 +70,12 @@ class Split:
     num_train_orbits: int
     samples: Samples | None = None
     paths: Segments | None = None
+    truth: Segments | None = None
+
+    @property
+    def uniform(self) -> bool:
+        """Whether samples are equally spaced in time within each of its segments."""
+        return self.train.uniform and self.validation.uniform
 
 
 def cut(

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from keplearn.core.shapes import OrbitElements
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.orbits.bodies import Body, body_of
-from keplearn.orbits.elements import SAMPLES, one_revolution
+from keplearn.orbits.elements import SAMPLES, along_orbits
 from keplearn.systems.two_body import TwoBody
 
 
@@ -20,10 +21,11 @@ def two_body_dataset(
     *,
     planar: bool,
     samples: int = SAMPLES,
+    phases: Float64[np.ndarray, "#orbit sample"] | None = None,
     problem: str = "TBP",
     body: Body | None = None,
 ) -> OrbitDataset:
-    """Make the Kepler orbits of these elements, each over one revolution in equal steps of mean anomaly.
+    """Make the Kepler orbits of these elements, each over one revolution in equal steps of mean anomaly by default.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ def two_body_dataset(
         They lie in z = 0, which then holds exactly, for retrograde orbits (whose sin π is not 0) too.
     samples
         Of each orbit.
+    phases
+        When instead each is sampled, in revolutions since its first sample, at 0; NaN at the end is padding.
     problem
         The system that the dataset says it belongs to; the orbits are of the two-body law.
     body
@@ -51,12 +55,15 @@ def two_body_dataset(
     KeplearnError
         If ``mu`` is not positive or the arrays break the contract of datasets.
     """
-    times, states = one_revolution(elements, mu, samples)
+    if phases is None:
+        phases = (np.arange(samples) / samples)[None]
+    times, states = along_orbits(elements, mu, np.nan_to_num(phases))
+    beyond = np.broadcast_to(np.isnan(phases), times.shape)
+    times[beyond], states[beyond] = np.nan, np.nan
     if planar:
         across = states[..., [2, 5]]
-        states[..., [2, 5]] = np.where(
-            across == 0.0, across, 0.0
-        )  # a zero keeps its sign: content hashes stay
+        # A zero keeps its sign: content hashes stay.
+        states[..., [2, 5]] = np.where((across == 0.0) | np.isnan(across), across, 0.0)
     return OrbitDataset(
         name=name,
         problem=problem,

@@ -15,7 +15,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.plugins import require
 from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.description import notes
+from keplearn.data.description import notes, sampling
 from keplearn.data.segments import (
     Split,
     count_training,
@@ -65,14 +65,15 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     ):
         raise KeplearnError(f"augment: {problem}.")
     origin = open_run(runs, config.from_run).model() if config.from_run else None
+    seen = dataset.as_observed
     units = (
-        origin.units if origin is not None and origin.units is not None else units_for(dataset, p.length_unit)
+        origin.units if origin is not None and origin.units is not None else units_for(seen, p.length_unit)
     )
     check_mu(units, dataset)
     phases = make_phases(p)
     validation = _validation(config, units)
     splits = _splits(config, phases, units, dataset, validation)
-    model = origin.astype(p.dtype) if origin is not None else _new_model(p, dataset, units)
+    model = origin.astype(p.dtype) if origin is not None else _new_model(p, seen, units)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
     settings = _fit_settings(p, dataset, units)
@@ -103,13 +104,20 @@ def _splits(
     dataset: OrbitDataset,
     validation: OrbitDataset | None,
 ) -> list[Split]:
-    """Return the segments of each phase, and in all the same samples and paths if errors are to be measured there."""
+    """Return the segments of each phase, and in all the same samples and paths if errors are to be measured there.
+
+    All of it as it is observed; beside it the truth of training segments that are not, to measure the grid on.
+    """
     p, paths = config.parameters, None
     share = p.train_val_split if validation is None else 1.0
+    truth, dataset = dataset.observed_truth, dataset.as_observed
+    validation = validation and validation.as_observed
     splits = []
     for phase in phases:
         how = (units, phase.window, phase.segment_length)
         split = split_segments(dataset, *how, share, p.split_order)
+        if dataset is not truth:
+            split = replace(split, truth=split_segments(truth, *how, share, p.split_order).train)
         splits.append(split if validation is None else validate_on(split, validation, *how))
     if validation is not None:
         every = range(len(validation))
@@ -165,18 +173,19 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
     of segments that a step's batch is filled up to. A phase without a training segment needs none.
     """
     data = cache(training_data)
-    units = cache(lambda name, orbits, unit: units_for(data(name, orbits), unit))
+    units = cache(lambda name, orbits, unit: units_for(data(name, orbits).as_observed, unit))
     found: list[set[Hashable]] = []
     for config in configs:
         p, needed = config.parameters, set[Hashable]()
         dataset = data(config.dataset_name, p.num_trajs)
         settings = _fit_settings(p, dataset, units(config.dataset_name, p.num_trajs, p.length_unit))
-        samples = dataset.n_samples.tolist()
+        seen = dataset.as_observed
+        samples, uniform = seen.n_samples.tolist(), sampling(seen)["equal_spacing"]
         for phase in make_phases(p):
             share = p.train_val_split if config.validation is None else 1.0
             count = count_training(samples, phase.window, phase.segment_length, share, p.split_order)
             if count:
-                setup = setup_of(phase, architecture_of(p), settings)
+                setup = setup_of(phase, architecture_of(p), settings, uniform)
                 needed.add((setup, batch_sizes(phase, settings, count)[1]))
         found.append(needed)
     return found
@@ -207,12 +216,12 @@ def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split)
     return {
         "num_total_orbits": len(dataset),
         "num_train_orbits": last.num_train_orbits,
-        "segment_ratio": p.segment_length_strategy[-1] / int(dataset.n_samples.max()),
+        "segment_ratio": p.segment_length_strategy[-1] / int(dataset.as_observed.n_samples.max()),
         "length_unit_km": units.length_km,
         "mu": units.mu,
         **dataset.body.attributes(),
         "dataset_hash": dataset.content_hash,
-        "acceleration_source": dataset.acceleration_source,
+        "acceleration_source": dataset.as_observed.acceleration_source,
         "data_notes": notes(dataset),
     }
 

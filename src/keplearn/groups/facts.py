@@ -154,13 +154,15 @@ def _of_dataset(name: str) -> dict[str, Any]:
     about |= {key: getattr(said, attribute) for key, attribute in _OF_NAMES.items()}
     for key in _OF_TERMS:
         # Of a sum, what its terms say, each once.
-        values = dict.fromkeys(_part(getattr(term, key, "")) for term in said.terms)
+        values = dict.fromkeys(
+            _part(getattr(term, key, getattr(term.observing, key, ""))) for term in said.terms
+        )
         about[key] = next(iter(values)) if len(values) == 1 else "+".join(map(str, values))
     return {"dataset.name": str(said)} | {f"dataset.{key}": value for key, value in about.items()}
 
 
 _OF_NAMES = {"family": "family", "problem": "problem", "planar": "planar", "orbits": "n"}
-_OF_TERMS = ("modifiers", "draw", "split")
+_OF_TERMS = ("modifiers", "noise", "missing", "irregular", "revolutions", "draw", "split")
 
 
 def _part(value: Any) -> Any:

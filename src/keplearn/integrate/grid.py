@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,14 @@ from keplearn.integrate.nystrom import NYSTROM5, TSIT5, Acceleration, step
 
 @dataclass(frozen=True)
 class Grid:
-    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last may be shorter."""
+    """Fixed steps of ``stride`` samples over a segment of ``length`` samples; the last may be shorter.
+
+    ``uniform``: the samples within a step are equally spaced in time, which makes the program smaller.
+    """
 
     length: int
     stride: int
+    uniform: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a segment without a second sample, and steps that do not advance."""
@@ -28,9 +32,10 @@ class Grid:
             raise KeplearnError(f"stride {self.stride}: a step must advance at least 1 sample.")
 
     @classmethod
-    def default(cls, length: int, stride: int | None = None) -> "Grid":
+    def default(cls, length: int, stride: int | None = None, uniform: bool = True) -> "Grid":
         """Return the grid of a segment length: ``stride`` samples a step, min(length - 1, 6) unless given."""
-        return cls(length, min(length - 1, 6 if stride is None else stride))
+        stride = min(length - 1, 6 if stride is None else stride)
+        return cls(length, stride, uniform or stride == 1)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -43,19 +48,34 @@ class Grid:
 def _hermite_weights(width: int, stride: int) -> np.ndarray:
     """Weights (2, stride, 6) of a step's ends for position and velocity at its 1st … stride-th sample.
 
-    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite
-    interpolation. A step of fewer samples than the stride gives values beyond its end there, which the caller
-    drops.
+    A step of fewer samples than the stride gives values beyond its end there, which the caller drops.
+    """
+    return _hermite(np.arange(1, stride + 1) / width, np)
+
+
+def _hermite(theta: Any, numpy_or_jax: Any) -> Any:
+    """Weights (2, …, 6) of a step's ends for position and velocity at these parts of it.
+
+    The ends are (r0, h v0, h² a0, r1, h v1, h² a1); the quintic that meets them is textbook Hermite interpolation.
     """
     powers = np.arange(6)
     # Value, first and second derivative of each power at the two ends.
     left = [powers == 0, powers == 1, 2 * (powers == 2)]
     right = [np.ones(6), powers, powers * (powers - 1)]
-    coefficients = np.linalg.inv(np.array([*left, *right], float))  # (power, end)
-    theta = np.arange(1, stride + 1)[:, None] / width
-    position = theta**powers @ coefficients
-    velocity = (powers * theta ** np.maximum(powers - 1, 0)) @ coefficients
-    return np.stack([position, velocity])
+    coefficients = np.linalg.inv(np.array([*left, *right], float)).astype(theta.dtype)  # (power, end)
+    position = theta[..., None] ** powers @ coefficients
+    velocity = (powers * theta[..., None] ** np.maximum(powers - 1, 0)) @ coefficients
+    return numpy_or_jax.stack([position, velocity])
+
+
+def _irregular_weights(
+    times: Float[Array, "sample segment"], grid: Grid
+) -> Float[Array, "step 2 stride segment 6"]:
+    """Weights of each step's ends at its samples, whatever their times; the caller drops what is beyond its end."""
+    ends = np.concatenate([[0], np.cumsum(grid.widths)])
+    samples = np.minimum(ends[:-1, None] + np.arange(1, grid.stride + 1), ends[1:, None])
+    start, end = times[ends[:-1], None], times[ends[1:], None]
+    return jnp.moveaxis(_hermite((times[samples] - start) / (end - start), jnp), 0, 1)
 
 
 class GridSolution(NamedTuple):
@@ -87,8 +107,7 @@ def grid_solve(
     position, velocity
         The state at each segment's first sample, (3, segment).
     times
-        (sample, segment). Samples within a step must be equally spaced; with a stride of one they need not
-        be.
+        (sample, segment). Samples within a step must be equally spaced if ``grid.uniform``.
     grid
         The segment's length in samples, and samples per step.
     depends_on_velocity
@@ -103,7 +122,11 @@ def grid_solve(
     method = TSIT5 if depends_on_velocity else NYSTROM5
     dtype = position.dtype
     widths = grid.widths
-    weights = np.stack([_hermite_weights(width, grid.stride) for width in widths]).astype(dtype)
+    if grid.uniform:
+        weights = np.stack([_hermite_weights(width, grid.stride) for width in widths]).astype(dtype)
+        at_samples = "kse,ecb->skcb"
+    else:
+        weights, at_samples = _irregular_weights(times, grid).astype(dtype), "ksbe,ecb->skcb"
 
     ends = np.concatenate([[0], np.cumsum(widths)])
     durations = times[ends[1:]] - times[ends[:-1]]
@@ -113,7 +136,7 @@ def grid_solve(
         t, h, dense = given
         r1, v1, a0, a1, apart = step(method, acceleration, t, r, v, h)
         at_ends = jnp.stack([r, h * v, (h * h) * a0, r1, h * v1, (h * h) * a1])
-        samples = jnp.einsum("kse,ecb->skcb", dense, at_ends)
+        samples = jnp.einsum(at_samples, dense, at_ends)
         samples = jnp.concatenate([samples[:, 0], samples[:, 1] / h], axis=1)
         return (r1, v1), (samples, apart)
 

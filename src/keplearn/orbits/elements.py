@@ -159,10 +159,16 @@ def kepler_states(
     return np.concatenate([position, velocity], axis=-1)
 
 
+def along_orbits(
+    elements: OrbitElements, mu: float, phases: Float64[np.ndarray, "#orbit sample"]
+) -> tuple[OrbitTimes, OrbitStates]:
+    """Times (s, from 0) and states at so many periods past each orbit's start."""
+    times = period(elements[:, 0:1], mu) * phases
+    return times, kepler_states(elements, 2.0 * np.pi * phases, mu)
+
+
 def one_revolution(
     elements: OrbitElements, mu: float, n_samples: int = SAMPLES
 ) -> tuple[OrbitTimes, OrbitStates]:
     """Times (s, from 0) and states of one revolution in ``n_samples`` equal steps of mean anomaly."""
-    steps = np.arange(n_samples) / n_samples
-    times = period(elements[:, 0:1], mu) * steps
-    return times, kepler_states(elements, 2.0 * np.pi * steps[None, :], mu)
+    return along_orbits(elements, mu, (np.arange(n_samples) / n_samples)[None])

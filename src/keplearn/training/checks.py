@@ -1,4 +1,4 @@
-"""What cannot work is refused before any training: losses, optimisers and integrators of all phases, and their data."""
+"""What cannot work is refused before any training: losses, optimisers and integrators of all phases."""
 
 from collections import defaultdict
 from functools import cache
@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from keplearn.core.errors import KeplearnError
-from keplearn.data.segments import Split
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
@@ -21,21 +20,14 @@ from keplearn.training.optimizers import OPTIMIZERS
 _ANY = Architecture("sph_4D_rinv", "mlp_4D_signed", width=2, depth=1, activation="tanh")
 
 
-def check_phase(setup: Setup, split: Split) -> None:
-    """Refuse a phase whose steps cannot be taken.
+def check_phase(setup: Setup) -> None:
+    """Refuse a phase whose optimiser cannot take its loss.
 
     Raises
     ------
     KeplearnError
-        Where steps go over several samples that are not equally spaced, or the optimiser cannot take the loss.
+        With what it can take.
     """
-    uniform = split.train.uniform and split.validation.uniform
-    integrates = "trajectory" in setup.needs and setup.integrator == "grid"
-    if integrates and setup.grid.stride > 1 and not uniform:
-        raise KeplearnError(
-            f"stride {setup.grid.stride} needs samples equally spaced in time within a segment, "
-            "and these are not: set stride: 1 or integrator: adaptive."
-        )
     output_layer = setup.architecture.output_layer
     if said := obstacle(setup.optimizer, setup.loss, setup.additive, setup.integrator, output_layer):
         raise KeplearnError(f"optimizer {said}.")

@@ -53,7 +53,7 @@ def fit(
         Where a phase cannot work (`keplearn.training.checks`), before the first begins.
     """
     for phase, split in zip(phases, splits, strict=True):
-        check_phase(setup_of(phase, model.architecture, settings), split)
+        check_phase(setup_of(phase, model.architecture, settings, split.uniform))
     units = model.units
     with jax.enable_x64(True):
         parameters = ravel_pytree(model.parameters)[0]

@@ -49,7 +49,7 @@ class PhaseRunner:
     ):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
         self.execute = execute
-        self.setup = setup_of(phase, model.architecture, settings)
+        self.setup = setup_of(phase, model.architecture, settings, split.uniform)
         self.static = {draw: None, field_error: Shape(model.architecture, settings.dtype)}
         if split.paths is not None:
             length, uniform = len(split.paths.states), split.paths.uniform
@@ -81,7 +81,8 @@ class PhaseRunner:
         if not integrates or self.settings.law is None:
             return None
         with jax.enable_x64(True):
-            batch = on_device(self.split.train, self.setup, np.float64)
+            true = self.split.train if self.split.truth is None else self.split.truth
+            batch = on_device(true, self.setup, np.float64)
             return grid_error(self.setup, self.settings.law, batch)
 
     def model(self, flat: Array, units: Any) -> NeuralODE:

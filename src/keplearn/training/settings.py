@@ -44,13 +44,13 @@ class FitSettings:
     best_by: str = "loss"
 
 
-def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings) -> Setup:
-    """Return what of a phase is compiled in."""
+def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, uniform: bool = True) -> Setup:
+    """Return what of a phase is compiled in; ``uniform`` says whether its samples are equally spaced in time."""
     stride = 1 if settings.stride is None and settings.law is None else settings.stride
     additive = tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0)
     return Setup(
         architecture=architecture,
-        grid=Grid.default(phase.segment_length, stride),
+        grid=Grid.default(phase.segment_length, stride, uniform),
         integrator=phase.integrator,
         loss=settings.loss,
         additive=additive,
