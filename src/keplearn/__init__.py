@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keplearn.core.errors import KeplearnError
     from keplearn.core.plugins import load_plugin
     from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
+    from keplearn.data.observe import observe
     from keplearn.evaluation.metrics import metric, statistic
     from keplearn.evaluation.rollout import evaluate
     from keplearn.evaluation.table import orbit_table
@@ -66,6 +67,7 @@ _HOMES = {
     "load_plugin": "core.plugins",
     "loss": "training.losses",
     "metric": "evaluation.metrics",
+    "observe": "data.observe",
     "open_run": "runs.find",
     "optimizer": "training.optimizers",
     "orbit_table": "evaluation.table",
@@ -103,6 +105,7 @@ __all__ = [
     "load_plugin",
     "loss",
     "metric",
+    "observe",
     "open_run",
     "optimizer",
     "orbit_table",

@@ -75,6 +75,27 @@ def test_make_checks_every_name_first(keplearn, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_show_tells_what_is_observed(keplearn):
+    code, out, _ = keplearn("data", "show", "simple_TBP_missing30_noise1e-3_2")
+    assert code == 0
+    assert "252 an orbit, 216 missing" in out
+    assert "% of the radius" in out
+    assert "acceleration in training from  differences" in out
+    assert "observed" not in keplearn("data", "show", "simple_TBP_2")[1]
+
+
+def test_observe_writes_truth_and_observations(keplearn):
+    keplearn("data", "make", "simple_TBP_2", "--out", "simple_TBP_2.nc")
+    command = ("data", "observe", "simple_TBP_2.nc", "--position-noise", "0.1", "--missing", "50", "--out")
+    code, out, _ = keplearn(*command, "seen.nc")
+    assert (code, out) == (0, "wrote seen.nc: seen, 2 orbits, 0.1 MB\n")
+    made, truth = load_dataset("seen.nc"), load_dataset("simple_TBP_2")
+    np.testing.assert_array_equal(made.states, truth.states)
+    assert made.is_observed.sum() == 360
+    code, _, err = keplearn(*command, "simple_TBP_2.nc")
+    assert code == 2 and "simple_TBP_2 is the name of a dataset that keplearn makes" in err
+
+
 def test_import_writes_a_dataset(keplearn, tmp_path):
     truth = load_dataset("complex_TBP_2")
     np.savez(tmp_path / "flight.npz", t=truth.times, states=truth.states * 1000)

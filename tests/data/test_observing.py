@@ -10,6 +10,7 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
 from keplearn.data.description import describe
 from keplearn.data.names import parse_name
+from keplearn.data.observe import observe
 from keplearn.data.observing import scales
 from keplearn.orbits.elements import elements_from_states
 from keplearn.orbits.kepler import period
@@ -171,10 +172,12 @@ def test_times_count_from_the_first_observed_sample_where_that_is_a_later_one(pl
     assert seen.acceleration_source == "law"
 
 
-def test_too_few_noisy_samples_cannot_be_differenced():
-    with pytest.raises(KeplearnError, match="need at least 7 samples an orbit, not 4"):
-        _ = load_dataset("simple_TBP_planar_missing99_noise1e-4_1").as_observed
+def test_too_few_noisy_samples_to_be_differenced_are_refused():
     assert load_dataset("simple_TBP_planar_missing99_1").as_observed.n_samples.tolist() == [4]
+    with pytest.raises(
+        KeplearnError, match="4 observed samples, some of them with an error; training needs 7"
+    ):
+        load_dataset("simple_TBP_planar_missing99_noise1e-4_1")
 
 
 @pytest.mark.parametrize(
@@ -229,3 +232,49 @@ def test_a_dataset_of_many_revolutions_counts_them():
     with pytest.raises(KeplearnError, match="has 1000 orbits of 900 revolutions; at most 100000 revolutions"):
         load_dataset("complex_TBP_planar_revs900_1000")
     assert parse_name("complex_TBP_missing30_revs2_4").samples == 504
+
+
+def test_a_dataset_from_a_file_is_observed_with_noise_in_km_and_km_s(plain):
+    mine = replace(plain, name="mine")
+    made = observe(mine, "mine, observed", position_noise=0.5, velocity_noise=2e-4, missing=25.0, seed=3)
+    assert_same_truth(made, mine)
+    assert made.is_observed.sum(axis=1).tolist() == [270] * 10 and made.is_observed[:, 0].all()
+    gaps = (made.observed_states - made.states)[made.is_observed][:, [0, 1, 3, 4]] / [0.5, 0.5, 2e-4, 2e-4]
+    for component in gaps.T:
+        assert stats.kstest(component, "norm").pvalue > UNLIKELY
+    again = observe(
+        mine.first(4), "mine, observed", position_noise=0.5, velocity_noise=2e-4, missing=25.0, seed=3
+    )
+    np.testing.assert_array_equal(again.observed_states, made.observed_states[:4])
+    other = observe(mine, "mine, observed", position_noise=0.5, velocity_noise=2e-4, missing=25.0, seed=4)
+    assert (other.is_observed != made.is_observed).any()
+    assert made.provenance["observed"] == "noise 0.5 km, noise 0.0002 km/s, 25 % missing, seed 3"
+
+
+def test_relative_and_absolute_noise_add_their_variances(plain):
+    made = observe(plain, "mine", noise=1e-3, position_noise=30.0)
+    size = np.hypot(1e-3 * np.linalg.norm(plain.states[..., :3], axis=-1), 30.0)
+    squares = np.square((made.observed_states - plain.states)[..., :2] / size[..., None])
+    least, most = stats.chi2.ppf([UNLIKELY, 1 - UNLIKELY], squares.size)
+    assert least < squares.sum() < most
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({}, "Neither noise nor missing samples"),
+        ({"noise": -1.0}, "must be a number from 0 on, not -1"),
+        ({"position_noise": np.inf}, "must be a number from 0 on, not inf"),
+        ({"missing": 100.0}, "from 0 to below 100 %, not 100"),
+        ({"missing": 99.9}, "orbit 0: 0 observed samples|orbit 0: 1 observed samples"),
+        ({"noise": 1e-3, "name": PLAIN}, "needs another"),
+    ],
+)
+def test_what_cannot_be_observed_is_refused(plain, how, message):
+    with pytest.raises(KeplearnError, match=message):
+        observe(plain, **{"name": "mine"} | how)
+
+
+def test_what_is_observed_already_is_not_observed_again():
+    with pytest.raises(KeplearnError, match="observed with noise or gaps already"):
+        observe(load_dataset("simple_TBP_planar_noise1e-3_2"), "mine", missing=30.0)

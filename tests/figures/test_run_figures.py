@@ -73,6 +73,18 @@ def test_every_orbit_is_drawn_through_its_samples_and_closed():
             np.testing.assert_array_equal(curve[::SUBSTEPS], [*positions, positions[0]])
 
 
+def test_dots_are_the_observed_samples_beside_the_true_orbits():
+    dataset = load_dataset("complex_TBP_planar_irregular_missing30_noise1e-2_3_train")
+    plain, figure = orbits([load_dataset("complex_TBP_planar_3_train")]), orbits([dataset])
+    dots = np.asarray(drawn(figure, "observed")[0].get_xydata())
+    seen = dots[np.isfinite(dots[:, 0])]
+    np.testing.assert_array_equal(seen, dataset.observed_states[dataset.is_observed][:, :2])
+    assert "3 orbits, dots: what is observed" in figure.texts[0].get_text()
+    assert not drawn(plain, "observed")
+    for path, positions in zip(drawn(figure, "orbits")[0].get_paths(), dataset.states[..., :2], strict=True):
+        np.testing.assert_array_equal(np.asarray(path.vertices)[[0, -1]], positions[[0, 0]])
+
+
 def test_panels_of_orbits_have_one_scale_and_say_what_they_show():
     datasets = [load_dataset(name) for name in ("complex_TBP_planar_3_train", "complex_TBP_planar_100_test")]
     figure = orbits(datasets)

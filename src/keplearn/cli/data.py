@@ -137,6 +137,45 @@ def import_(
 
 
 @app.command
+def observe(
+    dataset: str,
+    *,
+    out: Path,
+    noise: float = 0.0,
+    position_noise: float = 0.0,
+    velocity_noise: float = 0.0,
+    missing: float = 0.0,
+    seed: int = 0,
+) -> None:
+    """Write a dataset with noise and gaps in what is observed of it, its states being the truth.
+
+    For data from a file, and for noise in km and km/s; orbits by name have words for it (docs/data.md).
+
+    Parameters
+    ----------
+    dataset
+        A dataset's file (.nc) or name.
+    out
+        File to write; its name without .nc becomes the dataset's.
+    noise
+        Standard deviation of each component, relative: of positions to the radius, of velocities to the speed.
+    position_noise
+        The same in km.
+    velocity_noise
+        The same in km/s.
+    missing
+        Percent of each orbit's samples that are missing, at random.
+    seed
+        Of the random numbers.
+    """
+    from keplearn.data.dataset import load_dataset
+    from keplearn.data.observe import observe as observed
+
+    wanted = {"noise": noise, "position_noise": position_noise, "velocity_noise": velocity_noise}
+    _save(observed(load_dataset(dataset), out.stem, **wanted, missing=missing, seed=seed), out)
+
+
+@app.command
 def satellites(
     file: Path | None = None,
     *,
@@ -236,7 +275,11 @@ def _observed(observed: dict[str, Any] | None) -> list[list[str]]:
     errors = [f"{observed[f'{part}_error_percent']:.3g}" for part in ("position", "velocity")]
     exact = "none" if errors == ["0", "0"] else f"{errors[0]} % of the radius, {errors[1]} % of the speed"
     left = f"{_span(observed['samples_per_orbit'], 'd')} an orbit, {observed['missing']} missing"
-    return [["observed samples", left], ["error of the observed", f"{exact} (rms of a component)"]]
+    return [
+        ["observed samples", left],
+        ["error of the observed", exact if exact == "none" else f"{exact} (rms of a component)"],
+        ["acceleration in training from", observed["acceleration_source"]],
+    ]
 
 
 def _body(body: dict[str, Any]) -> str:

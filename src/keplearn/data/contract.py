@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.core.errors import KeplearnError
+from keplearn.orbits.differences import STENCIL
 
 if TYPE_CHECKING:
     from keplearn.data.orbit_dataset import OrbitDataset
@@ -72,7 +73,7 @@ def _check_values(dataset: "OrbitDataset") -> Checks:
 
 
 def _check_observations(dataset: "OrbitDataset", real: np.ndarray) -> Checks:
-    """Whole states of samples that there are, at least two an orbit, in the plane of the true ones."""
+    """Whole states of samples that there are, enough of them in each orbit, in the plane of the true ones."""
     observations, observed = dataset.observed_states, dataset.is_observed
     yield np.isinf(observations).any(), "observations hold infinite numbers"
     parts = (np.isfinite(observations) != observed[..., None]).any(axis=(1, 2))
@@ -81,5 +82,8 @@ def _check_observations(dataset: "OrbitDataset", real: np.ndarray) -> Checks:
     yield beyond.any(), f"orbit {beyond.argmax()}: observations of samples without a time"
     counts = observed.sum(axis=1)
     yield counts.min() < 2, f"orbit {counts.argmin()}: {counts.min()} observed samples; at least 2 are needed"
+    exact = np.array_equal(observations[observed], dataset.states[observed])
+    few = f"orbit {counts.argmin()}: {counts.min()} observed samples, some of them with an error; training needs"
+    yield not exact and counts.min() < STENCIL, f"{few} {STENCIL}, to difference them"
     out_of_plane = (np.nan_to_num(observations[..., [2, 5]]) != 0).any()
     yield dataset.planar and out_of_plane, "it says planar, but some observed z or vz is not 0"

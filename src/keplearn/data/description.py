@@ -109,6 +109,7 @@ def observation(dataset: OrbitDataset) -> dict[str, Any] | None:
         "missing": int((dataset.n_samples - seen).sum()),
         "position_error_percent": float(np.sqrt(position.mean())),
         "velocity_error_percent": float(np.sqrt(velocity.mean())),
+        "acceleration_source": dataset.as_observed.acceleration_source,
     }
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,11 +70,7 @@ class Observing:
     @property
     def seen(self) -> int:
         """Samples of each orbit that are not missing."""
-        return self.revolutions * (SAMPLES - self._missing_a_revolution)
-
-    @property
-    def _missing_a_revolution(self) -> int:
-        return int(SAMPLES * self.missing / 100 + 0.5)
+        return self.samples - self.revolutions * share(float(self.missing), SAMPLES)
 
     def phases(self, stream: Stream, orbits: int) -> ScalarArray:
         """When each orbit is sampled, in revolutions since its first sample; one row for all if all are alike."""
@@ -86,19 +83,48 @@ class Observing:
 
     def observations(self, states: OrbitStates, stream: Stream, planar: bool) -> OrbitStates:
         """What is observed of true states: with noise, within z = 0 if ``planar``; NaN where missing."""
-        observed = states.copy()
-        for k, orbit in enumerate(states):
-            if self.noise:
-                noise = gaussian(partial(stream, f"noise/{k}"), self.samples, planar)
-                observed[k] += self.noise * scales(orbit) * noise
-            if self.missing:
-                rank = stream(f"missing/{k}", self.samples).reshape(self.revolutions, SAMPLES)
-                rank[0, 0] = np.inf
-                lost = np.argsort(rank, axis=-1)[:, : self._missing_a_revolution]
-                observed[k].reshape(self.revolutions, SAMPLES, 6)[
-                    np.arange(self.revolutions)[:, None], lost
-                ] = np.nan
-        return observed
+        noise = Noise(self.noise)
+        return np.stack(
+            [
+                observed(orbit, noise, float(self.missing), stream, k, planar, SAMPLES)
+                for k, orbit in enumerate(states)
+            ]
+        )
+
+
+class Noise(NamedTuple):
+    """Standard deviation of each component: relative to radius and speed, and beside it in km and km/s."""
+
+    relative: float = 0.0
+    position: float = 0.0
+    velocity: float = 0.0
+
+    def sizes(self, states: StateArray) -> StateArray:
+        """Of each component of states."""
+        return np.hypot(self.relative * scales(states), np.repeat([self.position, self.velocity], 3))
+
+
+def observed(
+    states: StateArray, noise: Noise, missing: float, stream: Stream, k: int, planar: bool, among: int
+) -> StateArray:
+    """What is observed of the k-th orbit: with noise, within z = 0 if ``planar``; NaN where missing.
+
+    That is so for as many percent of every ``among`` samples, never for the first.
+    """
+    found = states.copy()
+    if any(noise):
+        found += noise.sizes(states) * gaussian(partial(stream, f"noise/{k}"), len(states), planar)
+    if missing:
+        rank = stream(f"missing/{k}", len(states)).reshape(-1, among)
+        rank[0, 0] = np.inf
+        lost = np.argsort(rank, axis=-1)[:, : share(missing, among)]
+        found[(lost + among * np.arange(len(rank))[:, None]).ravel()] = np.nan
+    return found
+
+
+def share(percent: float, count: int) -> int:
+    """So many percent of a number of samples, rounded."""
+    return int(count * percent / 100 + 0.5)
 
 
 def scales(states: StateArray) -> StateArray:

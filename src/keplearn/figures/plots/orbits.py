@@ -36,7 +36,8 @@ def orbits(datasets: Sequence[OrbitDataset], title: str = "") -> Figure:
     """Draw orbits of datasets side by side, with what they go round to scale.
 
     Planar datasets in x and y, others in space. The colour is the eccentricity. Of a dataset of more than
-    `MOST_ORBITS` orbits as many are drawn, evenly chosen, and its panel says so.
+    `MOST_ORBITS` orbits as many are drawn, evenly chosen, and its panel says so. Where not all samples are observed as
+    they are, dots are those that are.
 
     Parameters
     ----------
@@ -112,9 +113,9 @@ def _frame(datasets: Sequence[OrbitDataset]) -> _Frame:
     radius = max(dataset.body.known_radius for dataset in datasets)
     low, high = np.full(3, -radius), np.full(3, radius)
     for dataset in datasets:
-        positions = dataset.states[..., :3]
-        low = np.minimum(low, np.nanmin(positions, axis=(0, 1)))
-        high = np.maximum(high, np.nanmax(positions, axis=(0, 1)))
+        for states in (dataset.states, dataset.observed_states):
+            low = np.minimum(low, np.nanmin(states[..., :3], axis=(0, 1)))
+            high = np.maximum(high, np.nanmax(states[..., :3], axis=(0, 1)))
     edge = 0.03 * (high - low).max()
     return low - edge, high + edge
 
@@ -123,7 +124,8 @@ def _describe(dataset: OrbitDataset) -> str:
     """Return a panel's title: name, number of orbits, ranges of a and e."""
     a, e = dataset.elements[:, 0], dataset.elements[:, 1]
     drawn = f" ({MOST_ORBITS} drawn)" if len(dataset) > MOST_ORBITS else ""
-    count = f"{len(dataset)} orbit{'s' * (len(dataset) != 1)}{drawn}"
+    dots = "" if dataset.observations is None else ", dots: what is observed"
+    count = f"{len(dataset)} orbit{'s' * (len(dataset) != 1)}{drawn}{dots}"
     return f"{dataset.name}\n{count}\na {_range(a, ',.0f')} km\ne {_range(e, '.2f')}"
 
 
@@ -146,6 +148,16 @@ def _draw_orbits(axes: Axes, dataset: OrbitDataset, colours: ScalarMappable, fra
         "alpha": 1.0 if len(chosen) <= 12 else max(0.35, 0.9 - len(chosen) / 250),
         "gid": "orbits",
     }
+    if dataset.observations is not None:
+        places = dataset.observations[chosen, :, :dimensions].reshape(-1, dimensions)
+        size = 2.2 if dataset.planar and len(chosen) <= 12 else 1.1  # the orbits' colours show between them
+        dots: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": ".",
+            "markersize": size,
+            "markeredgewidth": 0.0,
+        }
+        axes.plot(*places.T, color=style.TRUTH, gid="observed", zorder=3, **dots)
     low, high = frame
     if isinstance(axes, Axes3D):
         axes.patch.set_visible(False)  # it would cover its neighbour's labels
@@ -180,7 +192,8 @@ def _curve(dataset: OrbitDataset, orbit: int, dimensions: int) -> Float64[np.nda
     times = dataset.times[orbit, :count]
     semi_major_axis = dataset.elements[orbit, :1]
     revolution = period(semi_major_axis, dataset.mu)[0] if semi_major_axis[0] > 0 else np.nan
-    if dataset.acceleration_source == "law" and np.isclose(times[-1] + times[-1] - times[-2], revolution):
+    rest = revolution - times[-1]
+    if dataset.acceleration_source == "law" and 0 < rest <= (1 + 1e-5) * np.diff(times).max():
         # A whole revolution: the next sample would be the first again.
         samples, times = np.append(samples, 0), np.append(times, revolution)
     states, a = dataset.states[orbit, samples], dataset.accelerations[orbit, samples, :dimensions]
