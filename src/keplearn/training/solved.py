@@ -1,4 +1,7 @@
-"""What a loss sees of a batch of segments: the truth, and what of the model it has asked for."""
+"""What a loss sees of a batch of segments: the truth, and what of the model it has asked for.
+
+To a loss the truth is what is observed: with noise, and accelerations by differences, where the data have it.
+"""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
