@@ -50,7 +50,7 @@ def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]
         rate = event.step / seconds
         if seconds > 5:
             break
-    assert final is not None  # fit ends every phase with its result
+    assert isinstance(final, NeuralODE)  # fit ends every phase with its result
     return {
         "steps_per_second": rate,
         "first_step_seconds": first,

@@ -20,6 +20,7 @@ from benchmarks import tutorial
 from benchmarks.cores import on_cores
 from keplearn.config import load_config
 from keplearn.experiment.plan import prepare, training_programs
+from keplearn.models.kinds import field_of
 
 CONFIG = Path(__file__).with_name("study.yaml")
 # The whole study: what its config adds to that of the 48 runs.
@@ -103,7 +104,7 @@ def measure_pattern(number: int) -> dict[str, float]:
     """Measure one run by the pattern, in this process: seconds to compile, for a step of each phase, to score."""
     config = load_config(CONFIG)[number]
     plan = prepare(config)
-    model, compiling, training = plan.model.without_units(), 0.0, 0.0
+    model, compiling, training = field_of(plan.model).without_units(), 0.0, 0.0
     for phase, split in zip(plan.phases, plan.splits, strict=True):
         at: dict[int, float] = {}
 

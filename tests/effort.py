@@ -24,6 +24,8 @@ ENOUGH_FOR = (
     "plugins",
     "evaluation",
     "cli",
+    "models/test_latent_ode.py",
+    "training/test_latent_training.py",
     "runs/test_damage.py",
     "runs/test_events.py",
     "runs/test_observed.py",

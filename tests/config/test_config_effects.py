@@ -30,7 +30,13 @@ PAIRS = [
         {"optimizer": [["adam", "bfgs"]], **DOUBLE},
     ),
     ({"train_val_split": 0.5}, {"dataset_name": ONE}, {"dataset_name": TEN}),
+    ({"loss_fcn": "mean_squared_error"}, {"model": "latent_ode"}, {}),
     ({"mse_weight": 2.0}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse"}),
+    (
+        {"feature_layer": "sph_4D_rinv", "output_layer": "mlp_4D_unit"},
+        {"model": "latent_ode", "latent_dynamics": "free"},
+        {"model": "latent_ode", "latent_dynamics": "second_order"},
+    ),
     ({"rtol": 1e-5, "atol": 1e-7}, {"integrator": "grid"}, {"integrator": [["grid", "adaptive"]]}),
     ({"stride": 2, "grid_rtol": 1e-2}, {"integrator": "adaptive"}, {"integrator": [["grid", "adaptive"]]}),
     ({"split_order": "segments"}, {"train_val_split": 1.0}, {"train_val_split": 0.8}),
@@ -38,6 +44,22 @@ PAIRS = [
     ({"attraction_weight": 2.0}, {}, {"loss_fcn": "percent_error_with_attraction"}),
     ({"harmonics_degree": 3}, {}, {"feature_layer": "sph_4D_rinv_vel_harmonics"}),
     ({"fourier_count": 8, "fourier_scale": 2.0}, {}, {"feature_layer": "fourier"}),
+    (
+        {
+            "latent_dynamics": "second_order",
+            "encoder": "gru",
+            "hidden_size": 8,
+            "observe": "state",
+            "observed_fraction": 0.3,
+            "kl_weight": 0.5,
+            "kl_annealing": 9,
+            "likelihood_noise": 0.1,
+            "refine": 2,
+        },
+        {},
+        {"model": "latent_ode"},
+    ),
+    ({"latent_size": 3}, {"model": "latent_ode"}, {"model": "latent_ode", "latent_dynamics": "free"}),
 ]
 
 

@@ -29,6 +29,7 @@ from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.experiment.plan import prepare
 from keplearn.figures.plots.orbits import orbits as draw_datasets
 from keplearn.figures.plots.phases import phases
+from keplearn.models.kinds import kind_of
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.bodies import Body
 from keplearn.report.orbits import choose_orbits
@@ -212,7 +213,7 @@ def test_a_run_is_refused_before_it_trains_on_another_mu_or_turns_orbits_of_an_u
     units = units_for(load_dataset("complex_TBP_1_train"))
     with RunWriter(tmp_path / "runs", earth) as writer:
         writer.start({}, resume=False)
-        writer.model("model", new_model(plan.model.architecture, 0, units=units))
+        writer.model("model", kind_of(shape := plan.model.architecture).new(shape, 0, units=units))
     onward = config.model_copy(update={"from_run": f"earth/{earth.run_id}"})
     with pytest.raises(KeplearnError, match="the model has learned the pull of mu = 398600"):
         prepare(onward, tmp_path / "runs")

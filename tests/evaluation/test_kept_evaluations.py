@@ -163,12 +163,13 @@ def _changed(file, text):
 _NO_NUMBERS = {
     *(f"core.{name}" for name in ("errors", "fingerprint", "shapes", "jax_shapes", "seal", "files")),
     *(f"core.{name}" for name in ("machine", "programs", "signals", "tables")),
-    *("integrate", "integrate.grid", "integrate.nystrom", "systems", "core", "evaluation"),
+    *("integrate", "integrate.grid", "integrate.nystrom", "systems", "core", "evaluation", "models"),
     *(
         "evaluation.layout",
         "data.orbit_dataset",
         "data.names",
         "data.elements_text",
+        *("data.contract", "data.observing", "data.terms", "orbits.differences"),
         "orbits.constants",
         "orbits.bodies",
         "orbits.elements",

@@ -178,7 +178,7 @@ def test_workers_load_it_and_its_runs_are_opened_without_the_original(swept):
     assert copy.read_text() == LAYER
     assert copy.stem == "my_layers-" + run.config.parameters.feature_layer.partition("@")[2]
     # Named by the sweep's user: another process of his needs not be told again.
-    assert run.model().architecture.feature_layer == run.config.parameters.feature_layer
+    assert run.model().architecture.layers[0] == run.config.parameters.feature_layer
     assert keplearn.load_model(run.path / "model.eqx").architecture.uses_velocity is False
 
 

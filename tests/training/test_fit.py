@@ -28,16 +28,8 @@ from keplearn.training.curriculum import Phase, random_rotations
 from keplearn.training.events import Checkpoint, PhaseEnded, Row, Rows
 from keplearn.training.fit import fit
 from keplearn.training.grid_error import grid_error
-from keplearn.training.objective import (
-    Batch,
-    Constants,
-    Setup,
-    assemble,
-    objective,
-    solve,
-    validation,
-    without_lost,
-)
+from keplearn.training.objective import objective, solve, validation, without_lost
+from keplearn.training.problem import Batch, Constants, Setup, assemble
 from keplearn.training.settings import FitSettings
 from keplearn.training.tally import Tally, TrainingFailed
 
@@ -381,7 +373,7 @@ def test_segments_that_steps_do_not_resolve_are_lost(split):
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
     data = batch(split.train)
     model = assemble(setup(), flat, jnp.asarray(1.0))
-    apart = np.asarray(solve(setup(), model, data, *constants()[2:4]).disagreement)
+    apart = np.asarray(solve(setup(), model, data.states[0], data.times, constants()).disagreement)
     limit = float(np.median(apart))
     value = jax.jit(
         lambda b, c: jax.value_and_grad(lambda x: objective(setup(), x, b, c), has_aux=True)(flat)

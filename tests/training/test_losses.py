@@ -81,7 +81,7 @@ def per_sample(function, states) -> np.ndarray:
 
 def attraction(s: Solved) -> float:
     p = kept(s.predicted)
-    a = per_sample(lambda y: s.model.acceleration(0.0, y[:3], y[3:]), p)
+    a = per_sample(lambda y: s.learned.acceleration(0.0, y[:3], y[3:]), p)
     r = np.moveaxis(p[:, :3], 1, -1)
     cosine = np.sum(a * r, axis=-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(r, axis=-1)
     return 0.3 * 100 * np.mean(np.maximum(cosine, 0))

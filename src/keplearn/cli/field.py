@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from keplearn.data.orbit_dataset import OrbitDataset
-    from keplearn.models.neural_ode import NeuralODE
+    from keplearn.models.kinds import Model
     from keplearn.runs.store import Run
 
 ASKED = ("slope", "law", "grid")
@@ -70,7 +70,7 @@ def _rows(
         yield row
 
 
-def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
+def _slope(run: "Run", model: "Model", training: "OrbitDataset", which: str) -> dict[str, Any]:
     """The fitted slope and its rms; the local slope at the ends of the training range, and far from it."""
     from keplearn.evaluation.slope import slope
 
@@ -85,7 +85,7 @@ def _slope(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str)
     }
 
 
-def _law(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
+def _law(run: "Run", model: "Model", training: "OrbitDataset", which: str) -> dict[str, Any]:
     from keplearn.evaluation.law import law
 
     found = law(model, training)
@@ -97,7 +97,7 @@ def _law(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -
     }
 
 
-def _grid(run: "Run", model: "NeuralODE", training: "OrbitDataset", which: str) -> dict[str, Any]:
+def _grid(run: "Run", model: "Model", training: "OrbitDataset", which: str) -> dict[str, Any]:
     """Mean and median over the cells; the propagation is kept with the run."""
     from keplearn.evaluation.grid import grid_cells, on_grid, summary
     from keplearn.evaluation.store import keep_evaluation

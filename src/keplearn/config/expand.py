@@ -16,7 +16,13 @@ from keplearn.config.axes import NULL_IS_DEFAULT, Axis, read_axes
 from keplearn.config.effects import warn_of_idle_keys, warn_of_old_meaning, warn_of_runs_alike
 from keplearn.config.entries import TABLE_OF, Mistakes, read_entries
 from keplearn.config.loading import ConfigWarning, Document, read_file
-from keplearn.config.names import DatasetFacts, dataset_facts, rotation_problem, takes_least_squares
+from keplearn.config.names import (
+    DatasetFacts,
+    dataset_facts,
+    own_loss,
+    rotation_problem,
+    takes_least_squares,
+)
 from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
 from keplearn.config.value_types import Conflict
 from keplearn.core.errors import KeplearnError
@@ -161,13 +167,14 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
 
 def _check_least_squares(p: Parameters) -> None:
     """Refuse what an optimiser by least squares cannot take; keplearn's own need no look, and no JAX."""
+    loss = own_loss(p.model) or p.loss_fcn
     for optimizer, integrator in zip(p.optimizer, p.integrator, strict=True):
         if takes_least_squares(optimizer):
             from keplearn.training.checks import obstacle
             from keplearn.training.losses import ADDITIVE_TERMS
 
             additive = tuple(key for key in ADDITIVE_TERMS if FACTS[key].weight and getattr(p, key) != 0)
-            if said := obstacle(optimizer, p.loss_fcn, additive, integrator, p.output_layer):
+            if said := obstacle(optimizer, loss, additive, integrator, p.output_layer):
                 raise Conflict("optimizer", said)
 
 

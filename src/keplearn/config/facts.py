@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from keplearn.config.names import dataset_facts, takes_all_segments
+from keplearn.config.names import dataset_facts, own_loss, takes_all_segments
 from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
@@ -138,5 +138,17 @@ SPLIT = Effect(
 SEVERAL_ORBITS = Effect(
     lambda run: run.validation is None and used_orbits(run) > 1,
     "one orbit trains and validates, or validation has its own data",
+)
+LATENT = Effect(lambda run: run.parameters.model == "latent_ode", "model is not latent_ode")
+FREE = Effect(
+    lambda run: run.parameters.model == "latent_ode" and run.parameters.latent_dynamics == "free",
+    "no latent is free",
+)
+LAYERS = Effect(
+    lambda run: not FREE.matters(run), "a free latent has no such layers: its field is a network of all of it"
+)
+CHOSEN_LOSS = Effect(
+    lambda run: not own_loss(run.parameters.model),
+    "model has a loss of its own, the evidence lower bound",
 )
 OWN_UNITS = Effect(lambda run: run.from_run is None, "the units are those of from_run")

@@ -24,6 +24,8 @@ class _Names(NamedTuple):
 
 
 _NAMES = {
+    "model": _Names("keplearn.models.kinds", "KINDS", ("loss",)),
+    "encoder": _Names("keplearn.models.encoders", "ENCODERS"),
     "feature_layer": _Names("keplearn.models.features", "FEATURE_LAYERS", ("uses_velocity",)),
     "output_layer": _Names(
         "keplearn.models.outputs", "OUTPUT_LAYERS", ("signed_magnitude", "position_features_only")
@@ -94,12 +96,17 @@ def full_name(key: str, name: str) -> str | None:
     return None
 
 
-def _fact(key: str, name: str, fact: str) -> bool:
+def _fact(key: str, name: str, fact: str) -> Any:
     """Return a fact of a name; False for one of a plugin that is not loaded."""
     if name in _own()[key]:
         return _own()[key][name][fact]
     table = _others(key)
     return table is not None and name in table and getattr(table[name], fact)
+
+
+def own_loss(model: str) -> str | None:
+    """Return the loss of their own by which models of a kind are trained; None where a config chooses one."""
+    return _fact("model", model, "loss") or None
 
 
 def needs_position_features(output_layer: str) -> bool:

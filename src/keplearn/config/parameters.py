@@ -10,9 +10,13 @@ from keplearn.config.facts import (
     ADAPTIVE,
     ATTRACTION,
     BATCHES,
+    CHOSEN_LOSS,
     FOURIER,
+    FREE,
     GRID,
     HARMONICS,
+    LATENT,
+    LAYERS,
     NMSE,
     OWN_UNITS,
     SEVERAL_ORBITS,
@@ -20,7 +24,13 @@ from keplearn.config.facts import (
     Fact,
     facts_of,
 )
-from keplearn.config.names import has_magnitude, needs_position_features, takes_all_segments, uses_velocity
+from keplearn.config.names import (
+    has_magnitude,
+    needs_position_features,
+    own_loss,
+    takes_all_segments,
+    uses_velocity,
+)
 
 
 class Parameters(BaseModel):
@@ -55,7 +65,9 @@ class Parameters(BaseModel):
     num_trajs: Annotated[f.AllOrCount, Fact(label="training orbits", shapes_program=False)] = Field(
         -1, description="use the first so many orbits; -1: all"
     )
-    loss_fcn: Annotated[f.Loss, Fact(label="loss")] = Field("percent_error", description="the loss")
+    loss_fcn: Annotated[f.Loss, Fact(label="loss", effect=CHOSEN_LOSS)] = Field(
+        "percent_error", description="the loss"
+    )
     mse_weight: Annotated[
         f.NonNegative,
         Fact(label="weight of the squared error", shapes_program=False, weight=True, effect=NMSE),
@@ -64,8 +76,10 @@ class Parameters(BaseModel):
     final_activation: f.OptionalActivation = Field(
         None, description="activation after the last layer; null: none"
     )
-    feature_layer: f.FeatureLayer = Field("sph_4D_rinv_vel", description="what the network sees of the state")
-    output_layer: f.OutputLayer = Field(
+    feature_layer: Annotated[f.FeatureLayer, Fact(effect=LAYERS)] = Field(
+        "sph_4D_rinv_vel", description="what the network sees of the state"
+    )
+    output_layer: Annotated[f.OutputLayer, Fact(effect=LAYERS)] = Field(
         "mlp_4D_logmag_unit_exp", description="how its outputs make an acceleration"
     )
     planar_constraint: Annotated[bool, Fact(derived="true if the dataset is planar")] = Field(
@@ -140,6 +154,52 @@ class Parameters(BaseModel):
         "loss",
         description="the model that is kept: of least validation loss in the last phase | of least field error in all",
     )
+    model: Annotated[f.ModelKind, Fact(label="kind of model", since="2026-11-26")] = Field(
+        "neural_ode",
+        description="neural_ode: the field itself, from full states | latent_ode: an encoder of what is observed too",
+    )
+    latent_dynamics: Annotated[f.LatentDynamics, Fact(since="2026-11-26", effect=LATENT)] = Field(
+        "second_order",
+        description="what the latent is: second_order (position and velocity, with the layers of a neural ODE) | "
+        "free (latent_size numbers, with a decoder)",
+    )
+    latent_size: Annotated[f.Size, Fact(unit="numbers", since="2026-11-26", effect=FREE)] = Field(
+        8, description="size of a free latent"
+    )
+    encoder: Annotated[f.Encoder, Fact(since="2026-11-26", effect=LATENT)] = Field(
+        "gru", description="what reads the observed samples, backwards in time"
+    )
+    hidden_size: Annotated[f.Size, Fact(unit="neurons", since="2026-11-26", effect=LATENT)] = Field(
+        64, description="size of the encoder"
+    )
+    observe: Annotated[f.Observe, Fact(label="observed", since="2026-11-26", effect=LATENT)] = Field(
+        "position", description="what of a state is observed: position | state"
+    )
+    observed_fraction: Annotated[
+        f.Fraction, Fact(label="observed share", since="2026-11-26", effect=LATENT)
+    ] = Field(
+        0.5, description="share of a segment or a test orbit that is observed, from its first sample on"
+    )
+    kl_weight: Annotated[
+        f.NonNegative,
+        Fact(
+            label="weight of the KL divergence",
+            shapes_program=False,
+            weight=True,
+            since="2026-11-26",
+            effect=LATENT,
+        ),
+    ] = Field(1.0, description="weight of the divergence from the prior in the evidence lower bound")
+    kl_annealing: Annotated[
+        f.CountOrNone, Fact(unit="steps", shapes_program=False, since="2026-11-26", effect=LATENT)
+    ] = Field(0, description="optimiser steps of the first phase over which that weight rises from 0")
+    likelihood_noise: Annotated[
+        f.Positive | None, Fact(unit="canonical units", since="2026-11-26", effect=LATENT)
+    ] = Field(None, description="standard deviation of what is observed, in canonical units; null: learned")
+    refine: Annotated[f.CountOrNone, Fact(unit="steps", since="2026-11-26", effect=LATENT)] = Field(
+        0,
+        description="Gauss-Newton steps that fit the latent to what is observed of a test orbit, after the encoder",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -179,6 +239,14 @@ class Parameters(BaseModel):
                 "sign_flip",
                 f"output_layer {self.output_layer} has no magnitude m whose sign could flip: set sign_flip: 0",
             )
+        if own_loss(self.model):
+            for key in ("energy_drift", "sign_flip"):
+                if getattr(self, key) > 0:
+                    raise f.Conflict(key, f"the loss of model {self.model} has no such term: set {key}: 0")
+            if self.best_by == "field" and self.latent_dynamics == "free":
+                raise f.Conflict(
+                    "best_by", "a free latent has no field of positions and velocities: set it to loss"
+                )
         if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
             raise f.Conflict(
                 "output_layer",

@@ -18,15 +18,19 @@ from typing import NamedTuple
 
 _HERE = Path(__file__).parents[1]
 SOURCE = _HERE
+_MODELS = (
+    *("geometry", "activations", "network", "features", "outputs", "neural_ode"),
+    *("encoders", "latent_ode", "kinds"),
+)
 EVALUATING = (
     "integrate/diffrax_steps.py",
     "data/units.py",
     "orbits/kepler.py",
     *(f"systems/{name}.py" for name in ("system", "field", "two_body")),
-    *(f"models/{name}.py" for name in ("geometry", "activations", "features", "outputs", "neural_ode")),
+    *(f"models/{name}.py" for name in _MODELS),
     *(
         f"evaluation/{name}.py"
-        for name in ("planes", "subject", "propagation", "vectors", "samples", "lead", "rollout")
+        for name in ("planes", "subject", "propagation", "encoded", "vectors", "samples", "lead", "rollout")
     ),
     "evaluation/statistics.py:finite_mean",
 )
@@ -35,7 +39,10 @@ SUMMING = (
     *EVALUATING,
     "evaluation/statistics.py",
     "evaluation/ranking.py:with_lost",
-    *(f"evaluation/table.py:{name}" for name in ("samples_of", "true_samples", "summarize", "summary")),
+    *(
+        f"evaluation/table.py:{name}"
+        for name in ("samples_of", "asked_samples", "true_samples", "summarize", "summary")
+    ),
 )
 """The source that decides the scores that are taken from it, metrics apart."""
 _LAYER_DECORATORS = ("feature_layer", "output_layer")

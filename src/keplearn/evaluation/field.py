@@ -17,7 +17,7 @@ from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.vectors import percent_error
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model, field_of
 from keplearn.systems.field import Field
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _AT_ONCE = 7200
 _MARGIN = 0.08
 
 
-def accelerations(model: NeuralODE, states: StateArray) -> VectorArray:
+def accelerations(model: Model, states: StateArray) -> VectorArray:
     """Return a model's acceleration at states, whatever precision it was trained in.
 
     Parameters
@@ -75,7 +75,7 @@ def training_radii(training: OrbitDataset) -> tuple[float, float]:
     return float(np.nanmin(radii)), float(np.nanmax(radii))
 
 
-def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "xarray.Dataset":
+def residual_field(model: Model, training: OrbitDataset, n: int = 200) -> "xarray.Dataset":
     """Return the residual of the learned vector field in the plane z = 0, in percent of the truth.
 
     The frame holds the central body and the training orbits, those in space projected on the plane. Where the model
@@ -133,7 +133,7 @@ def residual_field(model: NeuralODE, training: OrbitDataset, n: int = 200) -> "x
             "training_planar": int(training.planar),
             "mu": training.mu,
             **training.body.attributes(),
-            "uses_velocity": int(model.architecture.uses_velocity),
+            "uses_velocity": int(field_of(model).architecture.uses_velocity),
         },
     )
 

@@ -14,8 +14,8 @@ from keplearn.evaluation.metrics import METRICS, sampled
 from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import finite_mean, median
-from keplearn.evaluation.table import true_samples
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.evaluation.table import asked_samples
+from keplearn.models.kinds import Model
 from keplearn.orbits.elements import SAMPLES
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
     for key, values in errors.items():
         values[~cells.masked] = [finite_mean(row) for row in evaluation[METRICS[key].of].to_numpy()]
         lost[key][~cells.masked] = lost_samples(
-            evaluation[METRICS[key].of].to_numpy(), true_samples(evaluation)
+            evaluation[METRICS[key].of].to_numpy(), asked_samples(evaluation, METRICS[key])
         )
     diverged = np.zeros(cells.masked.shape, bool)
     diverged[~cells.masked] = evaluation["diverged"].to_numpy() > 0
@@ -202,7 +202,7 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
 
 
 def ae_grid(
-    model: NeuralODE,
+    model: Model,
     training: OrbitDataset,
     n_a: int = 24,
     n_e: int = 20,

@@ -16,7 +16,7 @@ from keplearn.evaluation.power_law import fit_power_law
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.vectors import angle_deg
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Law:
         return self.mu_hat / self.mu
 
 
-def law(model: NeuralODE, training: OrbitDataset) -> Law:
+def law(model: Model, training: OrbitDataset) -> Law:
     """Fit a = −μ̂ r^(−n̂) to the learned field over the training states: what law was learned.
 
     Least squares of log|a_θ(**y**)| on log r over all samples of all training orbits, each of equal weight. A
@@ -96,7 +96,7 @@ def law(model: NeuralODE, training: OrbitDataset) -> Law:
     )
 
 
-def accelerations_in_planes(model: NeuralODE, states: OrbitStates) -> VectorArray:
+def accelerations_in_planes(model: Model, states: OrbitStates) -> VectorArray:
     """A model's acceleration (orbit, sample, 3), km/s², at states of orbits; a planar one's in each orbit's plane."""
     if not Subject.model(model).planar:
         return accelerations(model, states)

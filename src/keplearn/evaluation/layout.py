@@ -18,10 +18,12 @@ _PREDICTED = {
     "predicted_position": (_VECTORS, "km", "position propagated by the model"),
     "predicted_velocity": (_VECTORS, "km/s", "velocity propagated by the model"),
     "predicted_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the predicted state"),
+    "predicted_deviation": (_VECTORS, "km", "standard deviation of the predicted position"),
     "field_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the true state"),
 }
 _FACTS = {
     "magnitude": (_VECTORS[:2], "1", "network output m at the predicted state"),
+    "observed": (_VECTORS[:2], "1", "1 where the model observes the orbit, 0 where it forecasts"),
     "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
 }
 

@@ -20,7 +20,7 @@ from keplearn.evaluation.planes import into_planes, osculating_planes
 from keplearn.evaluation.propagation import propagate
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.subject import Subject
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.systems.field import Field
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _FIELDS = ("law", "model")
 _LEVELS = (0.1, 0.5, 0.9)
 
 
-def linearity(model: NeuralODE, training: OrbitDataset, segment_lengths: Sequence[int]) -> "xarray.Dataset":
+def linearity(model: Model, training: OrbitDataset, segment_lengths: Sequence[int]) -> "xarray.Dataset":
     """Return how far flows over segments are from those of the field linearised about the segment's start.
 
     The linearised flow from **y**₀ is that of **z**' = **f**(**y**₀) + **J**(**y**₀) (**z** − **y**₀), in closed form

@@ -89,6 +89,8 @@ class Metric(Measure):
         ``lost``: beside the others where it is not zero.
     log
         Whether its values by orbit or sample stand on a logarithmic axis.
+    over
+        The samples that it is of: ``observed`` or ``forecast`` of a model that observes a part of an orbit; else all.
     floor
         Whether the system's own law is scored by it where true accelerations are finite differences.
     """
@@ -101,6 +103,7 @@ class Metric(Measure):
     lost: str | None = "lost"
     shown: Shown = "all"
     log: bool = True
+    over: str = ""
     floor: bool = False
 
     @property
@@ -132,7 +135,7 @@ class Metric(Measure):
     @property
     def code(self) -> str:
         """The code that decides its value."""
-        return f"{self.sampling_code} {self.of} {code_of(self.total)} {self.factor:g}"
+        return f"{self.sampling_code} {self.of} {code_of(self.total)} {self.factor:g}{self.over}"
 
 
 TRAINING: dict[str, Measure] = {

@@ -7,7 +7,7 @@ it is a list, and its order is that of all tables.
 
 import numpy as np
 
-from keplearn.core.shapes import ScalarArray
+from keplearn.core.shapes import OrbitVectors, ScalarArray
 from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
     METRICS,
@@ -31,7 +31,7 @@ from keplearn.evaluation.statistics import (
     mean_at_end,
     mean_size_at_end,
 )
-from keplearn.evaluation.vectors import angle_deg, percent_error, sign_changes
+from keplearn.evaluation.vectors import angle_deg, inside, percent_error, ranked_probability, sign_changes
 from keplearn.evaluation.vectors import outward as points_outward
 
 __all__ = [
@@ -72,7 +72,7 @@ def mean(x: Samples) -> ScalarArray:
 
 @metric(
     "field", "acceleration error at the true states", short="field error", unit="%", lost="lost-field",
-    shown="wide", floor=True,
+    shown="wide", needs=["field"], floor=True,
 )  # fmt: skip
 def field(x: Samples) -> ScalarArray:
     """Error of the model's acceleration at the true states, % of the true one: free of the path's own error."""
@@ -191,6 +191,57 @@ def outliers(x: Distribution) -> int:
 def position_error(x: Samples) -> ScalarArray:
     """Distance of the predicted from the true position at the same time, % of the true radius."""
     return percent_error(x.position, x.true_position)
+
+
+@metric(
+    "reconstruction", "position error where the orbit is observed", short="reconstruction error", unit="%",
+    shown="short", needs=["observed"], over="observed",
+)  # fmt: skip
+def reconstruction(x: Samples) -> ScalarArray:
+    """Distance of the predicted from the true position at the observed samples, % of the true radius."""
+    return position_error(x)
+
+
+@metric(
+    "forecast", "position error beyond what is observed", short="forecast error", unit="%", shown="short",
+    needs=["observed"], over="forecast",
+)  # fmt: skip
+def forecast(x: Samples) -> ScalarArray:
+    """Distance of the predicted from the true position beyond the observed samples, % of the true radius."""
+    return position_error(x)
+
+
+@statistic(
+    "forecast-median", "median position error beyond what is observed", short="median forecast error", unit="%",
+    of="forecast", smaller_is_better=True, shown="short",
+)  # fmt: skip
+def forecast_median(x: Distribution) -> float:
+    """Median of the position errors beyond the observed samples, lost samples the greatest."""
+    return x.quartiles[1]
+
+
+@metric(
+    "coverage90", "samples inside the 90 % interval", short="coverage of 90 %", unit="%", share=True, shown="short",
+    needs=["observed"], over="forecast", smaller_is_better=None, log=False,
+)  # fmt: skip
+def coverage90(x: Samples) -> ScalarArray:
+    """Share of the position's components inside the model's 90 % interval, beyond the observed samples: 90 is right."""
+    return inside(_off(x), x.deviation, 0.9)
+
+
+@metric(
+    "crps", "continuous ranked probability score of the position", short="CRPS", unit="%", shown="short",
+    needs=["observed"], over="forecast",
+)  # fmt: skip
+def crps(x: Samples) -> ScalarArray:
+    """Continuous ranked probability score beyond the observed samples, mean of components, % of the true radius."""
+    with np.errstate(all="ignore"):
+        return 100.0 * ranked_probability(_off(x), x.deviation) / np.linalg.norm(x.true_position, axis=-1)
+
+
+def _off(x: Samples) -> OrbitVectors:
+    """How far the true position is from the predicted one, km."""
+    return x.true_position - x.position
 
 
 @metric("energy-drift", "relative drift of the energy", short="energy drift", needs=["energy"])

@@ -47,3 +47,12 @@ def rotate(rotations: Rotations, vectors: VectorArray) -> VectorArray:
 def rotate_back(rotations: Rotations, vectors: VectorArray) -> VectorArray:
     """Qᵀ **x**: from the planes back to space."""
     return np.einsum("oji,osj->osi", rotations, vectors)
+
+
+def deviations(
+    covariances: Float64[np.ndarray, "orbit sample 3 3"], rotations: Rotations | None
+) -> VectorArray:
+    """Standard deviations by component, of covariances in the planes or, without rotations, in space."""
+    if rotations is not None:
+        covariances = np.einsum("oki,oskl,olj->osij", rotations, covariances, rotations)
+    return np.sqrt(np.maximum(np.diagonal(covariances, axis1=2, axis2=3), 0.0))

@@ -20,8 +20,10 @@ from jaxtyping import Array, Bool, Float, Float64, Int
 from keplearn.core.jax_shapes import State
 from keplearn.core.programs import compiled, power_above
 from keplearn.core.shapes import OrbitStates, OrbitTimes
+from keplearn.evaluation.encoded import solve_encoded
 from keplearn.evaluation.subject import Subject
 from keplearn.integrate import adaptive_solve
+from keplearn.models.latent_ode import LatentODE
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.systems import field as fields
 
@@ -66,13 +68,18 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Propagated:
-    """A propagation by (orbit, sample), canonical units, NaN where padded or not reached; what failed."""
+    """A propagation by (orbit, sample), canonical units, NaN where padded or not reached; what failed.
+
+    ``covariances``, of models that tell how sure they are of a position, and ``observed``, which samples they saw.
+    """
 
     states: OrbitStates
     accelerations: Float64[np.ndarray, "orbit sample 3"]
     field_accelerations: Float64[np.ndarray, "orbit sample 3"]
     magnitudes: Float64[np.ndarray, "orbit sample"] | None
     failed: Bool[np.ndarray, "orbit"]
+    covariances: Float64[np.ndarray, "orbit sample 3 3"] | None = None
+    observed: Float64[np.ndarray, "orbit sample"] | None = None
 
 
 def models_at_once() -> int:
@@ -110,11 +117,13 @@ def propagate(
     found: dict[int, Propagated] = {}
     for field, numbers in _alike(subjects, at_once or models_at_once()):
         leaves = [jax.tree.leaves(subjects[i].dynamics) for i in numbers]
+        seen = np.stack([_seen(subjects[i], pieces) for i in numbers])
         results = _in_batches(
-            field, leaves, np.stack([y[i] for i in numbers]), np.stack([t[i] for i in numbers])
+            field, leaves, np.stack([y[i] for i in numbers]), np.stack([t[i] for i in numbers]), seen
         )
         for row, i in enumerate(numbers):
-            found[i] = _assemble(field, pieces, counts, [x[row] for x in results])
+            one = {key: x[row] for key, x in results.items()}
+            found[i] = _assemble(pieces, counts, one, seen[row])
     return [found[i] for i in range(len(subjects))]
 
 
@@ -130,20 +139,31 @@ def _alike(subjects: Sequence[Subject], at_once: int) -> "Iterator[tuple[Field, 
             yield field, numbers[k : k + at_once]
 
 
+def _seen(subject: Subject, pieces: Pieces) -> Float64[np.ndarray, "piece length"]:
+    """Return 1 for the samples of each piece that a subject observes, 0 for others."""
+    if not isinstance(subject.dynamics, LatentODE):
+        return np.zeros(pieces.real.shape)
+    count = subject.dynamics.architecture.observed_samples(pieces.real.sum(axis=1))
+    return np.where(pieces.real & (np.arange(pieces.real.shape[1]) < count[:, None]), 1.0, 0.0)
+
+
 def _assemble(
-    field: "Field", pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: list[np.ndarray]
+    pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: dict[str, np.ndarray], seen: np.ndarray
 ) -> Propagated:
     """Put the results of one subject's pieces back to their orbits, and tell which orbits failed."""
-    predicted, accelerations, fields, magnitudes = (pieces.spread(x, counts) for x in results[:-1])
+    spread = {key: pieces.spread(x, counts) for key, x in results.items() if key != "success"}
+    predicted, accelerations = spread["states"], spread["accelerations"]
     finite = np.isfinite(predicted).all(-1) & np.isfinite(accelerations).all(-1)
-    lost = np.bincount(pieces.orbit[:, 0], weights=~results[-1], minlength=len(counts)) > 0
+    lost = np.bincount(pieces.orbit[:, 0], weights=~results["success"], minlength=len(counts)) > 0
     unreached = (np.arange(predicted.shape[1]) < counts[:, None]) & ~finite
     return Propagated(
         states=predicted,
         accelerations=accelerations,
-        field_accelerations=fields,
-        magnitudes=magnitudes if field.has_magnitude else None,
+        field_accelerations=spread["field"],
+        magnitudes=spread.get("magnitude"),
         failed=lost | unreached.any(axis=1),
+        covariances=spread.get("covariance"),
+        observed=pieces.spread(seen, counts) if "covariance" in spread else None,
     )
 
 
@@ -152,7 +172,8 @@ def _in_batches(
     leaves: list[list[Array]],
     y: Float64[np.ndarray, "subject piece length 6"],
     t: Float64[np.ndarray, "subject piece length"],
-) -> list[np.ndarray]:
+    seen: Float64[np.ndarray, "subject piece length"],
+) -> dict[str, np.ndarray]:
     """Results of `_solve` by (subject, piece), for subjects that share a program."""
     size = max(1, BATCH_SAMPLES // t.shape[2])
     # Steps go as the angle that is swept: the integral of r^(-3/2) over time. It is the same in all units.
@@ -170,12 +191,16 @@ def _in_batches(
         parts = []
         for batch in batches:
             full = np.resize(batch, size)  # repeats pieces where the batch is short
-            arguments = (weights, y[filled][..., full, :, :], t[filled][..., full, :])
-            solved = compiled(function, field, *arguments).call(*arguments)
-            solved = [np.asarray(x) for x in solved]
-            parts.append([(x[None] if rows == 1 else x)[:rows, : len(batch)] for x in solved])
+            arguments = (weights, y[filled][..., full, :, :], *(x[filled][..., full, :] for x in (t, seen)))
+            solved = {
+                key: np.asarray(x)
+                for key, x in compiled(function, field, *arguments).call(*arguments).items()
+            }
+            parts.append(
+                {key: (x[None] if rows == 1 else x)[:rows, : len(batch)] for key, x in solved.items()}
+            )
     back = np.argsort(order)
-    return [np.concatenate(part, axis=1)[:, back] for part in zip(*parts, strict=True)]
+    return {key: np.concatenate([part[key] for part in parts], axis=1)[:, back] for key in parts[0]}
 
 
 class Field(NamedTuple):
@@ -191,25 +216,27 @@ def _solve(
     leaves: list[Array],
     y: Float[Array, "batch sample 6"],
     t: Float[Array, "batch sample"],
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Return predicted states, accelerations there and at the true states, m, and the solver's success."""
-    dynamics: fields.Field = jax.tree.unflatten(field.structure, leaves)
+    seen: Float[Array, "batch sample"],
+) -> dict[str, Array]:
+    """Return predicted states, accelerations there and at the true states, m if there is one, the solver's success."""
+    dynamics: fields.Field | LatentODE = jax.tree.unflatten(field.structure, leaves)
+    steps: dict[str, Any] = {"rtol": RTOL, "atol": ATOL, "max_steps": MAX_STEPS, "high_order": field.smooth}
+    if isinstance(dynamics, LatentODE):
+        return jax.vmap(partial(solve_encoded, dynamics, steps))(y, t, seen)
 
     def solve(start: State, times: Float[Array, "sample"]):
-        return adaptive_solve(
-            dynamics, start, times, rtol=RTOL, atol=ATOL, max_steps=MAX_STEPS, high_order=field.smooth
-        )
+        return adaptive_solve(dynamics, start, times, **steps)
 
     predicted, success = jax.vmap(solve)(y[:, 0], t)
     predicted = jnp.where(jnp.isfinite(predicted).all(-1, keepdims=True), predicted, jnp.nan)
     accelerate = jax.vmap(jax.vmap(lambda s, x: dynamics.acceleration(s, x[:3], x[3:])))
-    magnitude = predicted[..., 0]
+    found = {"states": predicted, "accelerations": accelerate(t, predicted), "field": accelerate(t, y)}
     if field.has_magnitude and isinstance(dynamics, NeuralODE):
         network = dynamics.network
-        magnitude = jax.vmap(jax.vmap(lambda x: network(x[:3], x[3:])[0]))(predicted)
-    return predicted, accelerate(t, predicted), accelerate(t, y), magnitude, success
+        found["magnitude"] = jax.vmap(jax.vmap(lambda x: network(x[:3], x[3:])[0]))(predicted)
+    return found | {"success": success}
 
 
-def _solve_together(field: Field, *arguments: Any) -> tuple[Array, Array, Array, Array, Array]:
+def _solve_together(field: Field, *arguments: Any) -> dict[str, Array]:
     """`_solve` of several subjects, along the first axis of all arguments and results."""
     return jax.vmap(partial(_solve, field))(*arguments)

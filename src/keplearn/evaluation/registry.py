@@ -30,6 +30,7 @@ def metric(
     lost: str | None = "lost",
     shown: Shown = "all",
     log: bool = True,
+    over: str = "",
     floor: bool = False,
 ):
     """Enter a function from `Samples` to a number a sample; its name is the variable's, its docstring tells about it.
@@ -41,7 +42,7 @@ def metric(
         _enter(Metric(
             key, name, unit, short or name, _about(function), smaller_is_better, of=function.__name__,
             sampled=function, total=total, share=share, needs=frozenset(needs), lost=lost, shown=shown, log=log,
-            floor=floor,
+            over=over, floor=floor,
         ))  # fmt: skip
         return function
 

@@ -13,15 +13,15 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import OrbitVectors, ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.units import Units, check_mu, units_for
+from keplearn.data.units import check_mu, units_for
 from keplearn.evaluation.layout import to_xarray
 from keplearn.evaluation.metrics import METRICS, floors
-from keplearn.evaluation.planes import Rotations, into_planes, osculating_planes, rotate_back
+from keplearn.evaluation.planes import Rotations, deviations, into_planes, osculating_planes, rotate_back
 from keplearn.evaluation.propagation import Propagated, propagate
 from keplearn.evaluation.samples import Samples
 from keplearn.evaluation.statistics import finite_mean
 from keplearn.evaluation.subject import Subject, model_hash
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model, name_of
 
 if TYPE_CHECKING:
     import xarray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _floors: dict[tuple[str, bool, int | None, tuple[str, ...]], dict[str, ScalarArray]] = {}
 
 
-def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
+def evaluate(model: Model, dataset: OrbitDataset, *, segments: int | None = None) -> "xarray.Dataset":
     """Propagate a model along every orbit of a dataset and compare it with the truth.
 
     Always in float64 and with tight adaptive steps, whatever the run's or the process's settings. A planar
@@ -63,7 +63,7 @@ def evaluate(model: NeuralODE, dataset: OrbitDataset, *, segments: int | None = 
 
 
 def evaluate_together(
-    models: Sequence[NeuralODE],
+    models: Sequence[Model],
     dataset: OrbitDataset,
     *,
     segments: int | None = None,
@@ -73,18 +73,15 @@ def evaluate_together(
 
     ``at_once`` is how many models a call may hold; by default one on a CPU, many on a GPU.
     """
-    subjects = [Subject.model(model) for model in models]
+    subjects = [Subject.predictor(model) for model in models]
     for subject in subjects:
         check_mu(subject.units, dataset)
     evaluations = []
     for model, subject, values in zip(
         models, subjects, _score(subjects, dataset, segments, at_once), strict=True
     ):
-        attributes: dict[str, Any] = {
-            "model_hash": model_hash(model),
-            "feature_layer": model.architecture.feature_layer,
-            "output_layer": model.architecture.output_layer,
-        }
+        attributes: dict[str, Any] = {"model_hash": model_hash(model), "model": name_of(model.architecture)}
+        attributes |= zip(("feature_layer", "output_layer"), model.architecture.layers, strict=True)
         if dataset.acceleration_source == "differences":
             found = floor(dataset, planar=subject.planar, segments=segments)
             values |= {f"floor_{key}": np.array([finite_mean(row) for row in x]) for key, x in found.items()}
@@ -133,15 +130,16 @@ def _score(
         at_once,
     )
     return [
-        _values(x.units, planes if x.planar else None, one, dataset, segments)
+        _values(x, planes if x.planar else None, one, dataset, segments)
         for x, one in zip(subjects, found, strict=True)
     ]
 
 
 def _values(
-    units: Units, planes: Rotations | None, found: Propagated, dataset: OrbitDataset, segments: int | None
+    subject: Subject, planes: Rotations | None, found: Propagated, dataset: OrbitDataset, segments: int | None
 ) -> dict[str, np.ndarray]:
     """The variables of one subject's evaluation, in the dataset's units and frame."""
+    units = subject.units
 
     def back(vectors: OrbitVectors) -> OrbitVectors:
         return vectors if planes is None else rotate_back(planes, vectors)
@@ -153,13 +151,18 @@ def _values(
         "predicted_acceleration": back(units.from_canonical_accelerations(found.accelerations)),
         "field_acceleration": back(units.from_canonical_accelerations(found.field_accelerations)),
     }
-    return values | _errors(values, dataset, segments) | _facts(found)
+    facts = {"field"} if subject.has_field else set[str]()
+    if found.covariances is not None and found.observed is not None:
+        facts.add("observed")
+        values["predicted_deviation"] = units.length_km * deviations(found.covariances, planes)
+        values["observed"] = found.observed
+    return values | _errors(values, dataset, segments, facts) | _facts(found)
 
 
 def _errors(
-    values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None
+    values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None, facts: set[str]
 ) -> dict[str, np.ndarray]:
-    """The metrics of every sample, those that the dataset's system has."""
+    """The metrics of every sample, those that the dataset's system and the model have."""
     states = np.concatenate([values["predicted_position"], values["predicted_velocity"]], axis=-1)
     sample = np.arange(states.shape[1])
     system = dataset.reference
@@ -172,7 +175,8 @@ def _errors(
         field=values["field_acceleration"],
         begins=sample - sample % (segments or states.shape[1]),
         invariants={one.name: partial(system.values, one.name) for one in system.invariants},
-        facts=frozenset({"centre"} if system.centred else ()),
+        facts=frozenset(facts | {"centre"} if system.centred else facts),
+        deviation=values.get("predicted_deviation"),
     )
     return {m.of: m.sampled(samples) for m in METRICS.values() if m.sampled and samples.offers(m.needs)}
 

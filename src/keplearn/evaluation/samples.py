@@ -32,7 +32,10 @@ class Samples:
     invariants
         What the dataset's system conserves, by name: functions of states, to numbers or vectors.
     facts
-        What else a metric may need: ``centre`` where the system has a body that attracts from the origin.
+        What else a metric may need: ``centre`` where the system has a body that attracts from the origin, ``field``
+        where the model has an acceleration at any state, ``observed`` where it observes a part of each orbit.
+    deviation
+        How sure the model is of each component of the position, a standard deviation in km; None if it does not tell.
     """
 
     times: OrbitTimes
@@ -44,6 +47,7 @@ class Samples:
     begins: Int[np.ndarray, " sample"]
     invariants: Mapping[str, Callable[[OrbitStates], Any]]
     facts: frozenset[str] = frozenset()
+    deviation: OrbitVectors | None = None
 
     @property
     def position(self) -> OrbitVectors:

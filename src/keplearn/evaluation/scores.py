@@ -29,7 +29,7 @@ from keplearn.evaluation.metrics import METRICS, floors, holds_all
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import evaluation_file, keep_evaluations, keep_if_allowed, put_aside
 from keplearn.evaluation.table import orbit_table, summary
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.runs.store import Run
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def keep_scores(
         If a run has no such model, or it is damaged, and ``skipped`` is not given.
     """
     found: list[Scores | None] = [None] * len(runs)
-    models: dict[int, NeuralODE] = {}
+    models: dict[int, Model] = {}
 
     def evaluate() -> None:
         pairs = [(runs[i].path, model) for i, model in models.items()]
@@ -120,7 +120,7 @@ def keep_scores(
     return found
 
 
-def model_for(run: Run, dataset: OrbitDataset, which: str = "best") -> NeuralODE:
+def model_for(run: Run, dataset: OrbitDataset, which: str = "best") -> Model:
     """Load a run's model that may be scored on a dataset.
 
     Raises

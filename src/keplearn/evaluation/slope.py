@@ -17,7 +17,7 @@ from keplearn.evaluation.law import accelerations_in_planes
 from keplearn.evaluation.planes import osculating_planes
 from keplearn.evaluation.power_law import fit_power_law
 from keplearn.evaluation.subject import Subject
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model, field_of
 
 if TYPE_CHECKING:
     import xarray
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 Directions = Float64[np.ndarray, "direction 3"]
 
 
-def slope(
-    model: NeuralODE, training: OrbitDataset, points: int = 200, directions: int = 36
-) -> "xarray.Dataset":
+def slope(model: Model, training: OrbitDataset, points: int = 200, directions: int = 36) -> "xarray.Dataset":
     """Return how the learned acceleration falls with radius: |a_θ| over r, its slope, a straight line's.
 
     At each radius the field is asked in several directions, evenly around the osculating plane of a training
@@ -115,7 +113,7 @@ def slope(
             "local_slope_training_high": at_high,
             "local_slope_surface": at_surface,
             "directions": directions,
-            "uses_velocity": int(model.architecture.uses_velocity),
+            "uses_velocity": int(field_of(model).architecture.uses_velocity),
             "training_a": _greatest_a(training),
             **of_states,
         },
@@ -128,9 +126,7 @@ def _greatest_a(training: OrbitDataset) -> float:
     return float(bound.max()) if bound.size else np.nan
 
 
-def _at_states(
-    model: NeuralODE, training: OrbitDataset, high: float
-) -> tuple[dict[str, Any], dict[str, float]]:
+def _at_states(model: Model, training: OrbitDataset, high: float) -> tuple[dict[str, Any], dict[str, float]]:
     """Return |a_θ| at states of orbits, those that are drawn, and the slopes of all within and beyond the training."""
     drawn: dict[str, list[ScalarArray]] = {"state_radius": [], "state_acceleration": [], "state_beyond": []}
     facts: dict[str, float] = {}
@@ -181,7 +177,7 @@ def _directions(training: OrbitDataset, count: int, planar: bool) -> tuple[Direc
 
 
 def _sizes(
-    model: NeuralODE, radii: Float64[np.ndarray, "radius"], outward: Directions, along: Directions, mu: float
+    model: Model, radii: Float64[np.ndarray, "radius"], outward: Directions, along: Directions, mu: float
 ) -> Float64[np.ndarray, "radius direction"]:
     """|a_θ| in km/s² on circular orbits of these radii (km)."""
     position = radii[:, None, None] * outward

@@ -28,7 +28,7 @@ from keplearn.evaluation.layout import assemble, layout, solver_of
 from keplearn.evaluation.metrics import METRICS, holds_all
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import is_smooth, model_hash
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 
 if TYPE_CHECKING:
     import xarray
@@ -107,7 +107,7 @@ def evaluation_file(dataset: OrbitDataset, which: str = "best", segments: int | 
     return ".".join(map(file_word, parts)) + ".nc"
 
 
-def evaluation_key(model: NeuralODE, dataset: OrbitDataset, segments: int | None = None) -> dict[str, Any]:
+def evaluation_key(model: Model, dataset: OrbitDataset, segments: int | None = None) -> dict[str, Any]:
     """Return all that an evaluation depends on, as it stands in its attributes."""
     shape = model.architecture
     return {
@@ -115,13 +115,13 @@ def evaluation_key(model: NeuralODE, dataset: OrbitDataset, segments: int | None
         "dataset_hash": dataset.content_hash,
         "segments": segments or 0,
         "solver": solver_of(is_smooth(shape)),
-        "evaluator": evaluator(shape.feature_layer, shape.output_layer),
+        "evaluator": evaluator(*shape.layers),
         "metrics": json.dumps({key: m.sampling_code for key, m in METRICS.items() if m.sampled}),
     }
 
 
 def keep_evaluation(
-    run: Path, model: NeuralODE, dataset: OrbitDataset, *, which: str = "best", segments: int | None = None
+    run: Path, model: Model, dataset: OrbitDataset, *, which: str = "best", segments: int | None = None
 ) -> "xarray.Dataset":
     """Evaluate a run's model and keep the result in ``RUN/evaluations``; one that is there already is read.
 
@@ -143,7 +143,7 @@ def keep_evaluation(
 
 
 def keep_evaluations(
-    runs: Sequence[tuple[Path, NeuralODE]],
+    runs: Sequence[tuple[Path, Model]],
     dataset: OrbitDataset,
     *,
     which: str = "best",

@@ -9,7 +9,9 @@ import numpy as np
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.units import Units
-from keplearn.models.neural_ode import Architecture, NeuralODE
+from keplearn.models.kinds import Architecture, Model, field_of
+from keplearn.models.latent_ode import LatentArchitecture, LatentODE
+from keplearn.models.neural_ode import Architecture as FieldArchitecture
 from keplearn.systems import System
 from keplearn.systems.field import Field, SystemField
 
@@ -38,18 +40,29 @@ class Subject:
     """What is propagated, and what a propagation must know of it.
 
     ``planar``: it lives in z = 0. ``smooth``: the field has no kinks. ``has_magnitude``: output 0 of its
-    network is m.
+    network is m. ``dynamics`` is a field, propagated from a true state, or a latent ODE, from what it observes.
     """
 
-    dynamics: Field
+    dynamics: Field | LatentODE
     units: Units
     planar: bool
     smooth: bool
     has_magnitude: bool
 
     @classmethod
-    def model(cls, model: NeuralODE) -> "Subject":
-        """A model, in float64 and without what is not part of its computation."""
+    def model(cls, model: Model) -> "Subject":
+        """The field of a model, in float64 and without what is not part of its computation.
+
+        Raises
+        ------
+        KeplearnError
+            If it does not know its units, or has no field of positions and velocities.
+        """
+        return cls.predictor(field_of(model))
+
+    @classmethod
+    def predictor(cls, model: Model) -> "Subject":
+        """A model of any kind, to be propagated as it predicts."""
         if model.units is None:
             raise KeplearnError(
                 "This model does not know its units, so it cannot be scored on orbits in km and s."
@@ -57,8 +70,13 @@ class Subject:
         with jax.enable_x64(True):
             dynamics = model.without_units().astype(jnp.float64)
         shape = model.architecture
-        magnitude = shape.outputs.signed_magnitude
+        magnitude = isinstance(shape, FieldArchitecture) and shape.outputs.signed_magnitude
         return cls(dynamics, model.units, shape.planar_constraint, is_smooth(shape), magnitude)
+
+    @property
+    def has_field(self) -> bool:
+        """Whether its acceleration at a state can be asked for."""
+        return not isinstance(self.dynamics, LatentODE) or self.dynamics.field is not None
 
     @classmethod
     def law(cls, system: System, units: Units, planar: bool) -> "Subject":
@@ -70,10 +88,11 @@ class Subject:
 
 def is_smooth(shape: Architecture) -> bool:
     """Whether the fields of models of this shape have no kinks."""
+    shape = shape.network if isinstance(shape, LatentArchitecture) else shape
     return {shape.activation, shape.final_activation or shape.activation} <= SMOOTH
 
 
-def model_hash(model: NeuralODE) -> str:
+def model_hash(model: Model) -> str:
     """SHA-256 (hex) of what a model computes: architecture, units, and arrays with their precision."""
     digest = hashlib.sha256(repr((model.architecture, model.units)).encode())
     for leaf in jax.tree.leaves(model):

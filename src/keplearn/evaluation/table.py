@@ -9,7 +9,7 @@ import numpy as np
 
 from keplearn.core.numbers import number_text
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.evaluation.metrics import METRICS, floors, keys
+from keplearn.evaluation.metrics import METRICS, Metric, floors, keys
 from keplearn.evaluation.ranking import measured_over, with_lost
 from keplearn.evaluation.statistics import Distribution
 from keplearn.orbits.elements import ELEMENT_NAMES
@@ -135,6 +135,9 @@ def short(table: "pd.DataFrame", metrics: Sequence[str] = ()) -> "pd.DataFrame":
     shown = list(metrics) or keys("wide", "short")
     hidden = set(METRICS) - {*shown, *keys("lost")} | {key for key in keys("lost") if not table[key].any()}
     hidden |= set(floors()) - set(_floors_of(shown))
+    # What only some models have is shown where one has it.
+    of_some = {metric.of for metric in METRICS.values() if metric.over}
+    hidden |= {key for key in shown if METRICS[key].of in of_some and table[key].isna().all()}
     hidden -= set(metrics)
     left = [column for column in table.columns if column not in hidden]
     return (
@@ -171,11 +174,21 @@ def render(table: "pd.DataFrame", format: Literal["markdown", "csv", "json"]) ->
 
 def samples_of(evaluation: "xarray.Dataset") -> dict[str, np.ndarray]:
     """The variables that summaries are made of, lost samples of metrics infinite and padding NaN."""
-    truth = true_samples(evaluation)
-    sampled = {metric.of for metric in METRICS.values() if metric.sampled}
+    sampled = {metric.of: metric for metric in METRICS.values() if metric.sampled}
     used = dict.fromkeys(metric.of for metric in METRICS.values() if metric.of in evaluation)
     values = {name: evaluation[name].values for name in used}
-    return {name: with_lost(x, truth) if name in sampled else x for name, x in values.items()}
+    return {
+        name: with_lost(x, asked_samples(evaluation, sampled[name])) if name in sampled else x
+        for name, x in values.items()
+    }
+
+
+def asked_samples(evaluation: "xarray.Dataset", metric: Metric) -> np.ndarray:
+    """An array (orbit, sample) that is finite where a metric is to have a value."""
+    truth = true_samples(evaluation)
+    if not metric.over:
+        return truth
+    return np.where(evaluation["observed"].values == (metric.over == "observed"), truth, np.nan)
 
 
 def true_samples(evaluation: "xarray.Dataset") -> np.ndarray:

@@ -4,8 +4,12 @@ Vectors are (…, 3), results (…,). NaN in gives NaN out, and no function warn
 case. The metrics in `keplearn.evaluation.metrics` are made of them.
 """
 
+from collections.abc import Callable
+from statistics import NormalDist
+
 import numpy as np
 from jaxtyping import Float64
+from scipy.special import erf
 
 from keplearn.core.shapes import ScalarArray, VectorArray
 
@@ -52,3 +56,38 @@ def unit(x: VectorArray) -> VectorArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         x = x / np.abs(x).max(axis=-1, keepdims=True)
         return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def inside(off: VectorArray, deviation: VectorArray | None, share: float) -> ScalarArray:
+    """Share of components within the central interval of a normal distribution; those without a deviation aside."""
+    reach = NormalDist().inv_cdf((1 + share) / 2)
+    return _over_components(lambda z, s: np.where(np.abs(z) <= reach, 1.0, 0.0), off, deviation)
+
+
+def ranked_probability(off: VectorArray, deviation: VectorArray | None) -> ScalarArray:
+    """Continuous ranked probability score of normal distributions, mean of the components that have a deviation.
+
+    s (z (2Φ(z) − 1) + 2φ(z) − 1/√π) with z = off/s (Gneiting & Raftery, Strictly proper scoring rules, J. Am. Stat.
+    Assoc. 102, 2007).
+    """
+
+    def score(z: ScalarArray, s: ScalarArray) -> ScalarArray:
+        density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+        return s * (z * erf(z / np.sqrt(2)) + 2 * density - 1 / np.sqrt(np.pi))
+
+    return _over_components(score, off, deviation)
+
+
+def _over_components(
+    function: Callable[[ScalarArray, ScalarArray], ScalarArray],
+    off: VectorArray,
+    deviation: VectorArray | None,
+) -> ScalarArray:
+    """Mean of a function of off/deviation and deviation over components with one; NaN where one is not finite."""
+    if deviation is None:
+        return np.full(off.shape[:-1], np.nan)
+    with np.errstate(all="ignore"):
+        counted = deviation != 0
+        z = np.where(counted, off / deviation, 0.0)
+        value = np.where(np.isfinite(z), function(z, deviation), np.nan)
+        return np.where(counted, value, 0.0).sum(-1) / counted.sum(-1)

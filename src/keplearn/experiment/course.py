@@ -22,7 +22,7 @@ from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.experiment.facts import IMPORT_SECONDS, machine_facts
 from keplearn.experiment.plan import load_plugins, prepare, training_data
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.runs.directory import CHECKPOINT_SECONDS, Directory, kept_phase
 from keplearn.runs.events import Ended, Event, Message, Prepared, Scored, Sink, Started, Telling
 from keplearn.runs.records import outdated_data
@@ -36,7 +36,7 @@ from keplearn.training.fit import fit
 FAR_ABOVE = 10.0
 _SKIPPED = Message("is finished: skipped (--again trains it again)")
 
-Evaluate = Callable[[Path, NeuralODE, RunConfig], object]
+Evaluate = Callable[[Path, Model, RunConfig], object]
 """Makes a run's evaluations on its test datasets before it scores them, and keeps them: together with others'."""
 
 
@@ -208,7 +208,7 @@ def _summary(phases: Sequence[Mapping[str, Any]], kept: int) -> dict[str, Any]:
 
 
 def _scored(
-    path: Path, model: NeuralODE, config: RunConfig, evaluate: Evaluate | None
+    path: Path, model: Model, config: RunConfig, evaluate: Evaluate | None
 ) -> Iterator[Scored | Message]:
     """Score a run's model on its test datasets; every evaluation is kept beside the run."""
     if evaluate is not None:

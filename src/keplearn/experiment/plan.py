@@ -26,8 +26,7 @@ from keplearn.data.segments import (
     validation_samples,
 )
 from keplearn.data.units import Units, check_mu, units_for
-from keplearn.models.features import LayerSettings
-from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.models.kinds import KINDS, Architecture, Model
 from keplearn.runs.find import open_run
 from keplearn.training.curriculum import Phase
 from keplearn.training.settings import FitSettings, batch_sizes, setup_of
@@ -39,7 +38,7 @@ _LOSS_WEIGHTS = [key for key, fact in FACTS.items() if fact.weight]
 class Plan:
     """A run made ready to train: model, phases, data."""
 
-    model: NeuralODE
+    model: Model
     phases: list[Phase]
     splits: list[Split]
     settings: FitSettings
@@ -109,6 +108,7 @@ def _splits(
     All of it as it is observed; beside it the truth of training segments that are not, to measure the grid on.
     """
     p, paths = config.parameters, None
+    has_field = architecture_of(p).field is not None
     share = p.train_val_split if validation is None else 1.0
     truth, dataset = dataset.observed_truth, dataset.as_observed
     validation = validation and validation.as_observed
@@ -119,7 +119,7 @@ def _splits(
         if dataset is not truth:
             split = replace(split, truth=split_segments(truth, *how, share, p.split_order).train)
         splits.append(split if validation is None else validate_on(split, validation, *how))
-    if validation is not None:
+    if validation is not None and has_field:
         every = range(len(validation))
         samples = samples_of(validation, units, every)
         if config.score_segments is not None:
@@ -148,7 +148,7 @@ def load_plugins(config: RunConfig, runs: Path) -> None:
 def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSettings:
     """Return what holds for all phases of a run."""
     return FitSettings(
-        loss=p.loss_fcn,
+        loss=KINDS[p.model].loss or p.loss_fcn,
         loss_weights={name: getattr(p, name) for name in _LOSS_WEIGHTS},
         batch_size=p.batch_size,
         seed=p.seed,
@@ -163,6 +163,7 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSett
         augment=p.augment == "rotation",
         validate_every=p.validate_every,
         best_by=p.best_by,
+        kl_annealing=p.kl_annealing,
     )
 
 
@@ -200,15 +201,13 @@ def make_phases(p: Parameters) -> list[Phase]:
 
 def architecture_of(p: Parameters) -> Architecture:
     """Return what of the parameters shapes the model."""
-    settings = LayerSettings(p.harmonics_degree, p.fourier_count, p.fourier_scale)
-    names = (p.feature_layer, p.output_layer, p.width, p.depth, p.activation, p.final_activation)
-    return Architecture(*names, p.planar_constraint, settings)
+    return KINDS[p.model].chosen(p)
 
 
-def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> NeuralODE:
+def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> Model:
     largest = units.to_canonical_accelerations(dataset.accelerations)
     bound = float(np.nanmax(np.linalg.norm(largest, axis=-1)))
-    return new_model(architecture_of(p), p.seed, p.dtype, bound, units)
+    return KINDS[p.model].new(architecture_of(p), p.seed, p.dtype, bound, units)
 
 
 def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import keep_evaluations
 from keplearn.experiment.course import take_course
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.runs.directory import CHECKPOINT_SECONDS
 from keplearn.runs.events import Sink
 from keplearn.runs.store import Run
@@ -25,7 +25,7 @@ class _Scoring(NamedTuple):
     """What a trained run is about to do: score its model on its test datasets; results kept by then are used."""
 
     run: Path
-    model: NeuralODE
+    model: Model
     config: RunConfig
 
 

@@ -9,19 +9,20 @@ from jaxtyping import Array, Bool, Float
 
 from keplearn.integrate.grid import Grid
 
-Field = Callable[[Any, Float[Array, "6"], Any], Float[Array, "6"]]
+Numbers = Float[Array, "number"]
+Field = Callable[[Any, Numbers, Any], Numbers]
 
 
 def adaptive_solve(
     field: Field,
-    state: Float[Array, "6"],
+    state: Numbers,
     times: Float[Array, "sample"],
     *,
     rtol: float | Array,
     atol: float | Array,
     max_steps: int = 4096,
     high_order: bool = False,
-) -> tuple[Float[Array, "sample 6"], Bool[Array, ""]]:
+) -> tuple[Float[Array, "sample number"], Bool[Array, ""]]:
     """Integrate y' = field(t, y, None) from ``times[0]`` with step control, and read it at ``times``.
 
     ``high_order``, for smooth fields, takes Dormand-Prince 8(7) in place of Tsit5 5(4). Tsit5 has a PI controller
@@ -47,8 +48,8 @@ def adaptive_solve(
 
 
 def fixed_solve(
-    field: Field, state: Float[Array, "6"], times: Float[Array, "sample"], grid: Grid
-) -> Float[Array, "sample 6"]:
+    field: Field, state: Numbers, times: Float[Array, "sample"], grid: Grid
+) -> Float[Array, "sample number"]:
     """Integrate a field of first order (r' ≠ v) with Tsit5 steps of ``grid.stride`` samples."""
     ends = np.concatenate([[0], np.cumsum(grid.widths)])
     solution = diffrax.diffeqsolve(

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,16 +14,16 @@ from keplearn.core.plugins import require
 from keplearn.core.seal import close
 from keplearn.core.tables import NotLoaded
 from keplearn.data.units import Units
-from keplearn.models.features import LayerSettings
-from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
+from keplearn.models.kinds import KINDS, Model, name_of
 
 _FORMAT = "keplearn model 1"
 
 
-def save_model(model: NeuralODE, path: str | Path, within: Path | None = None) -> None:
+def save_model(model: Model, path: str | Path, within: Path | None = None) -> None:
     """Write a model with its architecture, precision, units and checksum; ``within`` a directory that is there."""
     header = {
         "format": _FORMAT,
+        "model": name_of(model.architecture),
         "architecture": asdict(model.architecture),
         "dtype": str(model.max_acceleration.dtype),
         "units": asdict(model.units) if model.units else None,
@@ -36,7 +35,7 @@ def save_model(model: NeuralODE, path: str | Path, within: Path | None = None) -
     write_bytes(path, close(file.getvalue()), within)
 
 
-def load_model(path: str | Path, must: bool = False) -> NeuralODE:
+def load_model(path: str | Path, must: bool = False) -> Model:
     """Read a model that `save_model` wrote; with ``must``, only one with a checksum.
 
     Raises
@@ -52,16 +51,13 @@ def load_model(path: str | Path, must: bool = False) -> NeuralODE:
         if header.get("format") != _FORMAT:
             raise ValueError(f"its first line does not say {_FORMAT!r}")
         require(header["architecture"].values(), Path(path).parents[1])
-        architecture = _architecture(header["architecture"])
+        kind = KINDS[header.get("model", "neural_ode")]  # older files do not say which: there was one
+        architecture = kind.read(header["architecture"])
         units = Units(**header["units"]) if header["units"] else None
-        blank = new_model(architecture, 0, header["dtype"], 1.0, units)
+        blank = kind.new(architecture, 0, header["dtype"], 1.0, units)
         with jax.enable_x64(True):
             return eqx.tree_deserialise_leaves(file, blank)
     except NotLoaded:
         raise
     except Exception as error:  # a damaged file can fail in any of the readers above
         raise Damaged(f"{path}: not a model of keplearn, or damaged: {error}") from error
-
-
-def _architecture(record: dict[str, Any]) -> Architecture:
-    return Architecture(**{**record, "settings": LayerSettings(**record["settings"])})

@@ -1,7 +1,7 @@
 """The model: dy/dt = (v, a_θ(y)), feature layer → MLP → output layer, in canonical units."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import State, Vector
 from keplearn.data.units import Units
-from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
+from keplearn.models.activations import ACTIVATIONS
 from keplearn.models.features import FEATURE_LAYERS, FeatureLayer, LayerSettings
+from keplearn.models.network import Layers, draw_layers
 from keplearn.models.outputs import OUTPUT_LAYERS, HeadValues, OutputLayer
 
 
@@ -48,9 +49,24 @@ class Architecture:
         return OUTPUT_LAYERS[self.output_layer]
 
     @property
+    def layers(self) -> tuple[str, str]:
+        """The names of its feature and output layer."""
+        return self.feature_layer, self.output_layer
+
+    @property
     def uses_velocity(self) -> bool:
         """Whether the acceleration depends on velocity, through the features or the head."""
         return self.features.uses_velocity or self.outputs.uses_velocity
+
+    @property
+    def field(self) -> "Architecture":
+        """What shapes the learned field: all of it."""
+        return self
+
+    @property
+    def first_order(self) -> bool:
+        """Whether the field gives dr/dt too, which need not be v."""
+        return self.outputs.whole_state
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -60,12 +76,21 @@ class Architecture:
         return [features.shape[0], *[self.width] * self.depth, self.outputs.size]
 
 
-class Parameters(eqx.Module):
-    """All that is trained: weights (out, in), biases, prelu slopes by layer, the log of a head's scale."""
+def architecture_of(p: Any) -> Architecture:
+    """Return what of a config's parameters shapes the model."""
+    settings = LayerSettings(p.harmonics_degree, p.fourier_count, p.fourier_scale)
+    names = (p.feature_layer, p.output_layer, p.width, p.depth, p.activation, p.final_activation)
+    return Architecture(*names, p.planar_constraint, settings)
 
-    weights: list[Float[Array, "_ _"]]  # sizes differ from layer to layer
-    biases: list[Float[Array, "_"]]
-    slopes: list[Float[Array, ""]]
+
+def read_architecture(record: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of which ``dataclasses.asdict`` has made this."""
+    return Architecture(**{**record, "settings": LayerSettings(**record["settings"])})
+
+
+class Parameters(Layers):
+    """All that is trained: the layers, and the log of a head's scale."""
+
     log_scale: Float[Array, ""]
 
 
@@ -84,7 +109,7 @@ class NeuralODE(eqx.Module):
     def network(self, r: Vector, v: Vector) -> Float[Array, "output *batch"]:
         """Return the MLP's outputs at a position and velocity."""
         features = self.architecture.features.function(r, v, self.architecture.settings)
-        return mlp(self.architecture, self.parameters, features)
+        return self.parameters(features, self.architecture.activation, self.architecture.final_activation)
 
     def derivative(self, r: Vector, v: Vector) -> tuple[Vector, Vector]:
         """Return dr/dt and dv/dt, (3,) each, or (3, batch) as given."""
@@ -96,6 +121,11 @@ class NeuralODE(eqx.Module):
             plane = jnp.array([1, 1, 0], acceleration.dtype).reshape(3, *[1] * (acceleration.ndim - 1))
             drift, acceleration = drift * plane, acceleration * plane
         return drift, acceleration
+
+    @property
+    def field(self) -> "NeuralODE":
+        """The learned field: the model itself."""
+        return self
 
     def acceleration(self, t: Any, r: Vector, v: Vector) -> Vector:
         """Return a_θ, (3,) or (3, batch) as given; it does not depend on the time."""
@@ -115,30 +145,6 @@ class NeuralODE(eqx.Module):
         return replace(self, units=None)
 
 
-def mlp(
-    architecture: Architecture, parameters: Parameters, features: Float[Array, "feature *batch"]
-) -> Float[Array, "output *batch"]:
-    """Apply the dense layers: activation between them, ``final_activation`` after the last."""
-    activation = ACTIVATIONS[architecture.activation]
-    x = features
-    layers = list(zip(parameters.weights, parameters.biases, parameters.slopes, strict=True))
-    for weight, bias, slope in layers[:-1]:
-        x = activation(_dense(weight, bias, x), slope)
-    weight, bias, slope = layers[-1]
-    x = _dense(weight, bias, x)
-    if architecture.final_activation is not None:
-        x = ACTIVATIONS[architecture.final_activation](x, slope)
-    return x
-
-
-def _dense(
-    weight: Float[Array, "out in"], bias: Float[Array, "out"], x: Float[Array, "in *batch"]
-) -> Float[Array, "out *batch"]:
-    # A GPU would otherwise round float32 products to 10 bits.
-    product = jnp.matmul(weight, x, precision=jax.lax.Precision.HIGHEST)
-    return product + (bias if x.ndim == 1 else bias[:, None])
-
-
 def new_model(
     architecture: Architecture,
     seed: int,
@@ -146,22 +152,8 @@ def new_model(
     max_acceleration: float = 1.0,
     units: Units | None = None,
 ) -> NeuralODE:
-    """Draw a model's weights and biases from U(-1/√fan_in, 1/√fan_in), PyTorch's and Equinox's default.
-
-    The draws are in float64 and NumPy's, so that both precisions, and every machine, start from the same
-    network.
-    """
-    draw = np.random.Generator(np.random.PCG64(seed))
-    sizes = architecture.layer_sizes
-    layers = []
-    for fan_in, fan_out in pairwise(sizes):
-        bound = 1 / np.sqrt(fan_in)
-        layers.append((draw.uniform(-bound, bound, (fan_out, fan_in)), draw.uniform(-bound, bound, fan_out)))
+    """Draw an untrained model (`keplearn.models.network.draw_layers`)."""
     with jax.enable_x64(True):
-        parameters = Parameters(
-            weights=[jnp.asarray(weight, dtype) for weight, _ in layers],
-            biases=[jnp.asarray(bias, dtype) for _, bias in layers],
-            slopes=[jnp.asarray(PRELU_SLOPE, dtype) for _ in layers],
-            log_scale=jnp.asarray(0.0, dtype),
-        )
+        layers = draw_layers(np.random.Generator(np.random.PCG64(seed)), architecture.layer_sizes, dtype)
+        parameters = Parameters(layers.weights, layers.biases, layers.slopes, jnp.asarray(0.0, dtype))
         return NeuralODE(parameters, jnp.asarray(max_acceleration, dtype), architecture, units)

@@ -29,7 +29,7 @@ from keplearn.runs.records import FORMAT, Record, current_scores, read_record, r
 if TYPE_CHECKING:
     import pandas as pd
 
-    from keplearn.models.neural_ode import NeuralODE
+    from keplearn.models.kinds import Model
 
 # A run of another machine whose heartbeat is older than this is taken for dead (seconds).
 STALE = 120.0
@@ -127,7 +127,7 @@ class Run:
     def _must(self) -> bool:
         return self.kept.entries["format"] >= FORMAT
 
-    def model(self, which: str = "best") -> "NeuralODE":
+    def model(self, which: str = "best") -> "Model":
         """Load a model: ``best`` (the one kept), ``final``, or ``phase:P`` (best of phase P, from 0).
 
         Raises

@@ -35,7 +35,7 @@ from keplearn.runs.store import directory_name
 
 # Reading records must not wait for JAX: lists of runs and the watch over a sweep need them alone.
 if TYPE_CHECKING:
-    from keplearn.models.neural_ode import NeuralODE
+    from keplearn.models.kinds import Model
     from keplearn.training.events import Checkpoint
 
 
@@ -175,7 +175,7 @@ class RunWriter:
         self._check_directory()
         append_text(self.path / "log.txt", f"{_now()} {text}\n")
 
-    def model(self, name: str, model: "NeuralODE") -> None:
+    def model(self, name: str, model: "Model") -> None:
         """Save a model as ``name``.eqx."""
         from keplearn.models.files import save_model
 

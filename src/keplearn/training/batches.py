@@ -8,11 +8,12 @@ import numpy as np
 
 from keplearn.core.programs import power_above
 from keplearn.data.segments import Segments, Split
+from keplearn.models.latent_ode import LatentArchitecture
 from keplearn.training.chunk import rotate
-from keplearn.training.curriculum import Phase, batch_order, random_rotations
+from keplearn.training.curriculum import Phase, batch_order, normal, random_rotations
 from keplearn.training.measured import paths, points
-from keplearn.training.objective import Batch, Setup, padded
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.problem import Batch, Chance, Setup, padded
 from keplearn.training.settings import FitSettings, batch_sizes
 
 # Steps in one call of a compiled chunk at most.
@@ -34,17 +35,17 @@ class Batches:
         self.count = len(split.train)
         self.size, filled = batch_sizes(phase, settings, self.count)
         full_batch = OPTIMIZERS[phase.optimizer].full_batch
-        # Where a step takes all segments there is nothing to draw, but for rotations anew in every step; a batch
-        # as large as wanted is drawn all the same, and so shares the program of those that leave some out.
+        # Where a step takes all segments there is nothing to draw, but for rotations and chance anew in every step; a
+        # batch as large as wanted is drawn all the same, and so shares the program of those that leave some out.
         some = self.size < self.count or filled == settings.batch_size
-        self.drawn = not full_batch and (settings.augment or some)
+        self.drawn = not full_batch and (settings.augment or "posterior" in setup.needs or some)
         with jax.enable_x64(True):
-            self.data = on_device(split.train, setup, settings.dtype)
+            self.data = on_device(split.train, setup, settings.dtype, (settings.seed, number, 0))
             if self.drawn:
                 self.data = padded(self.data, power_above(self.count), keep=1.0)
             else:
                 self.data = padded(self.data, filled, keep=0.0)
-            self.validation = on_device(split.validation, setup, settings.dtype)
+            self.validation = on_device(split.validation, setup, settings.dtype, (settings.seed, number, -1))
             # Where runs validate on data of their own there is more of it: closer sizes, at the cost of programs.
             base = 4 if split.samples is None else 2
             filled_up = power_above(len(split.validation), least=256, base=base)
@@ -66,7 +67,20 @@ class Batches:
         if self.settings.augment:
             turns = random_rotations(seed, self.number, first, last, self.size, self.settings.planar)
             turns = self.pad(self._fill(turns.astype(self.settings.dtype)))
-        return self.data, self.pad(self._fill(indices)), turns, self.keep, np.int32(last - first)
+        chance = None
+        if self.data.chance is not None:
+            latent, dtype = len(self.data.chance.noise), self.settings.dtype
+            noise = np.stack(
+                [normal(latent, self.size, seed, self.number, step) for step in range(first, last)]
+            )
+            share = np.ones((last - first, self.size)) * self._share(np.arange(first, last))[:, None]
+            chance = Chance(*(self.pad(self._fill(x.astype(dtype))) for x in (noise, share)))
+        return self.data, self.pad(self._fill(indices)), turns, chance, self.keep, np.int32(last - first)
+
+    def _share(self, steps: np.ndarray) -> np.ndarray:
+        """Return the share of the posterior's distance that counts: it rises to 1 as the first phase begins."""
+        over = self.settings.kl_annealing
+        return np.ones(len(steps)) if self.number or not over else np.minimum(1.0, steps / over)
 
     def pad(self, x: np.ndarray) -> np.ndarray:
         """Fill up with zeros along the steps: arrays of one length, whatever the number of steps."""
@@ -78,11 +92,15 @@ class Batches:
         return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge")
 
 
-def on_device(segments: Segments, setup: Setup, dtype: Any) -> Batch:
-    """Make a batch of all segments. Call it inside ``jax.enable_x64(True)``."""
+def on_device(segments: Segments, setup: Setup, dtype: Any, seed: tuple[int, int, int] = (0, 0, 0)) -> Batch:
+    """Make a batch of all segments, with draws of one seed. Call it inside ``jax.enable_x64(True)``."""
     array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
     accelerations = array(segments.accelerations) if "field" in setup.needs else None
-    return Batch(array(segments.states), array(segments.times), array(np.ones(len(segments))), accelerations)
+    chance, ones = None, array(np.ones(len(segments)))
+    if "posterior" in setup.needs:
+        assert isinstance(setup.architecture, LatentArchitecture)
+        chance = Chance(array(normal(len(setup.architecture.coordinates), len(segments), *seed)), ones)
+    return Batch(array(segments.states), array(segments.times), ones, accelerations, chance)
 
 
 def _steps_at_once(bytes_drawn: int) -> int:

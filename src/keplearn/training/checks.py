@@ -12,9 +12,10 @@ from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
 from keplearn.systems.two_body import TwoBody
-from keplearn.training.losses import needs_of, parts_without_squares
-from keplearn.training.objective import Batch, Constants, Setup, seen
+from keplearn.training.losses import OWN, needs_of, parts_without_squares
+from keplearn.training.objective import seen
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.problem import Batch, Constants, Setup
 
 # Of what kind the parts of a loss are depends on no model; this one has all that terms ask for.
 _ANY = Architecture("sph_4D_rinv", "mlp_4D_signed", width=2, depth=1, activation="tanh")
@@ -28,8 +29,9 @@ def check_phase(setup: Setup) -> None:
     KeplearnError
         With what it can take.
     """
-    output_layer = setup.architecture.output_layer
-    if said := obstacle(setup.optimizer, setup.loss, setup.additive, setup.integrator, output_layer):
+    field = setup.architecture.field
+    head = field.output_layer if field else ""
+    if said := obstacle(setup.optimizer, setup.loss, setup.additive, setup.integrator, head):
         raise KeplearnError(f"optimizer {said}.")
 
 
@@ -38,6 +40,10 @@ def obstacle(optimizer: str, loss: str, additive: tuple[str, ...], integrator: s
     if not OPTIMIZERS[optimizer].least_squares:
         return ""
     name = optimizer.partition("@")[0]
+    if loss in OWN:
+        return (
+            f"{name} minimises sums of squares, and the {loss.replace('_', ' ')} is none: choose adam or bfgs"
+        )
     if "trajectory" in needs_of(loss, additive):
         forwards = f"{name} takes derivatives forwards in time, which"
         if integrator == "adaptive":

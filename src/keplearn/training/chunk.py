@@ -11,16 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.training.objective import (
-    Batch,
-    Constants,
-    Setup,
-    objective,
-    to_minimise,
-    validation,
-    without_lost,
-)
+from keplearn.training.objective import objective, to_minimise, validation, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.problem import Batch, Chance, Constants, Setup
 
 
 class Carry(NamedTuple):
@@ -41,12 +34,14 @@ def draw(
     data: Batch,
     indices: Int32[Array, "step batch"],
     rotations: Float[Array, "step 3 3 batch"] | None,
+    chance: Chance | None,
     keep: Float[Array, "batch"],
     count: Array,
 ) -> Batch:
     """Gather the batches of a chunk's first ``count`` steps along a first axis, and rotate them.
 
-    Apart from the chunk, so that the chunk's program does not depend on how many segments there are.
+    Apart from the chunk, so that the chunk's program does not depend on how many segments there are. ``chance`` is
+    what is drawn anew in each step of a latent ODE.
     ``keep`` is that of every batch: 0 where it is only filled up.
     """
 
@@ -57,7 +52,7 @@ def draw(
 
     empty = jax.tree.map(lambda x: jnp.zeros((len(indices), *x.shape[:-1], indices.shape[1]), x.dtype), data)
     batches = jax.lax.fori_loop(0, count, take, empty)
-    batches = batches._replace(keep=jnp.broadcast_to(keep, batches.keep.shape))
+    batches = batches._replace(keep=jnp.broadcast_to(keep, batches.keep.shape), chance=chance)
     return batches if rotations is None else jax.vmap(rotate)(batches, rotations)
 
 

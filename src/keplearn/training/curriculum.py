@@ -46,6 +46,16 @@ def batch_order(
     return np.concatenate(rows)[first - skipped : last - skipped].astype(np.int32)
 
 
+def normal(
+    latent: int, segments: int, seed: int, phase: int, step: int
+) -> Float64[np.ndarray, "latent segment"]:
+    """Standard normal draws for the segments of one step's batch: a function of seed, phase and step.
+
+    Step -1 is validation's, the same at all times.
+    """
+    return np.random.default_rng([seed, phase, step + 1, 2]).standard_normal((latent, segments))
+
+
 def random_rotations(
     seed: int, phase: int, first: int, last: int, batch_size: int, planar: bool
 ) -> Float64[np.ndarray, "step 3 3 batch"]:

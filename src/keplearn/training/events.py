@@ -11,7 +11,7 @@ import numpy as np
 
 # Reading runs must not wait for JAX.
 if TYPE_CHECKING:
-    from keplearn.models.neural_ode import NeuralODE
+    from keplearn.models.kinds import Model
 
 # The numbers of one step: phase, step, lr, lost, loss, its parts, grad_norm; where it validated, val_….
 Row = dict[str, int | float]
@@ -45,6 +45,6 @@ class PhaseEnded:
     """A finished phase: its best model by validation loss, its final one, and what was measured of it."""
 
     phase: int
-    best: "NeuralODE"
-    final: "NeuralODE"
+    best: "Model"
+    final: "Model"
     summary: dict[str, Any]

@@ -13,7 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from keplearn.data.segments import Split
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.training.calls import Execute, answer_call
 from keplearn.training.checks import check_phase
 from keplearn.training.curriculum import Phase
@@ -23,7 +23,7 @@ from keplearn.training.settings import FitSettings, setup_of
 
 
 def fit(
-    model: NeuralODE,
+    model: Model,
     phases: Sequence[Phase],
     splits: Sequence[Split],
     settings: FitSettings,

@@ -9,7 +9,7 @@ import numpy as np
 from keplearn.core.programs import compiled, power_above
 from keplearn.integrate import Grid, GridSolution, fixed_solve, grid_solve
 from keplearn.systems import System
-from keplearn.training.objective import Batch, Setup, padded
+from keplearn.training.problem import Batch, Setup, padded
 
 
 class GridError(NamedTuple):
@@ -30,7 +30,7 @@ def grid_error(setup: Setup, law: System, batch: Batch) -> GridError:
     the method that trains. Call it inside ``jax.enable_x64(True)``.
     """
     shape = setup.architecture
-    steps = LawSteps(law, setup.grid, shape.uses_velocity or law.uses_velocity, shape.outputs.whole_state)
+    steps = LawSteps(law, setup.grid, shape.uses_velocity or law.uses_velocity, shape.first_order)
     filled = padded(batch, power_above(batch.keep.shape[0], least=256), keep=0.0)
     solved, disagreement = (
         np.asarray(x)[..., : batch.keep.shape[0]] for x in compiled(_law_solve, steps, filled).call(filled)

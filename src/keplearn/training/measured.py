@@ -14,8 +14,10 @@ from keplearn.core.jax_shapes import Scalar
 from keplearn.core.programs import power_above
 from keplearn.data.segments import Samples, Segments
 from keplearn.integrate import Grid
-from keplearn.models.neural_ode import Architecture
-from keplearn.training.objective import Batch, Constants, Setup, Shape, assemble, padded, solve
+from keplearn.models.kinds import Architecture, Model
+from keplearn.models.neural_ode import NeuralODE
+from keplearn.training.objective import solve
+from keplearn.training.problem import Batch, Constants, Setup, Shape, assemble, padded
 from keplearn.training.settings import FitSettings
 
 # Samples at which errors are measured as a run validates: it costs as little as some steps.
@@ -46,8 +48,10 @@ def paths(segments: Segments, dtype: Any) -> Batch:
     length = len(segments.states)
     every = -(-len(segments) * length // MOST_POINTS)
     chosen = segments.take(np.arange(0, len(segments), every))
-    arrays = (chosen.states, chosen.times, np.ones(len(chosen)), chosen.accelerations)
-    batch = Batch(*(jnp.asarray(x, dtype) for x in arrays))
+    states, times, accelerations = (
+        jnp.asarray(x, dtype) for x in (chosen.states, chosen.times, chosen.accelerations)
+    )
+    batch = Batch(states, times, jnp.ones(len(chosen), dtype), accelerations)
     return padded(batch, power_above(len(chosen), least=16), keep=0.0)
 
 
@@ -58,12 +62,17 @@ def path_setup(length: int, uniform: bool, architecture: Architecture, settings:
     return Setup(architecture, grid, "grid", loss="", additive=(), optimizer="", dtype=settings.dtype)
 
 
+def _field(model: Model) -> NeuralODE:
+    assert model.field is not None  # else there is nothing to measure (`keplearn.experiment.plan`)
+    return model.field
+
+
 def field_error(
     shape: Shape, parameters: Float[Array, "parameter"], points: Points, max_acceleration: Scalar
 ) -> Scalar:
     """Return the mean error of the model's acceleration at true states, % of the true one: the metric ``field``."""
-    model = assemble(shape, parameters, max_acceleration)
-    predicted = model.acceleration(0.0, points.states[:3], points.states[3:])
+    field = _field(assemble(shape, parameters, max_acceleration))
+    predicted = field.acceleration(0.0, points.states[:3], points.states[3:])
     sizes = (jnp.linalg.norm(x, axis=0) for x in (predicted - points.accelerations, points.accelerations))
     errors = jnp.where(points.keep > 0, jnp.divide(*sizes), 0.0)
     return 100.0 * jnp.sum(errors) / jnp.sum(points.keep)
@@ -76,10 +85,10 @@ def path_error(
 
     Not finite where the path of one segment is not.
     """
-    model = assemble(setup, parameters, constants.max_acceleration)
-    solved, _ = solve(setup, model, batch, constants.rtol, constants.atol)
+    field = _field(assemble(setup, parameters, constants.max_acceleration))
+    solved, _ = solve(setup, field, batch.states[0], batch.times, constants)
     path = jnp.concatenate([batch.states[:1], solved])
-    predicted = jax.vmap(lambda r, v: model.acceleration(0.0, r, v))(path[:, :3], path[:, 3:])
+    predicted = jax.vmap(lambda r, v: field.acceleration(0.0, r, v))(path[:, :3], path[:, 3:])
     assert batch.accelerations is not None
     sizes = (jnp.linalg.norm(x, axis=1) for x in (predicted - batch.accelerations, batch.accelerations))
     errors = jnp.where(batch.keep > 0, jnp.divide(*sizes), 0.0)

@@ -1,22 +1,23 @@
 """What is minimised: the loss of a batch of segments as a function of the flat vector of parameters."""
 
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.integrate import Grid, GridSolution, adaptive_solve, fixed_solve, grid_solve
-from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
-from keplearn.systems import System
-from keplearn.training.losses import Parts, Weights, least_squares, needs_of, total_loss
+from keplearn.integrate import GridSolution, adaptive_solve, fixed_solve, grid_solve
+from keplearn.models.encoders import Observed
+from keplearn.models.latent_ode import LatentODE
+from keplearn.models.neural_ode import NeuralODE
+from keplearn.training.losses import Parts, least_squares, total_loss
 from keplearn.training.optimizers import OPTIMIZERS, Function
+from keplearn.training.problem import Batch, Constants, Setup, assemble, replace_lost
 from keplearn.training.residuals import Flat
-from keplearn.training.solved import FieldPair, Solved
+from keplearn.training.solved import Encoded, FieldPair, Solved
 
 # A step is lost, and its segment with it, when its two end positions are so many distances from the origin apart:
 # 150 and more where solutions ran away, at most 1.1 under the law in steps of six samples. Where the law itself has
@@ -24,86 +25,34 @@ from keplearn.training.solved import FieldPair, Solved
 UNRESOLVED = 10.0
 
 
-@dataclass(frozen=True)
-class Setup:
-    """All of a phase that is compiled in; phases with one setup and equal shapes share a program.
-
-    ``law`` is the system in canonical units, where the loss asks for it.
-    """
-
-    architecture: Architecture
-    grid: Grid
-    integrator: str
-    loss: str
-    additive: tuple[str, ...]
-    optimizer: str
-    dtype: str
-    law: System | None = None
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the loss and its terms compare."""
-        return needs_of(self.loss, self.additive)
-
-
-class Shape(NamedTuple):
-    """What of a model is compiled in, whatever the phase."""
-
-    architecture: Architecture
-    dtype: str
-
-
-class Batch(NamedTuple):
-    """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field."""
-
-    states: Float[Array, "sample 6 segment"]
-    times: Float[Array, "sample segment"]
-    keep: Float[Array, "segment"]
-    accelerations: Float[Array, "sample 3 segment"] | None = None
-
-
-class Constants(NamedTuple):
-    """Numbers that enter a step and are no reason to compile again."""
-
-    max_acceleration: Scalar
-    weights: Weights
-    rtol: Scalar
-    atol: Scalar
-    max_grad_norm: Scalar
-    max_disagreement: Scalar
-
-
-@cache
-def _unravel(architecture: Architecture, dtype: str):
-    with jax.enable_x64(True):
-        return ravel_pytree(new_model(architecture, 0, dtype).parameters)[1]
-
-
-def assemble(setup: Setup | Shape, flat: Flat, max_acceleration: Scalar) -> NeuralODE:
-    """Make the model of a flat vector of parameters."""
-    parameters = _unravel(setup.architecture, setup.dtype)(flat)
-    return NeuralODE(parameters, max_acceleration, setup.architecture)
-
-
-def solve(setup: Setup, model: NeuralODE, batch: Batch, rtol: Scalar, atol: Scalar) -> GridSolution:
+def solve(
+    setup: Setup,
+    flow: Any,
+    initial: Float[Array, "flow segment"],
+    times: Float[Array, "sample segment"],
+    constants: Constants,
+) -> GridSolution:
     """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN.
+
+    ``flow`` is the field: of positions and velocities, or where it is of first order any function of time and numbers.
 
     Steps that a solver controls, and those of a field that gives whole states, have no disagreement: 0.
     """
-    initial = batch.states[0]
+    undisputed = jnp.zeros_like(times[0])
     if setup.integrator == "adaptive":
+        rtol, atol = constants.rtol, constants.atol
         ys, ok = jax.vmap(
-            lambda y, t: adaptive_solve(model, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
-        )(initial, batch.times)
-        return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], jnp.zeros_like(batch.keep))
-    if setup.architecture.outputs.whole_state:
-        fixed = jax.vmap(lambda y, t: fixed_solve(model, y, t, setup.grid), in_axes=-1, out_axes=-1)
-        return GridSolution(fixed(initial, batch.times)[1:], jnp.zeros_like(batch.keep))
+            lambda y, t: adaptive_solve(flow, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
+        )(initial, times)
+        return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], undisputed)
+    if setup.architecture.first_order:
+        fixed = jax.vmap(lambda y, t: fixed_solve(flow, y, t, setup.grid), in_axes=-1, out_axes=-1)
+        return GridSolution(fixed(initial, times)[1:], undisputed)
     return grid_solve(
-        model.acceleration,
+        flow.acceleration,
         initial[:3],
         initial[3:],
-        batch.times,
+        times,
         setup.grid,
         setup.architecture.uses_velocity,
     )
@@ -122,13 +71,34 @@ def seen(
 ) -> tuple[Solved, Float[Array, "segment"]]:
     """Return what the loss sees of a batch, and by how much the solution's steps disagree."""
     model = assemble(setup, flat, constants.max_acceleration)
+    if isinstance(model, LatentODE):
+        return seen_encoded(setup, model, batch, constants)
     trajectory, disagreement, rates = None, jnp.zeros_like(batch.keep), None
     if "trajectory" in setup.needs:
-        trajectory, disagreement = solve(setup, model, batch, constants.rtol, constants.atol)
+        trajectory, disagreement = solve(setup, model, batch.states[0], batch.times, constants)
     if "field" in setup.needs:
         rates = field_pair(model, batch)
     truth = batch.states[1:]
     return Solved(truth, batch.states[0], batch.keep, model, trajectory, rates, setup.law), disagreement
+
+
+def seen_encoded(
+    setup: Setup, model: LatentODE, batch: Batch, constants: Constants
+) -> tuple[Solved, Float[Array, "segment"]]:
+    """Return the same of a latent ODE: it observes the first samples, and goes on from one draw of the beginning."""
+    shape, chance = model.architecture, batch.chance
+    assert chance is not None
+    truth = batch.states[:, np.array(shape.components)]
+    seen = slice(shape.observed_samples(len(truth)))
+    times = batch.times[seen]
+    posterior = model.posterior(Observed(times, truth[seen], jnp.ones_like(times)))
+    start = model.begin(posterior.mean + jnp.exp(posterior.log_spread) * chance.noise)
+    ahead, disagreement = solve(setup, model.flow, start, batch.times, constants)
+    predicted = jax.vmap(model.decode)(jnp.concatenate([start[None], ahead]))
+    encoded = Encoded(posterior, model.noise, chance.share)
+    return Solved(
+        truth, batch.states[0], batch.keep, model, predicted, None, setup.law, encoded
+    ), disagreement
 
 
 def in_training(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Solved:
@@ -218,17 +188,3 @@ def without_lost(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -
     by_segment = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), batch)
     good = jax.lax.map(healthy, by_segment, batch_size=min(64, batch.keep.shape[0]))
     return replace_lost(batch, good)
-
-
-def padded(batch: Batch, size: int, keep: float) -> Batch:
-    """Fill up to a size with copies of the last segment, so that fewer shapes need a program."""
-    more = size - batch.keep.shape[0]
-    filled = jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge"), batch)
-    return filled._replace(keep=jnp.pad(batch.keep, (0, more), constant_values=keep))
-
-
-def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
-    """Put the first good segment in the place of those that are not, with ``keep`` 0."""
-    substitute = jnp.argmax(good)
-    replaced = jax.tree.map(lambda x: jnp.where(good, x, x[..., substitute][..., None]), batch)
-    return replaced._replace(keep=batch.keep * good)

@@ -1,6 +1,7 @@
 """One phase of a training: its data on the device, its state, and its steps, in chunks of a compiled program."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from keplearn.data.segments import Split
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
 from keplearn.training.chunk import Carry, draw, rescue, start, take_steps
@@ -18,16 +19,9 @@ from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, Row, Rows
 from keplearn.training.grid_error import GridError, grid_error
 from keplearn.training.measured import field_error, path_error, path_setup
-from keplearn.training.objective import (
-    UNRESOLVED,
-    Batch,
-    Constants,
-    Shape,
-    assemble,
-    replace_lost,
-    without_lost,
-)
+from keplearn.training.objective import UNRESOLVED, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.problem import Batch, Constants, Shape, assemble, replace_lost
 from keplearn.training.settings import FitSettings, setup_of
 from keplearn.training.tally import Tally, TrainingFailed
 
@@ -44,7 +38,7 @@ class PhaseRunner:
         phase: Phase,
         split: Split,
         settings: FitSettings,
-        model: NeuralODE,
+        model: Model,
         execute: Execute,
     ):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
@@ -76,20 +70,20 @@ class PhaseRunner:
         self.best: tuple[float, float | None] = (np.inf, None)
 
     def _grid_error(self) -> GridError | None:
-        """Measure the grid on the phase's truth, if its law is known and the loss integrates."""
-        integrates = self.phase.integrator == "grid" and "trajectory" in self.setup.needs
-        if not integrates or self.settings.law is None:
+        """Measure the grid on the phase's truth, if its law is known and the loss integrates it."""
+        integrates = self.phase.integrator == "grid" and self.setup.needs & {"trajectory", "posterior"}
+        if not integrates or self.settings.law is None or self.setup.architecture.field is None:
             return None
         with jax.enable_x64(True):
             true = self.split.train if self.split.truth is None else self.split.truth
             batch = on_device(true, self.setup, np.float64)
             return grid_error(self.setup, self.settings.law, batch)
 
-    def model(self, flat: Array, units: Any) -> NeuralODE:
+    def model(self, flat: Array, units: Any) -> Model:
         """Make a model of a flat vector of parameters."""
         with jax.enable_x64(True):
             made = assemble(self.setup, jnp.asarray(flat), self.constants.max_acceleration)
-        return NeuralODE(made.parameters, made.max_acceleration, made.architecture, units)
+        return replace(made, units=units)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Return a compiled function's result, and count its seconds."""

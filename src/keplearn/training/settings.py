@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from keplearn.core.programs import power_above
 from keplearn.integrate import Grid
-from keplearn.models.neural_ode import Architecture
+from keplearn.models.kinds import Architecture
 from keplearn.systems import System
 from keplearn.systems.two_body import TwoBody
 from keplearn.training.curriculum import Phase
 from keplearn.training.losses import ADDITIVE_TERMS, needs_of
-from keplearn.training.objective import Setup
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.problem import Setup
 
 # Steps of a phase that has its own batch size: filling up would cost it as much time as a program of its own.
 LONG = 10_000
@@ -42,6 +42,7 @@ class FitSettings:
     augment: bool = False
     validate_every: int = 50
     best_by: str = "loss"
+    kl_annealing: int = 0
 
 
 def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, uniform: bool = True) -> Setup:

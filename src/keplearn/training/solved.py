@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Float
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.jax_shapes import Scalar
+from keplearn.models.kinds import Model
+from keplearn.models.latent_ode import Posterior
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.systems import System
 
-# What a loss may need.
+# What a loss may need, beside the posterior, which that of a latent ODE alone does.
 NEEDS = ("trajectory", "field", "law")
 
 
@@ -23,6 +26,17 @@ class FieldPair(NamedTuple):
     truth: Float[Array, "sample 6 segment"]
 
 
+class Encoded(NamedTuple):
+    """What a latent ODE made of a batch: the distribution of the beginnings, how sure it is of what it observes.
+
+    ``share``: of the weight of the distribution's distance from the prior, the part that counts in this step.
+    """
+
+    posterior: Posterior
+    noise: Scalar
+    share: Float[Array, "segment"]
+
+
 @dataclass(frozen=True)
 class Solved:
     """What a loss sees of a batch of segments.
@@ -30,27 +44,38 @@ class Solved:
     Attributes
     ----------
     truth
-        The true states without the first sample.
+        The true states without the first sample; of a latent ODE what is observed of them, with the first.
     initial
         The first sample.
     keep
         1, or 0 for a lost segment.
     model
         The network being trained.
-    trajectory, rates, system
-        What `predicted`, `field` and `law` give; None where nobody has asked for it.
+    trajectory, rates, system, latent
+        What `predicted`, `field`, `law` and `encoded` give; None where nobody has asked for it.
     """
 
-    truth: Float[Array, "sample 6 segment"]
+    truth: Float[Array, "sample component segment"]
     initial: Float[Array, "6 segment"]
     keep: Float[Array, "segment"]
-    model: NeuralODE
-    trajectory: Float[Array, "sample 6 segment"] | None = None
+    model: Model
+    trajectory: Float[Array, "sample component segment"] | None = None
     rates: FieldPair | None = None
     system: System | None = None
+    latent: Encoded | None = None
 
     @property
-    def predicted(self) -> Float[Array, "sample 6 segment"]:
+    def learned(self) -> NeuralODE:
+        """The field that is being trained."""
+        return _stated("field", self.model.field)
+
+    @property
+    def encoded(self) -> Encoded:
+        """What the encoder of a latent ODE has made of the segments; of what needs the posterior."""
+        return _stated("posterior", self.latent)
+
+    @property
+    def predicted(self) -> Float[Array, "sample component segment"]:
         """The states that the model comes to from the first sample, integrated; of what needs the trajectory."""
         return _stated("trajectory", self.trajectory)
 

@@ -15,7 +15,7 @@ from keplearn.evaluation.planes import into_planes, osculating_planes, rotate
 from keplearn.figures.parts import style
 from keplearn.figures.parts.events import mark_events
 from keplearn.figures.parts.inputs import OneOrbit, one_orbit, true_anomalies
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 
 _AXES = {"time": "time (h)", "anomaly": "true anomaly (°)"}
 
@@ -26,7 +26,7 @@ class TrueOrbit:
     ``r``, ``v``, ``a``: (3, sample); ``x``: what values are drawn against, with the samples in ``order``.
     """
 
-    def __init__(self, model: NeuralODE, source: xarray.Dataset | OrbitDataset, orbit: int, against: str):
+    def __init__(self, model: Model, source: xarray.Dataset | OrbitDataset, orbit: int, against: str):
         if against not in _AXES:
             known = ", ".join(_AXES)
             raise KeplearnError(f"against is {against!r}, not one of {known}.{nearest(against, _AXES)}")

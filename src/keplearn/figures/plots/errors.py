@@ -16,7 +16,7 @@ from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.metrics import Metric, find_metric, sampled
 from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.statistics import Distribution, median
-from keplearn.evaluation.table import true_samples
+from keplearn.evaluation.table import asked_samples
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import require
 from keplearn.figures.parts.labels import legend_columns, number, wrap
@@ -152,7 +152,7 @@ def _read(evaluation: xarray.Dataset, metric: Metric, training_range: tuple[floa
     )
     lost = ~np.isfinite(error)
     if "sample" in evaluation[quantity].dims and "acceleration" in evaluation:
-        lost |= lost_samples(values, true_samples(evaluation)) > 0
+        lost |= lost_samples(values, asked_samples(evaluation, metric)) > 0
     # At the true states nothing is lost of a propagation that diverged.
     if "diverged" in evaluation and metric.lost == "lost":
         lost |= evaluation["diverged"].to_numpy() > 0

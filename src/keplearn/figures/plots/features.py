@@ -14,12 +14,12 @@ from keplearn.figures.parts.along import TrueOrbit
 from keplearn.figures.parts.multiples import small_multiples, typeset, widen
 from keplearn.figures.registry import figure
 from keplearn.models.features import feature_names
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model, field_of
 
 
 @figure("orbit", {"against": "time or (true) anomaly."})
 def features(
-    model: NeuralODE,
+    model: Model,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
     against: Literal["time", "anomaly"] | str = "time",
@@ -47,6 +47,7 @@ def features(
     KeplearnError
         If the model has no units, a variable is missing, or there is no such orbit or axis.
     """
+    model = field_of(model)
     shape = model.architecture
     along = TrueOrbit(model, evaluation, orbit, against)
     with jax.enable_x64(True):

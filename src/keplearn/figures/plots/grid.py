@@ -24,12 +24,12 @@ from keplearn.figures.parts.labels import wrap
 from keplearn.figures.parts.lost import draw_lost_cells
 from keplearn.figures.parts.multiples import small_multiples
 from keplearn.figures.registry import figure
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.orbits.bodies import body_of
 
 
 def _measure(
-    models: Sequence[NeuralODE],
+    models: Sequence[Model],
     trainings: Sequence[OrbitDataset],
     labels: Sequence[str],
     quantity: str,

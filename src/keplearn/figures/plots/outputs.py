@@ -17,6 +17,7 @@ from keplearn.figures.parts.multiples import small_multiples, typeset, widen
 from keplearn.figures.parts.plane import DASHES
 from keplearn.figures.registry import figure
 from keplearn.models.geometry import rtn_frame
+from keplearn.models.kinds import Model, field_of
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.models.outputs import DIRECTIONS, MAGNITUDES, PRODUCTS, HeadValues
 
@@ -25,7 +26,7 @@ Values = Float64[np.ndarray, "_ sample"]
 
 @figure("orbit", {"against": "time or (true) anomaly."})
 def outputs(
-    model: NeuralODE,
+    model: Model,
     evaluation: xarray.Dataset | OrbitDataset,
     orbit: int = 0,
     against: Literal["time", "anomaly"] | str = "time",
@@ -56,6 +57,7 @@ def outputs(
     KeplearnError
         If the model has no units, a variable is missing, or there is no such orbit or axis.
     """
+    model = field_of(model)
     shape = model.architecture
     along = TrueOrbit(model, evaluation, orbit, against)
     with jax.enable_x64(True):

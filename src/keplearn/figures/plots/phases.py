@@ -26,7 +26,7 @@ from keplearn.figures.parts.plane import (
     label_axes,
 )
 from keplearn.figures.registry import figure
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 
 _DASHES = ((0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 """Of the phases before the last."""
@@ -34,7 +34,7 @@ _DASHES = ((0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 @figure("phases")
 def phases(
-    models: Sequence[NeuralODE], labels: Sequence[str], evaluations: Sequence[xarray.Dataset], title: str = ""
+    models: Sequence[Model], labels: Sequence[str], evaluations: Sequence[xarray.Dataset], title: str = ""
 ) -> Figure:
     """Draw the model after each phase, on the orbit of the training set's mean elements.
 
@@ -95,7 +95,7 @@ def phases(
 _NEEDED = ("predicted_position", "predicted_velocity", "predicted_acceleration")
 
 
-def _check(models: Sequence[NeuralODE], labels: Sequence[str], evaluations: Sequence[xarray.Dataset]) -> None:
+def _check(models: Sequence[Model], labels: Sequence[str], evaluations: Sequence[xarray.Dataset]) -> None:
     """Refuse what is not one evaluation and label for each model, all on one orbit."""
     if not len(models) == len(labels) == len(evaluations):
         counts = f"{len(models)} models, {len(labels)} labels, {len(evaluations)} evaluations"

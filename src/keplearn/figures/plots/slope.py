@@ -19,7 +19,7 @@ from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import finite, require_finite
 from keplearn.figures.parts.labels import number
 from keplearn.figures.registry import figure
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.kinds import Model
 from keplearn.orbits.bodies import body_of
 
 _TRUE_SLOPE = -2.0
@@ -34,7 +34,7 @@ _BEYOND: dict[str, Any] = _AT_STATES | {"marker": "o", "markerfacecolor": "none"
 
 
 def _measured(
-    models: Sequence[NeuralODE], trainings: Sequence[OrbitDataset], labels: Sequence[str]
+    models: Sequence[Model], trainings: Sequence[OrbitDataset], labels: Sequence[str]
 ) -> dict[str, xarray.Dataset]:
     """Return the slopes of models by label."""
     return dict(zip(labels, map(measure, models, trainings), strict=True))

@@ -1,0 +1,103 @@
+"""What a training is given: what is compiled in of a phase, its segments, its numbers, and the model that they make."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float
+
+from keplearn.core.jax_shapes import Scalar
+from keplearn.integrate import Grid
+from keplearn.models.kinds import Architecture, Model, kind_of
+from keplearn.systems import System
+from keplearn.training.losses import Weights, needs_of
+from keplearn.training.residuals import Flat
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All of a phase that is compiled in; phases with one setup and equal shapes share a program.
+
+    ``law`` is the system in canonical units, where the loss asks for it.
+    """
+
+    architecture: Architecture
+    grid: Grid
+    integrator: str
+    loss: str
+    additive: tuple[str, ...]
+    optimizer: str
+    dtype: str
+    law: System | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the loss and its terms compare."""
+        return needs_of(self.loss, self.additive)
+
+
+class Shape(NamedTuple):
+    """What of a model is compiled in, whatever the phase."""
+
+    architecture: Architecture
+    dtype: str
+
+
+class Chance(NamedTuple):
+    """For each segment a standard normal draw, and the share that counts of its posterior's distance from the prior."""
+
+    noise: Float[Any, "latent segment"]
+    share: Float[Any, "segment"]
+
+
+class Batch(NamedTuple):
+    """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field.
+
+    ``chance``: what is drawn for each segment where a loss needs the posterior.
+    """
+
+    states: Float[Array, "sample 6 segment"]
+    times: Float[Array, "sample segment"]
+    keep: Float[Array, "segment"]
+    accelerations: Float[Array, "sample 3 segment"] | None = None
+    chance: Chance | None = None
+
+
+class Constants(NamedTuple):
+    """Numbers that enter a step and are no reason to compile again."""
+
+    max_acceleration: Scalar
+    weights: Weights
+    rtol: Scalar
+    atol: Scalar
+    max_grad_norm: Scalar
+    max_disagreement: Scalar
+
+
+@cache
+def _unravel(architecture: Architecture, dtype: str):
+    with jax.enable_x64(True):
+        return ravel_pytree(kind_of(architecture).new(architecture, 0, dtype).parameters)[1]
+
+
+def assemble(setup: Setup | Shape, flat: Flat, max_acceleration: Scalar) -> Model:
+    """Make the model of a flat vector of parameters."""
+    parameters = _unravel(setup.architecture, setup.dtype)(flat)
+    return kind_of(setup.architecture).model(parameters, max_acceleration, setup.architecture)
+
+
+def padded(batch: Batch, size: int, keep: float) -> Batch:
+    """Fill up to a size with copies of the last segment, so that fewer shapes need a program."""
+    more = size - batch.keep.shape[0]
+    filled = jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge"), batch)
+    return filled._replace(keep=jnp.pad(batch.keep, (0, more), constant_values=keep))
+
+
+def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
+    """Put the first good segment in the place of those that are not, with ``keep`` 0."""
+    substitute = jnp.argmax(good)
+    replaced = jax.tree.map(lambda x: jnp.where(good, x, x[..., substitute][..., None]), batch)
+    return replaced._replace(keep=batch.keep * good)

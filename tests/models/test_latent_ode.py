@@ -1,0 +1,151 @@
+"""The latent ODE: what its encoder heeds, what its latent means, and that a file gives the model back."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from keplearn.core.errors import KeplearnError
+from keplearn.data.units import Units
+from keplearn.models.encoders import ENCODERS, Observed
+from keplearn.models.files import load_model, save_model
+from keplearn.models.kinds import KINDS, field_of, kind_of, name_of
+from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
+from keplearn.models.neural_ode import Architecture, new_model
+
+NETWORK = Architecture("sph_4D_logr", "mlp_4D_logmag_unit_exp", 5, 1, "tanh", planar_constraint=True)
+SECOND = LatentArchitecture(NETWORK, hidden_size=4)
+FREE = replace(SECOND, latent_dynamics="free", latent_size=3)
+SHAPES = {
+    "second_order": SECOND,
+    "free": FREE,
+    "state": replace(FREE, observe="state"),
+    "given": replace(SECOND, likelihood_noise=0.01),
+}
+
+
+@pytest.fixture(autouse=True)
+def _x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def observed(samples: int = 7, seed: int = 0, components: int = 2) -> Observed:
+    """Two trajectories of random numbers at random times, all observed."""
+    draw = np.random.default_rng(seed)
+    times = np.sort(draw.uniform(0, 3, (samples, 2)), axis=0)
+    values = draw.standard_normal((samples, components, 2))
+    return Observed(jnp.asarray(times), jnp.asarray(values), jnp.ones((samples, 2)))
+
+
+def answers(model: LatentODE, given: Observed) -> list[np.ndarray]:
+    """Mean and log spread of the beginning."""
+    return [np.asarray(x) for x in model.posterior(given)]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("shape", [SECOND, FREE], ids=["second_order", "free"])
+def test_what_is_not_observed_changes_nothing(shape, encoder):
+    """Neither its values, numbers or not, nor that it is there: without it the encoding is the same."""
+    model, given = new_latent_ode(replace(shape, encoder=encoder), 0, "float64"), observed()
+    seen = given.seen.at[jnp.array([2, 4, 6])].set(0)
+    hidden = given._replace(seen=seen)
+    expected = answers(model, hidden)
+    assert not np.allclose(expected[0], answers(model, given)[0])
+    for value in (1e6, np.nan, np.inf):
+        other = hidden._replace(values=jnp.where(seen[:, None] > 0, given.values, value))
+        np.testing.assert_array_equal(answers(model, other), expected)
+    kept = np.array([0, 1, 3, 5])
+    np.testing.assert_allclose(answers(model, Observed(*(x[kept] for x in given))), expected, rtol=1e-12)
+
+
+def test_padding_may_stand_in_any_order_and_number():
+    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    expected = answers(model, given)
+    order = np.array([1, 0])
+    for more in (order, np.tile(order, 3)):
+        end = np.asarray(given.times[-1])
+        padding = Observed(
+            jnp.tile(end, (len(more), 1)), observed(len(more), 9).values[more % 2], jnp.zeros((len(more), 2))
+        )
+        whole = Observed(*(jnp.concatenate(pair) for pair in zip(given, padding, strict=True)))
+        np.testing.assert_allclose(answers(model, whole), expected, rtol=1e-12)
+
+
+def test_how_far_apart_samples_are_counts_and_the_time_at_which_they_begin_does_not():
+    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    np.testing.assert_allclose(
+        answers(model, given._replace(times=given.times + 100)), answers(model, given), rtol=1e-9
+    )
+    assert not np.allclose(answers(model, given._replace(times=2 * given.times)), answers(model, given))
+    # Where the first sample is missing, the time from the beginning to the first observed one counts too.
+    missing = given._replace(seen=given.seen.at[0].set(0))
+    earlier = missing._replace(times=missing.times.at[0].add(-1))
+    assert not np.allclose(answers(model, earlier), answers(model, missing))
+
+
+def test_a_batch_is_its_trajectories_one_by_one():
+    model, given = new_latent_ode(FREE, 0, "float64"), observed()
+    one = Observed(*(x[..., 1] for x in given))
+    np.testing.assert_allclose(
+        np.stack(answers(model, one)), np.stack(answers(model, given))[..., 1], rtol=1e-12
+    )
+
+
+def test_nothing_observed_is_encoded_without_a_number_that_is_none():
+    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    assert np.isfinite(answers(model, given._replace(seen=0 * given.seen))).all()
+
+
+def test_a_latent_of_second_order_is_a_state_whose_field_is_that_of_a_neural_ode():
+    model, r = new_latent_ode(SECOND, 3, "float64", 2.0), jnp.array([0.4, 0.3, 0.0])
+    v = jnp.array([-1.0, 0.5, 0.0])
+    same = new_model(NETWORK, 3, "float64", 2.0)
+    np.testing.assert_array_equal(field_of(model).acceleration(0.0, r, v), same.acceleration(0.0, r, v))
+    start = model.begin(jnp.array([0.4, 0.3, -1.0, 0.5]))
+    np.testing.assert_array_equal(start, jnp.concatenate([r, v]))
+    np.testing.assert_array_equal(model.decode(start), [0.4, 0.3])
+    in_space = replace(SECOND, network=replace(NETWORK, planar_constraint=False), observe="state")
+    assert in_space.components == in_space.coordinates == (0, 1, 2, 3, 4, 5)
+
+
+def test_a_free_latent_has_no_field_and_says_so():
+    model = new_latent_ode(FREE, 0, "float64")
+    assert model.begin(jnp.arange(3.0)).shape == (3,) and model.decode(jnp.arange(3.0)).shape == (2,)
+    with pytest.raises(KeplearnError, match="no field of positions and velocities, for its latent is free"):
+        field_of(model)
+
+
+def test_a_noise_that_is_given_is_not_trained():
+    for noise, gradient in ((0.01, 0.0), (None, 1.0)):
+        model = new_latent_ode(replace(SECOND, likelihood_noise=noise), 0, "float64")
+        slope = jax.grad(lambda p, model=model: jnp.log(replace(model, parameters=p).noise))(model.parameters)
+        assert float(slope.log_noise) == gradient
+        assert noise is None or float(model.noise) == pytest.approx(noise, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "samples", "expected"), [(0.5, 360, 180), (0.5, 5, 3), (0.1, 6, 2), (1.0, 8, 8)]
+)
+def test_the_observed_share_is_of_the_first_samples_two_at_least(fraction, samples, expected):
+    assert replace(SECOND, observed_fraction=fraction).observed_samples(samples) == expected
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_a_file_gives_the_model_back(tmp_path, shape):
+    model = new_latent_ode(shape, 1, "float32", 2.0, Units(7000.0, 398600.4418))
+    save_model(model, tmp_path / "g" / "model.eqx")
+    read = load_model(tmp_path / "g" / "model.eqx")
+    assert (read.architecture, read.units) == (shape, model.units)
+    for one, other in zip(jax.tree.leaves(read), jax.tree.leaves(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_kind_of_an_architecture_is_told_by_itself():
+    assert {name_of(shape) for shape in (NETWORK, SECOND)} == {"neural_ode", "latent_ode"} == set(KINDS)
+    for shape in (NETWORK, SECOND, FREE):
+        made = kind_of(shape).new(shape, 0)
+        again = kind_of(shape).model(made.parameters, made.max_acceleration, shape)
+        assert jax.tree.structure(again) == jax.tree.structure(made)

@@ -1,0 +1,173 @@
+"""Training a latent ODE: the bound that it is trained by, its gradient, what is drawn in each step, and going on."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from effort import OPTIONS
+from jax.flatten_util import ravel_pytree
+
+from keplearn.data.dataset import load_dataset
+from keplearn.data.segments import Split, split_segments
+from keplearn.data.units import units_for
+from keplearn.integrate import Grid
+from keplearn.models.latent_ode import LatentArchitecture, Posterior, new_latent_ode
+from keplearn.models.neural_ode import Architecture
+from keplearn.training.batches import Batches, on_device
+from keplearn.training.curriculum import Phase, normal
+from keplearn.training.events import Checkpoint, PhaseEnded, Rows
+from keplearn.training.fit import fit
+from keplearn.training.losses import evidence_lower_bound
+from keplearn.training.objective import objective
+from keplearn.training.problem import Constants, Setup
+from keplearn.training.settings import FitSettings, setup_of
+from keplearn.training.solved import Encoded, Solved
+
+LENGTH = 6
+NETWORK = Architecture("sph_4D_logr", "mlp_4D_logmag_unit_exp", 4, 1, "tanh", planar_constraint=True)
+SECOND = LatentArchitecture(NETWORK, hidden_size=3)
+FREE = replace(SECOND, latent_dynamics="free", latent_size=3)
+WEIGHTS = {"kl_weight": 1.0}
+SETTINGS = FitSettings(
+    loss="evidence_lower_bound",
+    loss_weights=WEIGHTS,
+    batch_size=8,
+    validate_every=4,
+    dtype="float64",
+    law=None,
+    stride=1,
+)
+ADAM = Phase((0.0, 1.0), 1e-2, 8, LENGTH)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """Segments of 6 samples of three orbits."""
+    dataset = load_dataset("simple_TBP_planar_3_train")
+    return split_segments(dataset, units_for(dataset), (0.0, 0.25), LENGTH, 0.6, "orbits")
+
+
+@pytest.fixture
+def _x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def solved(truth, predicted, posterior: Posterior, noise: float, share=1.0) -> Solved:
+    """What the bound sees of predictions (sample, component, segment)."""
+    segments = np.shape(truth)[-1]
+    encoded = Encoded(posterior, jnp.asarray(noise), jnp.full(segments, share))
+    any_model = new_latent_ode(SECOND, 0, "float64")
+    return Solved(
+        jnp.asarray(truth), jnp.zeros((6, segments)), jnp.ones(segments), any_model, jnp.asarray(predicted),
+        latent=encoded,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("_x64")
+def test_with_the_exact_posterior_of_a_linear_model_the_bound_is_the_evidence():
+    """What is observed is z₁ + z₂ t + noise at t = -1, 0, 1, where the posterior's components are independent.
+
+    Its two-point draws ±√2 along each of the two axes have a normal distribution's mean and covariance, and the
+    bound asks for no more of them: their mean is the expectation.
+    """
+    times, noise, x = np.array([-1.0, 0.0, 1.0]), 0.3, np.array([0.7, 0.2, -0.4])
+    design = np.stack([np.ones(3), times], axis=1)
+    precision = design.T @ design / noise**2 + np.eye(2)
+    assert precision[0, 1] == 0
+    spread, centre = 1 / np.sqrt(np.diag(precision)), np.linalg.solve(precision, design.T @ x / noise**2)
+    draws = np.sqrt(2) * np.array([[1, -1, 0, 0], [0, 0, 1, -1]])
+    latent = centre[:, None] + spread[:, None] * draws
+    whole = lambda column: jnp.asarray(np.tile(column[:, None], 4))  # noqa: E731
+    seen = solved(
+        np.tile(x[:, None, None], 4), (design @ latent)[:, None], Posterior(whole(centre), whole(np.log(spread))), noise
+    )  # fmt: skip
+    parts = evidence_lower_bound(seen, {"kl_weight": jnp.asarray(1.0)})
+    covariance = design @ design.T + noise**2 * np.eye(3)
+    square = x @ np.linalg.solve(covariance, x)
+    evidence = -(square + np.linalg.slogdet(2 * np.pi * covariance)[1]) / 2
+    assert 3 * float(sum(parts.values())) == pytest.approx(-evidence, rel=1e-12)
+    assert list(parts) == ["reconstruction", "kl"]
+
+
+@pytest.mark.usefixtures("_x64")
+@pytest.mark.parametrize(("weight", "share"), [(1.0, 1.0), (0.5, 0.4)])
+def test_the_distance_from_the_prior_is_that_of_two_normal_distributions(weight, share):
+    """KL(N(m, s²) | N(0, 1)), integrated; a lost segment does not count."""
+    centre, log_spread = np.array([[0.3, 9.0]]), np.array([[-0.5, 9.0]])
+    x = np.linspace(-12, 12, 200_001)
+    q = np.exp(-((x - 0.3) ** 2) / 2 / np.exp(-1.0)) / np.sqrt(2 * np.pi * np.exp(-1.0))
+    p = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    expected = np.trapezoid(np.where(q > 0, q * np.log(np.where(q > 0, q, 1) / p), 0), x)
+    posterior = Posterior(jnp.asarray(centre), jnp.asarray(log_spread))
+    seen = replace(
+        solved(np.zeros((2, 1, 2)), np.zeros((2, 1, 2)), posterior, 1.0, share), keep=jnp.array([1.0, 0.0])
+    )
+    parts = evidence_lower_bound(seen, {"kl_weight": jnp.asarray(weight)})
+    assert float(parts["kl"]) == pytest.approx(weight * share * expected / 2, rel=1e-9)
+
+
+@pytest.mark.usefixtures("_x64")
+@pytest.mark.parametrize("shape", [SECOND, FREE], ids=["second_order", "free"])
+def test_the_gradient_is_that_of_finite_differences(split, shape):
+    flat, one = ravel_pytree(new_latent_ode(shape, 0, "float64").parameters)[0], jnp.asarray(1.0)
+    setup = Setup(shape, Grid(LENGTH, 1), "grid", "evidence_lower_bound", (), "adam", "float64")
+    tight = jnp.asarray(1e-10)
+    constants = Constants(one, {"kl_weight": one}, tight, tight, one, jnp.asarray(10.0))
+    batch = on_device(split.train.take(np.arange(3)), setup, "float64")
+    both = jax.jit(
+        jax.value_and_grad(lambda x: objective(setup, x, batch, constants)[0]), compiler_options=OPTIONS
+    )
+    value, gradient = lambda x: both(x)[0], np.asarray(both(flat)[1])
+    for seed in range(3):
+        along = np.random.default_rng(seed).standard_normal(flat.size)
+        step = 1e-5 / np.linalg.norm(along)
+        slope = (value(flat + step * along) - value(flat - step * along)) / (2 * step)
+        assert float(slope) == pytest.approx(gradient @ along, rel=2e-6)
+
+
+def test_each_step_has_its_own_draws_and_validation_the_same(split):
+    setup = setup_of(ADAM, SECOND, SETTINGS)
+    batches = Batches(0, ADAM, setup, split, replace(SETTINGS, kl_annealing=4))
+    chance = batches.to_draw(2, 6)[3]
+    assert chance is not None
+    noise, share = (np.asarray(x) for x in chance)
+    np.testing.assert_array_equal(noise[:4, :, :8], [normal(4, 8, 0, 0, step) for step in range(2, 6)])
+    np.testing.assert_array_equal(share[:4, 0], [0.5, 0.75, 1.0, 1.0])
+    assert len({row.tobytes() for row in noise[:4]}) == 4
+    later = Batches(1, ADAM, setup, split, replace(SETTINGS, kl_annealing=4))
+    chance = later.to_draw(0, 1)[3]
+    assert chance is not None and np.asarray(chance.share)[0, 0] == 1.0
+    for one, other in ((batches, batches), (batches, Batches(0, ADAM, setup, split, SETTINGS))):
+        assert one.validation.chance is not None and other.validation.chance is not None
+        np.testing.assert_array_equal(one.validation.chance.noise, other.validation.chance.noise)
+
+
+def taken(split: Split, shape: LatentArchitecture, resume: Checkpoint | None = None, **changes):
+    """Rows, checkpoints, and the ends of two phases."""
+    settings = replace(SETTINGS, **changes)
+    phases = [ADAM, replace(ADAM, steps=4)]
+    rows, checkpoints, ended = [], [], []
+    for event in fit(new_latent_ode(shape, 0, "float64"), phases, [split] * 2, settings, resume):
+        if isinstance(event, Rows):
+            rows += event.rows
+            checkpoints.append(event.checkpoint())
+        elif isinstance(event, PhaseEnded):
+            ended.append(event)
+    return rows, checkpoints, ended
+
+
+@pytest.mark.parametrize("shape", [SECOND, FREE], ids=["second_order", "free"])
+def test_a_training_that_goes_on_from_a_checkpoint_has_the_numbers_it_would_have_had(split, shape):
+    rows, checkpoints, ended = taken(split, shape, augment=True, kl_annealing=6)
+    assert rows[-1]["loss"] == pytest.approx(rows[-1]["reconstruction"] + rows[-1]["kl"], rel=1e-12)
+    assert rows[0]["kl"] == 0 < rows[5]["kl"]
+    first = checkpoints[0]
+    assert (first.phase, first.step) == (0, 4)
+    later, _, again = taken(split, shape, first, augment=True, kl_annealing=6)
+    assert later == rows[4:]
+    for one, other in zip(ended, again, strict=True):
+        for a, b in zip(jax.tree.leaves(one.best), jax.tree.leaves(other.best), strict=True):
+            np.testing.assert_array_equal(a, b)
