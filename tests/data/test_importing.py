@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset, save_dataset
+from keplearn.data.description import notes
 from keplearn.data.importing import import_dataset
+from keplearn.data.observe import observe
 from keplearn.orbits.constants import EARTH_RADIUS
 
 HEADER = ["orbit", "t", "x", "y", "z", "vx", "vy", "vz"]
@@ -112,6 +114,16 @@ def test_netcdf_of_others_and_of_ours(tmp_path, truth):
     np.testing.assert_array_equal(ours.states, truth.states)
     assert ours.name == "ours"
     assert ours.orbit_names == truth.orbit_names
+
+
+def test_a_dataset_that_is_imported_without_what_is_observed_says_so(tmp_path, truth):
+    path = save_dataset(observe(truth, "ours", noise=1e-6), tmp_path / "ours.nc")
+    found = import_dataset(path)
+    np.testing.assert_array_equal(found.states, truth.states)
+    assert notes(found) == ["left out, observed_position, observed_velocity: true states are imported"]
+    observed = import_dataset(path, columns="position=observed_position,velocity=observed_velocity")
+    np.testing.assert_array_equal(observed.states, load_dataset(str(path)).observed_states)
+    assert "left_out" not in observed.provenance
 
 
 def test_units_that_the_file_states_cannot_be_overruled(tmp_path, truth):

@@ -10,6 +10,7 @@ import numpy as np
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dates import nanoseconds
 from keplearn.data.files import open_netcdf, text_attribute
+from keplearn.data.orbit_dataset import OBSERVED_VARIABLES
 from keplearn.data.raw import STATE_COLUMNS, RawFile, RawOrbit, check_size
 
 _TIME_NAMES = ("t", "time", "times", "epoch")
@@ -68,7 +69,9 @@ def read_netcdf(path: Path, chosen: Mapping[str, str]) -> RawFile:
         "length": units.get("x") or units.get("position") or "",
         "velocity": units.get("vx") or units.get("velocity") or "",
     }
-    return RawFile(raw.orbits, stated, raw.dated or " since " in time, raw.facts)
+    left = [key for key in OBSERVED_VARIABLES if key in variables and key not in chosen.values()]
+    facts = {"left_out": f"{', '.join(left)}: true states are imported"} if left else {}
+    return RawFile(raw.orbits, stated, raw.dated or " since " in time, raw.facts | facts)
 
 
 def _time_name(headers: Mapping[str, Header], chosen: Mapping[str, str]) -> str | None:
