@@ -15,7 +15,7 @@ from keplearn.groups.facts import Facts, run_names
 from keplearn.groups.legend import legend
 from keplearn.groups.study import Study
 from keplearn.groups.table import group_table
-from keplearn.runs.find import open_run
+from keplearn.runs.find import find_runs, open_run
 from keplearn.runs.labels import write_label
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
@@ -140,6 +140,20 @@ def _leaves(value, name=""):
         return
     for key, entry in value.items():
         yield from _leaves(entry, f"{name}.{key}".lstrip("."))
+
+
+def test_runs_of_a_group_come_in_the_order_of_its_study_whichever_was_started_first(tmp_path):
+    for seed in range(3):
+        _write(run_config(DATASETS[0], group="g", test=[TEST], seed=seed), tmp_path, 1.0)
+    first, *others = find_runs(tmp_path, "g")
+    study = Study.of([run.config for run in reversed(others)], tmp_path)
+    chosen = lambda *words: [run.run_id for run in choose_runs(tmp_path, words)]  # noqa: E731
+    started = [run.run_id for run in (first, *others)]
+    assert chosen("g") == started
+    study.write()
+    assert chosen("g") == chosen() == [*study.configs, first.run_id] != started
+    (study.path / "sweep.json").write_text("{}")
+    assert chosen("g") == started
 
 
 def test_the_status_of_a_sweep_is_of_the_runs_that_are_meant_those_not_started_among_them(runs):

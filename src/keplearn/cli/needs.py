@@ -1,6 +1,7 @@
 """What figures are drawn of, found by the names on the command line: a function for each `Need`.
 
 Each returns things by the names of figures' parameters, with the default ``title`` and what the file is ``named`` by.
+Longer than most files: it is a list, and what its functions share stands below them.
 """
 
 import sys

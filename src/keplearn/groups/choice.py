@@ -17,7 +17,7 @@ from keplearn.core.numbers import number_text
 from keplearn.core.tables import is_foreign
 from keplearn.groups.difference import cell
 from keplearn.groups.facts import Facts, plain
-from keplearn.groups.study import Study
+from keplearn.groups.study import Study, written_order
 from keplearn.runs.find import find_runs, group_names, open_run
 from keplearn.runs.store import Run
 
@@ -46,7 +46,10 @@ def choose_runs(
     state: str | None = None,
     on_damaged: Callable[[KeplearnError], object] | None = None,
 ) -> list[Run]:
-    """Return the runs that are meant, each once, in the order of the words; those of a group the oldest first.
+    """Return the runs that are meant, each once, in the order of the words; those of a group in that of its study.
+
+    Runs of a group that its last sweep did not have come after the others, the oldest first. The order of a study does
+    not depend on which of its runs was started first.
 
     Parameters
     ----------
@@ -72,12 +75,12 @@ def choose_runs(
     groups = group_names(runs) if words else []
     for word in words:
         if "/" not in word and word in groups:
-            meant = find_runs(runs, word, state, on_damaged)
+            meant = _as_studied(find_runs(runs, word, state, on_damaged))
         else:
             meant = [run for run in [_one(runs, word, groups)] if state in (None, run.state)]
         found |= {run.path: run for run in meant}
     if not words:
-        found = {run.path: run for run in find_runs(runs, None, state, on_damaged)}
+        found = {run.path: run for run in _as_studied(find_runs(runs, None, state, on_damaged))}
     return _those_of_which(conditions, list(found.values()), ", ".join(words) or str(runs))
 
 
@@ -104,6 +107,13 @@ def _started_or_planned(study: Study, run_id: str) -> Run:
     except KeplearnError:
         vars(run).update(record={"run_id": run_id, "state": "missing"}, config=study.configs[run_id])
     return run
+
+
+def _as_studied(found: Sequence[Run]) -> list[Run]:
+    """Sort the runs of each group as its study has them; those that it does not have stay as they are, at its end."""
+    groups = dict.fromkeys(run.path.parent for run in found)
+    place = {path / run_id: k for path in groups for k, run_id in enumerate(written_order(path))}
+    return sorted(found, key=lambda run: (run.group, place.get(run.path, len(place))))
 
 
 def _one(runs: str | Path, word: str, groups: Sequence[str]) -> Run:

@@ -124,6 +124,14 @@ class Study:
         return found
 
 
+def written_order(group: Path) -> list[str]:
+    """Return the run ids of a group's directory in the order of its study; none where no study can be read."""
+    try:
+        return [entry["run_id"] for entry in _read_record(group / FILE)["runs"]]
+    except (KeplearnError, *_FOREIGN):
+        return []
+
+
 def _read_record(file: Path) -> dict[str, Any]:
     """Read a ``sweep.json``, of any version; Damaged where it is not as it was written, or foreign."""
     try:

@@ -5,7 +5,6 @@ takes what it knows: config keys by their names, in tables or without, rows, fac
 """
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -16,22 +15,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keplearn.config import RunConfig, runs_from_dict
-from keplearn.config.schema import PHASED, TABLES
 from keplearn.core import locks
 from keplearn.core.errors import KeplearnError
-from keplearn.core.files import file_word, write_text
+from keplearn.core.files import write_text
 from keplearn.models.files import load_model
-from keplearn.runs.records import STATES, is_summary
 from keplearn.runs.store import Run, directory_name
 from keplearn.runs.writer import RunWriter
 from keplearn.tracking import room
-from keplearn.tracking.content import RECORD
 from keplearn.tracking.target import SERVICE, require_wandb
+from keplearn.tracking.told import config_of, entries_of, rows_of
 
 PULLED = "pulled.json"
 """Beside a pulled run: where it came from, and what marks the state in which it was."""
-_WHOLE = ("phase", "step", "lost", "val_lost")
 
 
 class Pulled(NamedTuple):
@@ -156,8 +151,8 @@ def _adopt(runs: Path, place: Path, mark: Mapping[str, Any], say: Callable[[str]
         If it was trained here, or its config cannot be read.
     """
     told = json.loads((place / "run.json").read_text())
-    rows = _rows(json.loads((place / "rows.json").read_text()))
-    config = _config(told, say)
+    rows = rows_of(json.loads((place / "rows.json").read_text()))
+    config = config_of(told, say)
     path = runs / config.group / directory_name(told["id"], "run id")
     if (path / "run.json").exists() and not (path / room.ROOM / PULLED).exists():
         raise KeplearnError(f"it is here already, in {path}.")
@@ -168,7 +163,7 @@ def _adopt(runs: Path, place: Path, mark: Mapping[str, Any], say: Callable[[str]
         except KeplearnError as error:
             say(f"{told['id']}: its model is not keplearn's: {error}")
             model = None
-    entries = _entries(told, rows, model is not None)
+    entries = entries_of(told, rows, model is not None)
     with RunWriter(runs, config, told["id"]) as writer:
         write_text(path / room.ROOM / PULLED, json.dumps({**mark, "mark": None}) + "\n")  # until it is whole
         writer.receive(entries, rows, model)
@@ -177,89 +172,3 @@ def _adopt(runs: Path, place: Path, mark: Mapping[str, Any], say: Callable[[str]
             shutil.move(file, path / room.ROOM / file.name)
         write_text(path / room.ROOM / PULLED, json.dumps(mark) + "\n")
     return Run(path)
-
-
-def _config(told: Mapping[str, Any], say: Callable[[str], object]) -> RunConfig:
-    """Return the config of a run: keplearn's own as it was, of another program's the keys that are known."""
-    given: Mapping[str, Any] = told["config"]
-    own = {table: given[table] for table in TABLES if isinstance(given.get(table), Mapping)}
-    if {"wandb", "data", "parameters"} <= own.keys():
-        return RunConfig.from_dict({table: given[table] for table in TABLES if table in given})
-    flat = {key.rpartition(".")[2]: value for key, value in given.items() if key not in TABLES}
-    flat |= {key: value for table in own.values() for key, value in table.items()}
-    tables: dict[str, dict[str, Any]] = {
-        "wandb": {"group": told["group"] or file_word(told["name"]) or "pulled"}
-    }
-    for table in ("data", "parameters"):
-        keys = [key for key in TABLES[table] if key in flat]
-        # The outermost list would be a list of values: here there is one.
-        tables[table] = {key: [flat[key]] if key in PHASED else flat[key] for key in keys}
-    if "dataset_name" not in tables["data"]:
-        raise KeplearnError(
-            "its config names no dataset_name, so that it is no run that keplearn could read."
-        )
-    foreign = sorted(key for key in flat if not any(key in TABLES[table] for table in TABLES))
-    if foreign:
-        say(f"{told['id']}: config keys that mean nothing here are left out: {', '.join(foreign)}")
-    configs = runs_from_dict(tables)
-    if len(configs) > 1:
-        raise KeplearnError("its config holds lists of values, so that it is not known which of them it was.")
-    return configs[0]
-
-
-def _rows(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a history's numbers as rows of metrics, in order, each with its phase and step."""
-    rows = []
-    for line in sorted(lines, key=lambda line: line.get("_step", 0)):
-        numbers = {key: _number(value) for key, value in line.items() if not key.startswith("_")}
-        row = {key: value for key, value in numbers.items() if value is not None}
-        if row:
-            # Metrics keep the order in which a training writes them.
-            head = {"phase": row.pop("phase", 0), "step": row.pop("step", len(rows) + 1)}
-            rest = {key: row[key] for key in sorted(row, key=_place)}
-            rows.append(
-                {key: int(x) if key in _WHOLE and math.isfinite(x) else x for key, x in (head | rest).items()}
-            )
-    return rows
-
-
-def _place(key: str) -> tuple[int, str]:
-    first = ("lr", "lost", "loss")
-    return (first.index(key), "") if key in first else (len(first) + key.startswith("val_"), key)
-
-
-def _number(value: object) -> float | None:
-    """Return a number of a history, in which those that are not finite are words; None for all else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    words = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-    return words.get(value) if isinstance(value, str) else float(value)
-
-
-def _entries(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_model: bool) -> dict[str, Any]:
-    """Return a run's record without its config: as it was sent, or of what W&B says of it."""
-    summary: dict[str, Any] = told["summary"]
-    columns = {key for row in rows for key in row}
-    rest = summary.get(RECORD)
-    sent: dict[str, Any] = rest if isinstance(rest, dict) and rest.get("state") in STATES else {}
-    outer = {"scores", RECORD, "shown"}
-    facts = {
-        key: value
-        for key, value in summary.items()
-        if not (key.startswith("_") or key in columns or key in outer or _is_media(value))
-        and is_summary({key: value})
-    }
-    states = {"finished": "finished", "failed": "failed"}
-    entries: dict[str, Any] = {key: value for key, value in sent.items() if key not in ("format", "state")}
-    entries |= {"summary": facts, "state": sent.get("state") or states.get(told["state"], "interrupted")}
-    if sent and isinstance(summary.get("scores"), dict):
-        entries["scores"] = summary["scores"]
-    if entries["state"] == "finished" and not has_model:
-        entries |= {"state": "interrupted", "reason": f"{SERVICE} has no model of it that keplearn can read"}
-    elif entries["state"] == "running":
-        entries |= {"state": "interrupted", "reason": "it was being trained when it was pulled"}
-    return entries
-
-
-def _is_media(value: object) -> bool:
-    return isinstance(value, dict) and "_type" in value
