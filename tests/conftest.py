@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Compile with little effort for tests that need no more, what they share included."""
-    with little_effort() if is_enough_for(item.path) else nullcontext():
+    with little_effort() if is_enough_for(item) else nullcontext():
         return (yield)
 
 

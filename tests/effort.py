@@ -12,6 +12,8 @@ from functools import cache, partialmethod
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 # The same for all that a process compiles, in its environment.
 LITTLE_EFFORT = {"XLA_FLAGS": " ".join(f"--{name}={value}".lower() for name, value in OPTIONS.items())}
@@ -29,16 +31,23 @@ ENOUGH_FOR = (
     "runs/test_damage.py",
     "runs/test_events.py",
     "runs/test_observed.py",
+    "runs/test_permissions.py",
+    "runs/test_train_stack.py",
     "runs/test_validation.py",
     "test_demo.py",
     "test_fuzz.py",
 )
 
 
-def is_enough_for(test: Path) -> bool:
-    """Say whether a file of tests needs no more."""
+# Of other files, the tests that compare programs which are compiled for them alone.
+enough = pytest.mark.little_effort
+
+
+def is_enough_for(item: pytest.Item) -> bool:
+    """Say whether a test needs no more."""
     here = Path(__file__).parent
-    return any(test.is_relative_to(here / place) for place in ENOUGH_FOR)
+    marked = item.get_closest_marker("little_effort") is not None
+    return marked or any(item.path.is_relative_to(here / place) for place in ENOUGH_FOR)
 
 
 @cache

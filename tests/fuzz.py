@@ -1,6 +1,6 @@
 """Mutated files of every kind that is kept, through the commands that read them.
 
-``python -m tests.fuzz --count 10000 --seed 0`` makes a small study and in each trial damages one file of one run: no
+``python tests/fuzz.py --count 10000 --seed 0`` makes a small study and in each trial damages one file of one run: no
 command may end in a traceback, show another number, or lose a byte of what was there. Bit flips, truncations,
 overwritten, inserted and cut out stretches, another kept file in its place; of records without a checksum (those of
 the version before) also entries of other types.
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gentle import gentle_model
 
 from keplearn.cli import main
 from keplearn.cli.progress import LINE_EVERY
@@ -32,7 +33,7 @@ from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.groups.study import Study
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.runs.labels import write_label
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
@@ -58,7 +59,7 @@ class Place:
         ]
         dataset = load_dataset(TESTED_ON)
         save_dataset(replace(dataset, name="mine"), self.file)
-        model = new_model(
+        model = gentle_model(
             Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True),
             0,
             units=units_for(dataset),

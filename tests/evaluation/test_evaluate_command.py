@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from gentle import gentle_model
 
 from keplearn.cli import main
 from keplearn.config import run_config
@@ -16,7 +17,7 @@ from keplearn.data.units import units_for
 from keplearn.evaluation import grid
 from keplearn.evaluation.law import law
 from keplearn.models.files import load_model
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.runs.writer import RunWriter
 
 TRAINED_ON = "complex_TBP_planar_1_train"
@@ -27,7 +28,7 @@ TESTED_ON = "simple_TBP_planar_2_test"
 def keplearn(monkeypatch, capsys, tmp_path):
     """Run a command in a directory with a group of two runs, one of which failed without a model."""
     monkeypatch.chdir(tmp_path)
-    model = new_model(
+    model = gentle_model(
         Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True),
         0,
         units=units_for(load_dataset(TRAINED_ON)),

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from gentle import gentle_model
 from sinks import texts
 
 from keplearn.config import run_config
@@ -22,13 +23,13 @@ from keplearn.evaluation.table import summary
 from keplearn.experiment.course import train_run
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 
 DATASET = load_dataset("simple_TBP_planar_2_test")
 SHAPE = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
-ONE, OTHER = (new_model(SHAPE, seed, units=units_for(DATASET)) for seed in (0, 1))
+ONE, OTHER = (gentle_model(SHAPE, seed, units=units_for(DATASET)) for seed in (0, 1))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from gentle import gentle_model
 
 from keplearn.config import run_config
 from keplearn.core import seal
@@ -15,7 +16,7 @@ from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import orbit_table, summary
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.runs.store import Run
 from keplearn.runs.writer import RunWriter
 
@@ -29,7 +30,7 @@ def write_model(path, seed: int) -> None:
         path, run_config("complex_TBP_planar_1_train", group="study", width=4, **layers)
     ) as writer:
         writer.start({}, resume=False)
-        writer.model("model", new_model(SHAPE, seed, units=units_for(DATASET)))
+        writer.model("model", gentle_model(SHAPE, seed, units=units_for(DATASET)))
         writer.end("finished")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from gentle import gentle_model
 
 from keplearn.config import run_config
 from keplearn.core.errors import KeplearnError
@@ -11,7 +12,7 @@ from keplearn.data.units import units_for
 from keplearn.evaluation.scores import keep_scores
 from keplearn.evaluation.table import summary
 from keplearn.groups.scoring import BLOCK, evaluate_runs, score_runs
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.runs.find import find_runs
 from keplearn.runs.writer import RunWriter
 
@@ -30,7 +31,7 @@ def runs(tmp_path_factory):
         config = run_config("simple_TBP_planar_1_train", group="g", width=4, seed=seed, **layers)
         with RunWriter(path, config) as writer:
             writer.start({}, resume=False)
-            writer.model("model", new_model(SHAPE, seed, units=units_for(DATASETS[FIRST])))
+            writer.model("model", gentle_model(SHAPE, seed, units=units_for(DATASETS[FIRST])))
             writer.end("finished")
     found = find_runs(path)
     found[2].model_file().unlink()

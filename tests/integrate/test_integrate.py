@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from effort import OPTIONS
 from jax.test_util import check_grads
 
 from keplearn.core.errors import KeplearnError
@@ -52,7 +53,10 @@ def damped_states(times: np.ndarray, r0: np.ndarray, v0: np.ndarray) -> np.ndarr
 def solve(acceleration, states, times, grid, depends_on_velocity):
     """Integrate from the first of the true states (sample, 6, segment), all at the same times."""
     batched = jnp.asarray(np.broadcast_to(times[:, None], (len(times), states.shape[-1])))
-    run = jax.jit(lambda y, t: grid_solve(acceleration, y[:3], y[3:], t, grid, depends_on_velocity))
+    run = jax.jit(
+        lambda y, t: grid_solve(acceleration, y[:3], y[3:], t, grid, depends_on_velocity),
+        compiler_options=OPTIONS,
+    )
     return np.asarray(run(jnp.asarray(states[0]), batched).states)
 
 
@@ -289,7 +293,7 @@ def adaptive():
         )
         return jax.vmap(one)(states)
 
-    return jax.jit(run, static_argnames=("max_steps", "high_order"))
+    return jax.jit(run, static_argnames=("max_steps", "high_order"), compiler_options=OPTIONS)
 
 
 @pytest.mark.parametrize("high_order", [False, True], ids=["Tsit5", "Dopri8"])

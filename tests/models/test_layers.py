@@ -1,11 +1,13 @@
 """Every feature layer, output layer and activation passes the same tests by being listed in its table."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from effort import OPTIONS
 
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models import acceptance
@@ -227,13 +229,16 @@ def test_a_planar_model_keeps_z_exactly_zero(head):
     made = model("sph_4D_rinv" if head == "potential" else "sph_4D_rinv_vel", head, planar=True)
     times = jnp.linspace(0.0, 0.3, 7)
     y = jnp.array([0.8, 0.1, 0.0, -0.2, 0.9, 0.0])
-    if OUTPUT_LAYERS[head].whole_state:
-        states = fixed_solve(made, y, times, Grid(7, 3))[1:]
-    else:
-        batched = jax.vmap(made.acceleration, in_axes=(None, -1, -1), out_axes=-1)
-        states = grid_solve(
-            batched, y[:3, None], y[3:, None], times[:, None], Grid(7, 3), made.architecture.uses_velocity
-        ).states[..., 0]
+    batched = jax.vmap(made.acceleration, in_axes=(None, -1, -1), out_axes=-1)
+    moving, grid = made.architecture.uses_velocity, Grid(7, 3)
+
+    @partial(jax.jit, compiler_options=OPTIONS)
+    def solve(y):
+        if OUTPUT_LAYERS[head].whole_state:
+            return fixed_solve(made, y, times, grid)[1:]
+        return grid_solve(batched, y[:3, None], y[3:, None], times[:, None], grid, moving).states[..., 0]
+
+    states = solve(y)
     assert np.isfinite(states).all()
     np.testing.assert_array_equal(np.asarray(states)[:, [2, 5]], 0.0)
     assert np.abs(np.asarray(states)[-1, :2] - y[:2]).max() > 1e-3
@@ -244,8 +249,9 @@ def test_mlp_simple_is_integrated_alike_by_both_integrators(planar):
     """Its r' is not v: the grid is Diffrax's Tsit5 on all of the state."""
     made = model("sph_4D_rinv_vel", "mlp_simple", planar=planar)
     y, times = jnp.asarray(awkward_states()[-1]), jnp.linspace(0.0, 0.6, 7)
-    fixed = jax.jit(lambda y: fixed_solve(made, y, times, Grid(7, 3)))(y)
-    adaptive, ok = jax.jit(lambda y: adaptive_solve(made, y, times, rtol=1e-9, atol=1e-11))(y)
+    jit = partial(jax.jit, compiler_options=OPTIONS)
+    fixed = jit(lambda y: fixed_solve(made, y, times, Grid(7, 3)))(y)
+    adaptive, ok = jit(lambda y: adaptive_solve(made, y, times, rtol=1e-9, atol=1e-11))(y)
     assert ok
     np.testing.assert_allclose(fixed, adaptive, atol=1e-5)
     assert np.abs(np.diff(fixed[:, 0]) / 0.1 - fixed[1:, 3]).max() > 0.01

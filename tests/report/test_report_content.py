@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from gentle import gentle_model
 
 from benchmarks.report_page import synthetic_study
 from keplearn.cli import main
@@ -15,7 +16,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation.scores import Scores
 from keplearn.groups.choice import choose_runs
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture
 from keplearn.report import render, write_report
 from keplearn.report.content import study_content
 from keplearn.report.orbits import TestData
@@ -33,7 +34,7 @@ def write_run(runs, state, group="study", reason=None, **parameters):
     with RunWriter(runs, config) as writer:
         writer.start({}, resume=False)
         if state == "finished":
-            writer.model("model", new_model(
+            writer.model("model", gentle_model(
                 Architecture("log_radius", "mlp_rtn", config.parameters.width, 1, "tanh", planar_constraint=True),
                 0, units=units_for(load_dataset(TRAINED_ON)),
             ))  # fmt: skip
@@ -151,7 +152,7 @@ def losing(tmp_path, page):
         32: None,
     }
     shape = Architecture("log_radius", "mlp_rtn", 4, 1, "tanh", planar_constraint=True)
-    model = new_model(shape, 0, units=units_for(load_dataset(TRAINED_ON)))
+    model = gentle_model(shape, 0, units=units_for(load_dataset(TRAINED_ON)))
     for width, score in scores.items():
         config = run_config(TRAINED_ON, group="study", width=width, test=[TESTED_ON])
         with RunWriter(tmp_path, config) as writer:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from effort import OPTIONS
+from effort import OPTIONS, enough
 from jax._src import compilation_cache
 from jax.flatten_util import ravel_pytree
 
@@ -182,6 +182,7 @@ def test_the_seed_decides_weights_and_batches(plain, split):
     assert other.rows[0]["loss"] != plain.rows[0]["loss"]
 
 
+@enough
 @pytest.mark.parametrize("augment", [False, True])
 @pytest.mark.parametrize("batch_size", [5, 1000])
 def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, batch_size):
@@ -275,12 +276,14 @@ def test_clipped_steps_are_counted(mixed):
     ]
 
 
+@enough
 def test_a_segment_that_is_always_lost_does_not_stop_the_others(split):
     rows = train(poison(split, 1), replace(ADAM, steps=20), batch_size=-1).rows
     assert [row["lost"] for row in rows] == [1] * 20
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
 
+@enough
 def test_a_run_that_keeps_losing_most_segments_fails_and_says_why(split):
     bad = poison(split, len(split.train) - 3)
     with pytest.raises(
@@ -376,7 +379,8 @@ def test_segments_that_steps_do_not_resolve_are_lost(split):
     apart = np.asarray(solve(setup(), model, data.states[0], data.times, constants()).disagreement)
     limit = float(np.median(apart))
     value = jax.jit(
-        lambda b, c: jax.value_and_grad(lambda x: objective(setup(), x, b, c), has_aux=True)(flat)
+        lambda b, c: jax.value_and_grad(lambda x: objective(setup(), x, b, c), has_aux=True)(flat),
+        compiler_options=OPTIONS,
     )
     (loss, parts), gradient = value(data, constants(limit))
     (expected, _), slope = value(batch(split.train.take(np.flatnonzero(apart <= limit))), constants())
@@ -404,7 +408,7 @@ def test_steps_that_lose_what_they_do_not_resolve_count_it(split, monkeypatch):
 @pytest.mark.usefixtures("_x64")
 def test_validation_that_loses_every_segment_is_no_number(split):
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
-    measure = jax.jit(lambda b: validation(setup(), flat, b, constants()))
+    measure = jax.jit(lambda b: validation(setup(), flat, b, constants()), compiler_options=OPTIONS)
     loss, parts, lost = measure(batch(poison(split, len(split.train)).train))
     assert np.isnan(loss) and np.isnan(parts["percent_error"]) and lost == len(split.train)
     loss, _, lost = measure(batch(poison(split, 3).train))
@@ -434,6 +438,7 @@ def test_rotated_orbits_obey_the_same_law(split, planar):
         np.testing.assert_array_equal(np.asarray(turned.states)[:, [2, 5]], 0.0)
 
 
+@enough
 def test_adaptive_and_grid_training_end_at_the_same_loss(plain, split):
     adaptive = train(split, replace(ADAM, integrator="adaptive"))
     assert adaptive.rows[-1]["loss"] == pytest.approx(plain.rows[-1]["loss"], rel=0.2)
