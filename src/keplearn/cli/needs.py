@@ -87,7 +87,7 @@ def _metrics(names: Names, /, *, where: Where = None, saving: Saving = NO_SAVING
     (found,) = runs
     metrics = found.metrics()
     labels = phase_labels(found.config.parameters)[: metrics["phase"].nunique() if len(metrics) else 0]
-    things = {"metrics": metrics, "phases": labels, "kept": _kept(found)}
+    things = {"metrics": metrics, "phases": labels, "kept": found.kept_step}
     return things | {"title": trained_on(found), "named": [found.run_id]}
 
 
@@ -293,16 +293,6 @@ def _run(name: str, saving: Saving) -> "Run":
     from keplearn.runs.find import open_run
 
     return open_run(saving.runs, name)
-
-
-def _kept(run: "Run") -> tuple[int, int] | None:
-    """Return phase and step of the model that a run keeps, once it has one."""
-    summary, phases = run.record.get("summary") or {}, run.record["phases"]
-    if run.state != "finished" or not phases:
-        return None
-    known = {phase["phase"]: phase["best_step"] for phase in phases if "best_step" in phase}
-    phase = int(summary.get("best_phase", phases[-1]["phase"]))
-    return (phase, int(known[phase])) if phase in known else None
 
 
 def _training(run: "Run") -> "OrbitDataset":

@@ -124,6 +124,16 @@ class Run:
         return list(self.kept.entries.get("scores", {}))
 
     @property
+    def kept_step(self) -> tuple[int, int] | None:
+        """Phase and step of the model that it keeps, once it has finished."""
+        summary, phases = self.record.get("summary") or {}, self.record.get("phases") or []
+        if self.state != "finished" or not phases:
+            return None
+        known = {phase["phase"]: phase["best_step"] for phase in phases if "best_step" in phase}
+        phase = int(summary.get("best_phase", phases[-1]["phase"]))
+        return (phase, int(known[phase])) if phase in known else None
+
+    @property
     def _must(self) -> bool:
         return self.kept.entries["format"] >= FORMAT
 

@@ -72,9 +72,7 @@ def draw_loss(run: Run, file: Path) -> None:
     from keplearn.figures.parts.style import save_figure
     from keplearn.figures.plots.loss import loss
 
-    facts = run.record.get("summary") or {}
-    kept = (facts["best_phase"], facts["best_step"]) if {"best_phase", "best_step"} <= facts.keys() else None
-    save_figure(loss(run.metrics(), title=f"{run.group}/{run.name}", kept=kept), file)
+    save_figure(loss(run.metrics(), title=f"{run.group}/{run.name}", kept=run.kept_step), file)
 
 
 def dataset_name(dataset: OrbitDataset) -> str:
