@@ -35,22 +35,28 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
-# The dearest files, the dearest first: begun last, one of them would keep a single process busy at the end.
+# The dearest files, those first that take longest on the clock: begun last, one would keep a single process busy.
 DEAREST = (
-    "sweeps/test_slurm.py",
-    "sweeps/test_local.py",
-    "training/test_fit.py",
     "sweeps/test_ray.py",
-    "figures/test_run_figures.py",
-    "evaluation/test_rollout.py",
+    "training/test_fit.py",
+    "sweeps/test_local.py",
+    "cli/test_plot_all.py",
+    "sweeps/test_slurm.py",
     "runs/test_train_command.py",
     "models/test_layers.py",
-    "report/test_report_page.py",
+    "tracking/test_offline.py",
+    "figures/test_run_figures.py",
     "test_demo_recipe.py",
     "test_demo.py",
+    "test_surroundings.py",
+    "training/test_stack.py",
+    "evaluation/test_rollout.py",
     "integrate/test_integrate.py",
     "figures/test_group_figures.py",
+    "tracking/test_push.py",
+    "report/test_report_page.py",
     "cli/test_plot.py",
+    "plugins/test_plugins.py",
 )
 
 # How long an example takes is the machine's.
