@@ -23,6 +23,7 @@ from keplearn.cli.output import print_table
 from keplearn.config import load_config
 from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
+from keplearn.data.names import parse_name
 from keplearn.evaluation.ranking import order
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
@@ -173,6 +174,50 @@ def velocity(runs: Path) -> str:
         + f"\n\nPositions alone have the smaller `mean` on {better} draws of {len(DRAWS)}. Worse than predicting no "
         f"acceleration at all, 100 %, are models with velocity on {some} and models without on {none}."
     )
+
+
+NOTEBOOK = {
+    "seeds": "seed",
+    "heads": "output_layer",
+    "activations": "activation",
+    "sizes": "width",
+    "segments": "orbits",
+}
+"""The studies of configs/notebook, and by what their runs stand in a table."""
+
+
+@block("docs/findings.md", factor=3.0)
+def notebook(runs: Path) -> str:
+    """The five small studies of a notebook: a row a value, a cell the median over the other axes, and the range."""
+    rows = []
+    for study, key in NOTEBOOK.items():
+        levels: dict[str, list[dict[str, float]]] = {}
+        for run in trained(HOME / "configs" / "notebook" / f"{study}.yaml", runs):
+            values = {"seed": "all", "orbits": _orbits(run)}
+            value = values.get(key) or str(getattr(run.config.parameters, key))
+            levels.setdefault(value, []).append(next(iter(run.record["scores"].values())))
+        rows += [
+            [
+                f"`{study}`",
+                value,
+                str(len(found)),
+                *(spread([x[name] for x in found]) for name in ("median", "field")),
+            ]
+            for value, found in levels.items()
+        ]
+    return table(["study", "value", "runs", "`median`, %", "`field`, %"], rows)
+
+
+def _orbits(run: Run) -> str:
+    """Return how many orbits a run was trained on, and their kind."""
+    (term,) = parse_name(run.config.dataset_name).terms
+    kind = f"{term.family} from the periapsis" if "fixnu0" in str(term) else term.family
+    return f"{term.n} {kind}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return the median and the range."""
+    return f"{short(float(np.median(values)))} ({short(min(values))} to {short(max(values))})"
 
 
 def main() -> None:
