@@ -24,7 +24,7 @@ from keplearn.config import load_config
 from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
 from keplearn.data.names import parse_name
-from keplearn.evaluation.ranking import order
+from keplearn.evaluation.ranking import drawn_value, order
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.orbits.families import complex_family
@@ -201,7 +201,7 @@ def notebook(runs: Path) -> str:
                 f"`{study}`",
                 value,
                 str(len(found)),
-                *(spread([x[name] for x in found]) for name in ("median", "field")),
+                *(spread(found, name) for name in ("median", "field")),
             ]
             for value, found in levels.items()
         ]
@@ -215,9 +215,14 @@ def _orbits(run: Run) -> str:
     return f"{term.n} {kind}"
 
 
-def spread(values: Sequence[float]) -> str:
-    """Return the median and the range."""
-    return f"{short(float(np.median(values)))} ({short(min(values))} to {short(max(values))})"
+def spread(scores: Sequence[dict[str, float]], key: str) -> str:
+    """Return the median, and the range of the runs that lost no sample; one that did is worse than any number."""
+    values = sorted(drawn_value(s, key) for s in scores)
+    kept = [value for value in values if np.isfinite(value)]
+    half = float(np.median(values))
+    told = [f"{short(kept[0])} to {short(kept[-1])}"] if kept else []
+    told += [f"{len(values) - len(kept)} lost"] if len(kept) < len(values) else []
+    return f"{short(half) if np.isfinite(half) else 'lost'} ({'; '.join(told)})"
 
 
 def main() -> None:

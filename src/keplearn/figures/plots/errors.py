@@ -23,6 +23,7 @@ from keplearn.figures.parts.labels import legend_columns, number, wrap
 from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
 from keplearn.groups.facts import run_names
+from keplearn.groups.legend import legend
 from keplearn.groups.scoring import evaluate_runs
 from keplearn.runs.store import Run
 
@@ -49,12 +50,17 @@ def _evaluate(
 ) -> dict[str, xarray.Dataset]:
     """Return the evaluations of runs on a dataset by what the legend calls them."""
     find_metric(quantity, sampled(), "--metric")
-    labels = dict(zip(runs, map(_label, runs, run_names(runs)), strict=True))
+    names = run_names(runs)
+    said = legend(runs) if len(runs) > 1 else names
+    labels = {
+        run: _label(run, name) if text == name else text
+        for run, name, text in zip(runs, names, said, strict=True)
+    }
     return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model, segments=segments)}
 
 
 def _label(run: Run, name: str) -> str:
-    """Return what the legend calls a run: its label, or the digits of its id and its layers."""
+    """Return what the legend calls a run that its name alone tells apart: its label, or its id's digits and layers."""
     p = run.config.parameters
     return name if run.label else f"{name}: {p.feature_layer} + {p.output_layer}"
 
