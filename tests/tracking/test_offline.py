@@ -8,14 +8,18 @@ import subprocess
 import sys
 
 import pytest
+from fuzz import keplearn
 from offline_file import read_offline
 from trained import DATASET, OFFLINE, TEST, a_run, mirrored, wait_for
 
-from keplearn.config import run_config
+from keplearn.config import load_config, run_config
 from keplearn.core.errors import KeplearnError
 from keplearn.data.files import read_dataset
 from keplearn.models.files import load_model
+from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.runs.find import find_runs
+from keplearn.runs.writer import RunWriter
+from keplearn.tracking import room
 from keplearn.tracking.room import offline_runs
 from keplearn.tracking.sink import weights_and_biases
 
@@ -142,3 +146,23 @@ def test_a_run_is_mirrored_only_where_a_project_is_named(given, surrounding, mir
     found = target_of(config)
     assert (found and found.mode) == mirrored
     assert config.run_id == plain.run_id
+
+
+def test_a_sweep_says_which_of_its_runs_are_not_sent_and_how_to_send_them(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        f"data: {{dataset_name: {DATASET}, test: []}}\nparameters: {{width: 4, steps_strategy: 10}}\n"
+    )
+    (config,) = load_config(file)
+    model = new_model(Architecture(config.parameters.feature_layer, config.parameters.output_layer, 4), 0)
+    with RunWriter(tmp_path / "runs", config) as writer:
+        writer.start({}, resume=False)
+        writer.model("model", model)
+        writer.end("finished", summary={})
+    sweep = lambda: keplearn("sweep", file, "--runs", tmp_path / "runs")  # noqa: E731
+    assert "Weights & Biases" not in sweep()[2]
+    room.note(writer.path, "the server is away")
+    code, _, err = sweep()
+    assert code == 0
+    assert f"1 run is not on Weights & Biases ({writer.path / 'wandb' / 'log.txt'} says why)" in err
+    assert "keplearn wandb push study" in err

@@ -141,9 +141,10 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     standing.read()
     print_result(study, standing, outcome, skipped, started, json_)
     if missing := unsent(study.path / run_id for run_id in study.configs):
+        many = "1 run is" if len(missing) == 1 else f"{len(missing)} runs are"
         print(
-            f"warning: {len(missing)} runs are not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "
-            f"To send them: keplearn wandb push {study.group}",
+            f"warning: {many} not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "
+            f"To send what is missing: keplearn wandb push {study.group}",
             file=sys.stderr,
         )
 
