@@ -1,5 +1,6 @@
 """Offline runs: what their file holds, where it finds what it names, and what is left outside of run directories."""
 
+import fcntl
 import json
 import math
 import os
@@ -160,7 +161,12 @@ def test_a_sweep_says_which_of_its_runs_are_not_sent_and_how_to_send_them(tmp_pa
         writer.model("model", model)
         writer.end("finished", summary={})
     sweep = lambda: keplearn("sweep", file, "--runs", tmp_path / "runs")  # noqa: E731
+    (writer.path / "wandb").mkdir()
+    (writer.path / "wandb" / "log.txt").write_text("wandb: what its package says\n")
     assert "Weights & Biases" not in sweep()[2]
+    with (writer.path / "wandb" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "goes on in the background: 1 of 1 runs are being sent" in sweep()[2]
     room.note(writer.path, "the server is away")
     code, _, err = sweep()
     assert code == 0

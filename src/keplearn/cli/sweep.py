@@ -117,7 +117,7 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
 
     from keplearn.sweeps.driver import driving
     from keplearn.sweeps.limits import Limits
-    from keplearn.tracking.room import unsent
+    from keplearn.tracking.room import is_being_sent, unsent
 
     limits = Limits(seconds, bytes_used, bytes_free, retries, device)
     _refuse_strangers(study)
@@ -140,7 +140,13 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
         raise
     standing.read()
     print_result(study, standing, outcome, skipped, started, json_)
-    if missing := unsent(study.path / run_id for run_id in study.configs):
+    paths = [study.path / run_id for run_id in study.configs]
+    if going := sum(map(is_being_sent, paths)):
+        print(
+            f"the mirror to Weights & Biases goes on in the background: {going} of {len(paths)} runs are being sent.",
+            file=sys.stderr,
+        )
+    if missing := unsent(paths):
         many = "1 run is" if len(missing) == 1 else f"{len(missing)} runs are"
         print(
             f"warning: {many} not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "

@@ -18,6 +18,7 @@ ROOM = "wandb"
 LOG = "log.txt"
 _LOCK = "lock"
 _SCRATCH = "scratch"
+_NOTE = "not sent: "
 
 
 def environment(scratch: Path) -> dict[str, str]:
@@ -74,12 +75,25 @@ def note(run: Path, why: str | None) -> None:
         log.unlink(missing_ok=True)
     else:
         log.parent.mkdir(exist_ok=True)
-        append_text(log, f"not sent: {why}\n")
+        append_text(log, f"{_NOTE}{why}\n")
 
 
 def unsent(runs: Iterable[Path]) -> list[Path]:
-    """Return the runs of which a mirror has noted that they could not be sent."""
-    return [run for run in runs if (run / ROOM / LOG).is_file()]
+    """Return the runs of which a mirror has noted that they could not be sent, and that none is sending now."""
+    return [run for run in runs if _is_noted(run / ROOM / LOG) and not is_being_sent(run)]
+
+
+def _is_noted(log: Path) -> bool:
+    """Say whether a log has a note; the errors of the process that is at work stand in it too."""
+    try:
+        return any(line.startswith(_NOTE) for line in log.read_text(errors="replace").splitlines())
+    except OSError:
+        return False
+
+
+def is_being_sent(run: Path) -> bool:
+    """Say whether a process mirrors a run now."""
+    return locks.is_held(run / ROOM / _LOCK)
 
 
 def keep_offline(run: Path, scratch: Path) -> Path:
