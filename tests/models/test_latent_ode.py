@@ -32,6 +32,13 @@ def _x64():
         yield
 
 
+def trained(shape: LatentArchitecture) -> LatentODE:
+    """One whose parameters are any numbers, as if it had been trained: at first the encoder answers 0."""
+    made, draw = new_latent_ode(shape, 0, "float64"), np.random.default_rng(5)
+    moved = jax.tree.map(lambda x: x + 0.5 * draw.standard_normal(x.shape), made.parameters)
+    return replace(made, parameters=moved)
+
+
 def observed(samples: int = 7, seed: int = 0, components: int = 2) -> Observed:
     """Two trajectories of random numbers at random times, all observed."""
     draw = np.random.default_rng(seed)
@@ -49,7 +56,7 @@ def answers(model: LatentODE, given: Observed) -> list[np.ndarray]:
 @pytest.mark.parametrize("shape", [SECOND, FREE], ids=["second_order", "free"])
 def test_what_is_not_observed_changes_nothing(shape, encoder):
     """Neither its values, numbers or not, nor that it is there: without it the encoding is the same."""
-    model, given = new_latent_ode(replace(shape, encoder=encoder), 0, "float64"), observed()
+    model, given = trained(replace(shape, encoder=encoder)), observed()
     seen = given.seen.at[jnp.array([2, 4, 6])].set(0)
     hidden = given._replace(seen=seen)
     expected = answers(model, hidden)
@@ -62,7 +69,7 @@ def test_what_is_not_observed_changes_nothing(shape, encoder):
 
 
 def test_padding_may_stand_in_any_order_and_number():
-    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    model, given = trained(SECOND), observed()
     expected = answers(model, given)
     order = np.array([1, 0])
     for more in (order, np.tile(order, 3)):
@@ -75,7 +82,7 @@ def test_padding_may_stand_in_any_order_and_number():
 
 
 def test_how_far_apart_samples_are_counts_and_the_time_at_which_they_begin_does_not():
-    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    model, given = trained(SECOND), observed()
     np.testing.assert_allclose(
         answers(model, given._replace(times=given.times + 100)), answers(model, given), rtol=1e-9
     )
@@ -87,7 +94,7 @@ def test_how_far_apart_samples_are_counts_and_the_time_at_which_they_begin_does_
 
 
 def test_a_batch_is_its_trajectories_one_by_one():
-    model, given = new_latent_ode(FREE, 0, "float64"), observed()
+    model, given = trained(FREE), observed()
     one = Observed(*(x[..., 1] for x in given))
     np.testing.assert_allclose(
         np.stack(answers(model, one)), np.stack(answers(model, given))[..., 1], rtol=1e-12
@@ -95,8 +102,20 @@ def test_a_batch_is_its_trajectories_one_by_one():
 
 
 def test_nothing_observed_is_encoded_without_a_number_that_is_none():
-    model, given = new_latent_ode(SECOND, 0, "float64"), observed()
+    model, given = trained(SECOND), observed()
     assert np.isfinite(answers(model, given._replace(seen=0 * given.seen))).all()
+
+
+def test_an_untrained_latent_of_second_order_begins_where_a_cubic_through_the_first_samples_does():
+    """Exactly on a cubic, whatever is missing; the state's velocity, if it is observed, is taken as it is."""
+    model, times = new_latent_ode(SECOND, 0, "float64"), np.array([0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.8])
+    cubics = np.array([[1.0, 2.0, -3.0, 0.5], [0.2, -1.0, 0.3, 2.0]])
+    values = np.stack([np.polynomial.Polynomial(one)(times) for one in cubics], axis=1)[..., None]
+    for missing in ([], [0], [1, 4]):
+        seen = np.ones((7, 1))
+        seen[missing] = 0
+        mean, _ = answers(model, Observed(*(jnp.asarray(x) for x in (times[:, None], values, seen))))
+        np.testing.assert_allclose(mean[:, 0], [1.0, 0.2, 2.0, -1.0], atol=1e-4)
 
 
 def test_a_latent_of_second_order_is_a_state_whose_field_is_that_of_a_neural_ode():

@@ -197,7 +197,7 @@ class Parameters(BaseModel):
         f.Positive | None, Fact(unit="canonical units", since="2026-11-26", effect=LATENT)
     ] = Field(None, description="standard deviation of what is observed, in canonical units; null: learned")
     refine: Annotated[f.CountOrNone, Fact(unit="steps", since="2026-11-26", effect=LATENT)] = Field(
-        0,
+        8,
         description="Gauss-Newton steps that fit the latent to what is observed of a test orbit, after the encoder",
     )
 

@@ -30,7 +30,17 @@ EVALUATING = (
     *(f"models/{name}.py" for name in _MODELS),
     *(
         f"evaluation/{name}.py"
-        for name in ("planes", "subject", "propagation", "encoded", "vectors", "samples", "lead", "rollout")
+        for name in (
+            "planes",
+            "subject",
+            "propagation",
+            "encoded",
+            "baselines",
+            "vectors",
+            "samples",
+            "lead",
+            "rollout",
+        )
     ),
     "evaluation/statistics.py:finite_mean",
 )

@@ -59,7 +59,7 @@ def solve_encoded(
     steps: dict[str, Any],
     y: Float[Array, "sample 6"],
     t: Float[Array, "sample"],
-    seen: Array,
+    given: Float[Array, "sample 6"],
 ) -> dict[str, Array]:
     """Predict one orbit from its observed samples.
 
@@ -71,8 +71,8 @@ def solve_encoded(
         How its flow is integrated: what `keplearn.integrate.adaptive_solve` takes by name.
     y, t
         The true states and their times, canonical.
-    seen
-        1 for observed samples, 0 for others.
+    given
+        What is observed of the states, NaN where nothing is.
 
     Returns
     -------
@@ -82,7 +82,9 @@ def solve_encoded(
     """
     shape = model.architecture
     travel = lambda beginning: _travel(model, beginning, t, steps)  # noqa: E731
-    values = y[:, np.array(shape.components)]
+    values = given[:, np.array(shape.components)]
+    seen = jnp.isfinite(values).all(-1).astype(y.dtype)
+    values = jnp.where(seen[:, None] > 0, values, 0)
     posterior = model.posterior(Observed(t, values, seen))
     beginning, covariance = posterior.mean, jnp.diag(jnp.exp(2 * posterior.log_spread))
     if shape.refine:

@@ -5,9 +5,12 @@ quantities have a hat: ŷ is the state that the model predicts at the time of th
 it is a list, and its order is that of all tables.
 """
 
+from functools import partial
+
 import numpy as np
 
-from keplearn.core.shapes import OrbitVectors, ScalarArray
+from keplearn.core.shapes import OrbitStates, OrbitVectors, ScalarArray
+from keplearn.evaluation.baselines import kepler_fit, pieces_of, straight_line
 from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
     METRICS,
@@ -218,6 +221,30 @@ def forecast(x: Samples) -> ScalarArray:
 def forecast_median(x: Distribution) -> float:
     """Median of the position errors beyond the observed samples, lost samples the greatest."""
     return x.quartiles[1]
+
+
+@metric(
+    "forecast-line", "position error of a straight line beyond what is observed", short="error of a straight line",
+    unit="%", shown="short", needs=["observed"], over="forecast",
+)  # fmt: skip
+def forecast_line(x: Samples) -> ScalarArray:
+    """The forecast's error, had the orbit gone straight on from the last observed position: what needs no model."""
+    return percent_error(pieces_of(straight_line, x.times, _given(x), x.begins), x.true_position)
+
+
+@metric(
+    "forecast-kepler", "position error of a fitted Kepler orbit beyond what is observed", unit="%",
+    short="error of a Kepler fit", shown="short", needs=["observed", "eccentricity vector"], over="forecast",
+)  # fmt: skip
+def forecast_kepler(x: Samples) -> ScalarArray:
+    """The forecast's error of a Kepler orbit fitted to the same observations by least squares: the two-body floor."""
+    fit = partial(kepler_fit, mu=x.mu)
+    return percent_error(pieces_of(fit, x.times, _given(x), x.begins), x.true_position)
+
+
+def _given(x: Samples) -> OrbitStates:
+    """What the model has observed."""
+    return x.true_states * np.nan if x.given is None else x.given
 
 
 @metric(

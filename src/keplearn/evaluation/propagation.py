@@ -70,7 +70,7 @@ class Pieces:
 class Propagated:
     """A propagation by (orbit, sample), canonical units, NaN where padded or not reached; what failed.
 
-    ``covariances``, of models that tell how sure they are of a position, and ``observed``, which samples they saw.
+    ``covariances``: of the positions, of models that tell how sure they are of them.
     """
 
     states: OrbitStates
@@ -79,7 +79,6 @@ class Propagated:
     magnitudes: Float64[np.ndarray, "orbit sample"] | None
     failed: Bool[np.ndarray, "orbit"]
     covariances: Float64[np.ndarray, "orbit sample 3 3"] | None = None
-    observed: Float64[np.ndarray, "orbit sample"] | None = None
 
 
 def models_at_once() -> int:
@@ -94,8 +93,11 @@ def propagate(
     counts: Int[np.ndarray, "orbit"],
     segments: int | None,
     at_once: int | None = None,
+    given: Sequence[OrbitStates] | None = None,
 ) -> list[Propagated]:
     """Propagate subjects from the first state of each orbit, or of each piece of ``segments`` samples.
+
+    Latent ODEs start from what they are given of each.
 
     Parameters
     ----------
@@ -109,21 +111,23 @@ def propagate(
         Samples a piece; None for whole orbits.
     at_once
         Subjects in one call at most, of those that share a program; None for `models_at_once`.
+    given
+        What a latent ODE observes of each orbit, in its canonical units, NaN where it does not.
     """
     pieces = Pieces.cut(counts, segments)
     y = [x[pieces.orbit, pieces.samples] for x in states]
+    seen = [x[pieces.orbit, pieces.samples] for x in (states if given is None else given)]
+    seen = [np.where(pieces.real[..., None], x, np.nan) for x in seen]
     t = [x[pieces.orbit, pieces.samples] for x in times]
     t = [x - x[:, :1] for x in t]
     found: dict[int, Propagated] = {}
     for field, numbers in _alike(subjects, at_once or models_at_once()):
         leaves = [jax.tree.leaves(subjects[i].dynamics) for i in numbers]
-        seen = np.stack([_seen(subjects[i], pieces) for i in numbers])
-        results = _in_batches(
-            field, leaves, np.stack([y[i] for i in numbers]), np.stack([t[i] for i in numbers]), seen
-        )
+        arrays = (np.stack([x[i] for i in numbers]) for x in (y, t, seen))
+        results = _in_batches(field, leaves, *arrays)
         for row, i in enumerate(numbers):
             one = {key: x[row] for key, x in results.items()}
-            found[i] = _assemble(pieces, counts, one, seen[row])
+            found[i] = _assemble(pieces, counts, one)
     return [found[i] for i in range(len(subjects))]
 
 
@@ -139,17 +143,7 @@ def _alike(subjects: Sequence[Subject], at_once: int) -> "Iterator[tuple[Field, 
             yield field, numbers[k : k + at_once]
 
 
-def _seen(subject: Subject, pieces: Pieces) -> Float64[np.ndarray, "piece length"]:
-    """Return 1 for the samples of each piece that a subject observes, 0 for others."""
-    if not isinstance(subject.dynamics, LatentODE):
-        return np.zeros(pieces.real.shape)
-    count = subject.dynamics.architecture.observed_samples(pieces.real.sum(axis=1))
-    return np.where(pieces.real & (np.arange(pieces.real.shape[1]) < count[:, None]), 1.0, 0.0)
-
-
-def _assemble(
-    pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: dict[str, np.ndarray], seen: np.ndarray
-) -> Propagated:
+def _assemble(pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: dict[str, np.ndarray]) -> Propagated:
     """Put the results of one subject's pieces back to their orbits, and tell which orbits failed."""
     spread = {key: pieces.spread(x, counts) for key, x in results.items() if key != "success"}
     predicted, accelerations = spread["states"], spread["accelerations"]
@@ -163,7 +157,6 @@ def _assemble(
         magnitudes=spread.get("magnitude"),
         failed=lost | unreached.any(axis=1),
         covariances=spread.get("covariance"),
-        observed=pieces.spread(seen, counts) if "covariance" in spread else None,
     )
 
 
@@ -172,7 +165,7 @@ def _in_batches(
     leaves: list[list[Array]],
     y: Float64[np.ndarray, "subject piece length 6"],
     t: Float64[np.ndarray, "subject piece length"],
-    seen: Float64[np.ndarray, "subject piece length"],
+    given: Float64[np.ndarray, "subject piece length 6"],
 ) -> dict[str, np.ndarray]:
     """Results of `_solve` by (subject, piece), for subjects that share a program."""
     size = max(1, BATCH_SAMPLES // t.shape[2])
@@ -191,7 +184,8 @@ def _in_batches(
         parts = []
         for batch in batches:
             full = np.resize(batch, size)  # repeats pieces where the batch is short
-            arguments = (weights, y[filled][..., full, :, :], *(x[filled][..., full, :] for x in (t, seen)))
+            at = (y[filled][..., full, :, :], t[filled][..., full, :], given[filled][..., full, :, :])
+            arguments = (weights, *at)
             solved = {
                 key: np.asarray(x)
                 for key, x in compiled(function, field, *arguments).call(*arguments).items()
@@ -216,13 +210,13 @@ def _solve(
     leaves: list[Array],
     y: Float[Array, "batch sample 6"],
     t: Float[Array, "batch sample"],
-    seen: Float[Array, "batch sample"],
+    given: Float[Array, "batch sample 6"],
 ) -> dict[str, Array]:
     """Return predicted states, accelerations there and at the true states, m if there is one, the solver's success."""
     dynamics: fields.Field | LatentODE = jax.tree.unflatten(field.structure, leaves)
     steps: dict[str, Any] = {"rtol": RTOL, "atol": ATOL, "max_steps": MAX_STEPS, "high_order": field.smooth}
     if isinstance(dynamics, LatentODE):
-        return jax.vmap(partial(solve_encoded, dynamics, steps))(y, t, seen)
+        return jax.vmap(partial(solve_encoded, dynamics, steps))(y, t, given)
 
     def solve(start: State, times: Float[Array, "sample"]):
         return adaptive_solve(dynamics, start, times, **steps)

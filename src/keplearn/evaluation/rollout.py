@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.shapes import OrbitVectors, ScalarArray
+from keplearn.core.shapes import OrbitStates, OrbitVectors, ScalarArray
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import check_mu, units_for
 from keplearn.evaluation.layout import to_xarray
@@ -121,6 +121,12 @@ def _score(
         raise KeplearnError(f"segments is {segments}; a propagation needs at least 2 samples.")
     planes = osculating_planes(dataset.states[:, 0]) if any(x.planar for x in subjects) else None
     in_planes = dataset.states if planes is None else into_planes(planes, dataset.states)
+    of_planes = [planes if x.planar else None for x in subjects]
+    seen = [x.observed(dataset, segments) for x in subjects]
+    given = [
+        dataset.states if x is None else x if turns is None else into_planes(turns, x)
+        for x, turns in zip(seen, of_planes, strict=True)
+    ]
     found = propagate(
         subjects,
         [x.units.to_canonical_states(in_planes if x.planar else dataset.states) for x in subjects],
@@ -128,17 +134,23 @@ def _score(
         dataset.n_samples,
         segments,
         at_once,
+        [x.units.to_canonical_states(y) for x, y in zip(subjects, given, strict=True)],
     )
     return [
-        _values(x, planes if x.planar else None, one, dataset, segments)
-        for x, one in zip(subjects, found, strict=True)
+        _values(x, turns, one, dataset, segments, observed)
+        for x, turns, one, observed in zip(subjects, of_planes, found, seen, strict=True)
     ]
 
 
 def _values(
-    subject: Subject, planes: Rotations | None, found: Propagated, dataset: OrbitDataset, segments: int | None
+    subject: Subject,
+    planes: Rotations | None,
+    found: Propagated,
+    dataset: OrbitDataset,
+    segments: int | None,
+    seen: OrbitStates | None,
 ) -> dict[str, np.ndarray]:
-    """The variables of one subject's evaluation, in the dataset's units and frame."""
+    """The variables of one subject's evaluation, in the dataset's units and frame; ``seen``: what it has observed."""
     units = subject.units
 
     def back(vectors: OrbitVectors) -> OrbitVectors:
@@ -152,15 +164,19 @@ def _values(
         "field_acceleration": back(units.from_canonical_accelerations(found.field_accelerations)),
     }
     facts = {"field"} if subject.has_field else set[str]()
-    if found.covariances is not None and found.observed is not None:
+    if found.covariances is not None and seen is not None:
         facts.add("observed")
         values["predicted_deviation"] = units.length_km * deviations(found.covariances, planes)
-        values["observed"] = found.observed
-    return values | _errors(values, dataset, segments, facts) | _facts(found)
+        values["observed"] = np.where(subject.stretch(dataset, segments), 1.0, 0.0)
+    return values | _errors(values, dataset, segments, facts, seen) | _facts(found)
 
 
 def _errors(
-    values: dict[str, np.ndarray], dataset: OrbitDataset, segments: int | None, facts: set[str]
+    values: dict[str, np.ndarray],
+    dataset: OrbitDataset,
+    segments: int | None,
+    facts: set[str],
+    seen: OrbitStates | None,
 ) -> dict[str, np.ndarray]:
     """The metrics of every sample, those that the dataset's system and the model have."""
     states = np.concatenate([values["predicted_position"], values["predicted_velocity"]], axis=-1)
@@ -177,6 +193,8 @@ def _errors(
         invariants={one.name: partial(system.values, one.name) for one in system.invariants},
         facts=frozenset(facts | {"centre"} if system.centred else facts),
         deviation=values.get("predicted_deviation"),
+        given=seen,
+        mu=dataset.mu,
     )
     return {m.of: m.sampled(samples) for m in METRICS.values() if m.sampled and samples.offers(m.needs)}
 

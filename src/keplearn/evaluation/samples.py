@@ -36,6 +36,10 @@ class Samples:
         where the model has an acceleration at any state, ``observed`` where it observes a part of each orbit.
     deviation
         How sure the model is of each component of the position, a standard deviation in km; None if it does not tell.
+    given
+        What the model has observed of the states, NaN where nothing; None if it starts from a true state.
+    mu
+        Gravitational parameter, km³/s².
     """
 
     times: OrbitTimes
@@ -48,6 +52,8 @@ class Samples:
     invariants: Mapping[str, Callable[[OrbitStates], Any]]
     facts: frozenset[str] = frozenset()
     deviation: OrbitVectors | None = None
+    given: OrbitStates | None = None
+    mu: float = np.nan
 
     @property
     def position(self) -> OrbitVectors:

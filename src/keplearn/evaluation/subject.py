@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import OrbitStates
+from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import Units
 from keplearn.models.kinds import Architecture, Model, field_of
 from keplearn.models.latent_ode import LatentArchitecture, LatentODE
@@ -77,6 +80,25 @@ class Subject:
     def has_field(self) -> bool:
         """Whether its acceleration at a state can be asked for."""
         return not isinstance(self.dynamics, LatentODE) or self.dynamics.field is not None
+
+    def stretch(self, dataset: OrbitDataset, segments: int | None) -> Bool[np.ndarray, "orbit sample"]:
+        """Return which samples it may observe: the first of each orbit, or of each piece of ``segments`` samples."""
+        sample, counts = np.arange(dataset.times.shape[1]), dataset.n_samples[:, None]
+        if not isinstance(self.dynamics, LatentODE):
+            return np.zeros(dataset.times.shape, bool)
+        length = min(segments or len(sample), len(sample))
+        place = sample % length
+        of_piece = np.clip(counts - (sample - place), 0, length)
+        return (place < self.dynamics.architecture.observed_samples(of_piece)) & (sample < counts)
+
+    def observed(self, dataset: OrbitDataset, segments: int | None) -> OrbitStates | None:
+        """Return what it observes of the states, km and km/s, NaN elsewhere; None if it starts from a true state."""
+        if not isinstance(self.dynamics, LatentODE):
+            return None
+        seen = np.where(self.stretch(dataset, segments)[..., None], dataset.observed_states, np.nan)
+        if self.dynamics.architecture.observe == "position":
+            seen[..., 3:] = np.nan
+        return seen
 
     @classmethod
     def law(cls, system: System, units: Units, planar: bool) -> "Subject":

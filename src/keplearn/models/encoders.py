@@ -70,10 +70,14 @@ def gru(layers: list[Layers], hidden: Hidden, given: Float[Array, "input *batch"
 def draw_encoder(
     draw: np.random.Generator, name: str, components: int, hidden: int, answers: int, dtype: str
 ) -> EncoderLayers:
-    """Draw an untrained encoder of so many components, with so many numbers as its answer."""
+    """Draw an untrained encoder of so many components, with so many numbers as its answer: at first all 0."""
     sizes = ENCODERS[name].sizes(components + 1, hidden)
     steps = [draw_layers(draw, size, dtype) for size in sizes]
-    return EncoderLayers(steps, draw_layers(draw, (hidden + 1, hidden, answers), dtype))
+    answer = draw_layers(draw, (hidden + 1, hidden, answers), dtype)
+    last = [jnp.zeros_like(x) for x in (answer.weights[-1], answer.biases[-1])]
+    return EncoderLayers(
+        steps, Layers([*answer.weights[:-1], last[0]], [*answer.biases[:-1], last[1]], answer.slopes)
+    )
 
 
 def encode(name: str, layers: EncoderLayers, observed: Observed) -> Float[Array, "answer *batch"]:

@@ -41,6 +41,8 @@ Flow = Float[Array, "flow *batch"]
 LOG_SPREAD = -3.0
 # The likelihood's standard deviation where training begins to learn it.
 NOISE = 0.05
+# Samples through which a cubic says roughly where a trajectory begins, and what is added to its normal equations.
+FITTED, RIDGE = 8, 1e-6
 # The encoder's draws are not those of the field, whose seed is the same.
 _ENCODER = 1
 
@@ -57,7 +59,7 @@ class LatentArchitecture:
     observe: str = "position"
     observed_fraction: float = 0.5
     likelihood_noise: float | None = None
-    refine: int = 0
+    refine: int = 8
 
     @property
     def planar_constraint(self) -> bool:
@@ -152,16 +154,14 @@ class LatentODE(eqx.Module):
     def posterior(self, observed: Observed) -> Posterior:
         """Return the encoder's distribution of the beginning.
 
-        What of the first observed sample is a coordinate of the latent is added to the encoder's answer.
+        Where the latent is a state, a cubic through the first observed samples says roughly where it is and how fast;
+        the encoder answers by how much it is off.
         """
         shape = self.architecture
         mean, log_spread = jnp.split(encode(shape.encoder, self.parameters.encoder, observed), 2)
         if shape.field is not None:
-            first = jnp.argmax(observed.seen, axis=0)[None, None]
-            known = jnp.where(observed.seen[:, None] > 0, observed.values, 0)
-            (start,) = jnp.take_along_axis(known, first, axis=0)
-            places = np.array([shape.coordinates.index(component) for component in shape.components])
-            mean = mean.at[places].add(start)
+            value, slope = beginning_of(observed)
+            mean = mean + (value if shape.observe == "state" else jnp.concatenate([value, slope]))
         return Posterior(mean, log_spread + LOG_SPREAD)
 
     def begin(self, latent: Latent) -> Flow:
@@ -185,6 +185,28 @@ class LatentODE(eqx.Module):
     def without_units(self) -> "LatentODE":
         """Return the model stripped of what does not enter its computation."""
         return replace(self, units=None)
+
+
+def beginning_of(
+    observed: Observed,
+) -> tuple[Float[Array, "component *batch"], Float[Array, "component *batch"]]:
+    """Return values and slopes at the first time, of cubics fitted to the first `FITTED` observed samples.
+
+    By least squares, in Chebyshev polynomials over the time of these samples.
+    """
+    since = observed.times - observed.times[0]
+    counted = (observed.seen > 0) & (jnp.cumsum(observed.seen, axis=0) <= FITTED)
+    span = jnp.max(jnp.where(counted, since, 0), axis=0)
+    span = jnp.where(span > 0, span, 1)
+    x = jnp.where(counted, 2 * since / span - 1, 0)
+    basis = jnp.where(counted, jnp.stack([jnp.ones_like(x), x, 2 * x**2 - 1, (4 * x**2 - 3) * x]), 0)
+    values = jnp.where(observed.seen[:, None] > 0, observed.values, 0)
+    # Where fewer samples than coefficients are observed, the least of them are taken.
+    normal = jnp.einsum("as...,bs...->...ab", basis, basis) + RIDGE * jnp.eye(4, dtype=x.dtype)
+    given = jnp.einsum("as...,sc...->...ac", basis, values)
+    found = jnp.moveaxis(jnp.linalg.solve(normal, given), (-2, -1), (0, 1))
+    at_start, slopes = (jnp.array(numbers, x.dtype) for numbers in ((1, -1, 1, -1), (0, 1, -4, 9)))
+    return jnp.tensordot(at_start, found, 1), jnp.tensordot(slopes, found, 1) * 2 / span
 
 
 class FreeField(eqx.Module):

@@ -1,5 +1,6 @@
 """Long and noisy series on a few inches: faint at every step, with a running median; the parts of losses."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -38,8 +39,21 @@ PARTS: dict[str, Part] = {
     "l2": Part("L2", "", style.SKY, ":"),
     "energy_drift": Part("energy drift", "", style.VERMILION, "-."),
     "sign_flip": Part("sign flip", "", style.BROWN, ":"),
+    "reconstruction": Part("reconstruction", "", style.BLUE, "--"),
+    "kl": Part("KL divergence", "", style.ORANGE, "-."),
 }
 """The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
+
+
+def loss_axis(axes: Axes, metrics: Iterable[pd.DataFrame], names: Iterable[str]) -> bool:
+    """Make y logarithmic, and say so; where a loss falls below 0, as minus an evidence bound does, linear about 0."""
+    names = list(names)
+    columns = [rows[name] for rows in metrics for name in names if name in rows]
+    if not any((column < 0).any() for column in columns):
+        style.log_axis(axes)
+        return True
+    axes.set_yscale("symlog", linthresh=1.0)
+    return False
 
 
 def cumulative(metrics: pd.DataFrame) -> tuple[pd.DataFrame, Series]:

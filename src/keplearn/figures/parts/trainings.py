@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from keplearn.core.errors import KeplearnError
 from keplearn.figures.parts import style
 from keplearn.figures.parts.labels import legend_columns
-from keplearn.figures.parts.series import cumulative
+from keplearn.figures.parts.series import cumulative, loss_axis
 
 _ERRORS = ("val_field", "val_path")
 _POINTS = 300
@@ -65,7 +65,8 @@ def draw_trainings(runs: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     if measured:
         hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "linestyle": "none"}
         handles.append(Line2D([], [], color=style.GREY, markersize=3.6, label="hollow: validation", **hollow))
-    for axes in panels:
+    loss_axis(panels[0], [rows for rows, _ in read.values()], ("loss", "val_loss"))
+    for axes in panels[1:]:
         style.log_axis(axes)
     panels[0].set_ylabel("loss")
     if error is not None:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from keplearn.figures.parts import style
 from keplearn.figures.parts.phases import label_height, mark_phases
-from keplearn.figures.parts.series import PARTS, Part, Series, cumulative, draw_series, loss_parts
+from keplearn.figures.parts.series import PARTS, Part, Series, cumulative, draw_series, loss_axis, loss_parts
 from keplearn.figures.parts.spikes import find_spikes, height_below, mark_spikes
 from keplearn.figures.parts.trainings import draw_trainings
 from keplearn.figures.registry import figure
@@ -115,8 +115,8 @@ def _draw_losses(axes: Axes, metrics: pd.DataFrame, steps: Series) -> list[Line2
     unit = units.pop() if len(units) == 1 else ""
     only = next(iter(known.values())).label if len(known) == 1 else "loss"
     axes.set_ylabel(f"{only} ({unit})" if unit else "loss (weighted sum of its parts)" if several else only)
-    style.log_axis(axes)
-    _limit(axes, metrics, list(curves))
+    if loss_axis(axes, [metrics], [c for name in curves for c in (name, f"val_{name}")]):
+        _limit(axes, metrics, list(curves))
     return handles
 
 
