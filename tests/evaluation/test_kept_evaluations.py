@@ -179,6 +179,8 @@ _NO_NUMBERS = {
     "evaluation.statistics",
     # Of a metric the code is known by itself.
     *("evaluation.metrics", "evaluation.registry", "evaluation.measure"),
+    # How far true states are from training states stands in no kept evaluation.
+    "evaluation.distance",
 }
 
 

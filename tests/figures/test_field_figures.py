@@ -11,11 +11,10 @@ from matplotlib.patches import Circle
 from matplotlib.quiver import Quiver
 
 from keplearn.core.errors import KeplearnError
-from keplearn.data.dataset import load_dataset
+from keplearn.data.dataset import load_dataset, training_data
 from keplearn.evaluation.field import residual_field
 from keplearn.evaluation.grid import ae_grid, limits_around, summary
 from keplearn.evaluation.slope import slope as slope_of
-from keplearn.experiment.plan import training_data
 from keplearn.figures.parts.style import save_figure
 from keplearn.figures.plots.field import field
 from keplearn.figures.plots.grid import _measure, grid

@@ -51,7 +51,7 @@ def _rows(
     from rich.console import Console
     from rich.progress import track
 
-    from keplearn.experiment.plan import training_data
+    from keplearn.data.dataset import training_data
 
     data = cache(training_data)
     options: dict[str, Any] = {"console": Console(stderr=True), "transient": True}

@@ -296,7 +296,7 @@ def _run(name: str, saving: Saving) -> "Run":
 
 
 def _training(run: "Run") -> "OrbitDataset":
-    from keplearn.experiment.plan import training_data
+    from keplearn.data.dataset import training_data
 
     return training_data(run.config.dataset_name, run.config.parameters.num_trajs)
 

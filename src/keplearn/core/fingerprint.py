@@ -49,9 +49,11 @@ SUMMING = (
     *EVALUATING,
     "evaluation/statistics.py",
     "evaluation/ranking.py:with_lost",
+    "evaluation/distance.py",
+    "evaluation/trained_on.py",
     *(
         f"evaluation/table.py:{name}"
-        for name in ("samples_of", "asked_samples", "true_samples", "summarize", "summary")
+        for name in ("samples_of", "asked_samples", "true_samples", "summarize", "_within", "summary")
     ),
 )
 """The source that decides the scores that are taken from it, metrics apart."""

@@ -22,7 +22,7 @@ from keplearn.orbits.families import draw_elements, uniform_stream
 from keplearn.systems import SYSTEMS
 from keplearn.systems.two_body import TwoBody
 
-__all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset"]
+__all__ = ["OrbitDataset", "load_dataset", "make_dataset", "save_dataset", "training_data"]
 
 
 def make_dataset(name: DatasetName) -> OrbitDataset:
@@ -125,6 +125,12 @@ def load_dataset(name_or_path: str) -> OrbitDataset:
     if is_name(dataset.name):
         _check_impostor(dataset, path)
     return dataset
+
+
+def training_data(name: str, orbits: int) -> OrbitDataset:
+    """Load a dataset, or its first orbits; -1 for all."""
+    dataset = load_dataset(name)
+    return dataset if orbits == -1 else dataset.first(orbits)
 
 
 def _check_impostor(dataset: OrbitDataset, path: Path) -> None:

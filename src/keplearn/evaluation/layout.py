@@ -21,9 +21,11 @@ _PREDICTED = {
     "predicted_deviation": (_VECTORS, "km", "standard deviation of the predicted position"),
     "field_acceleration": (_VECTORS, "km/s^2", "the model's acceleration at the true state"),
 }
-_FACTS = {
+FACTS = {
     "magnitude": (_VECTORS[:2], "1", "network output m at the predicted state"),
     "observed": (_VECTORS[:2], "1", "1 where the model observes the orbit, 0 where it forecasts"),
+    "distance": (_VECTORS[:2], "1", "distance of the true state to the nearest training state"),
+    "beyond": (_VECTORS[:2], "1", "1 where the true radius lies outside the training states' range, else 0"),
     "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
 }
 
@@ -36,7 +38,7 @@ def layout() -> dict[str, tuple[tuple[str, ...], str, str]]:
         for m in METRICS.values()
         if m.floor
     }
-    return {**_PREDICTED, **sampled, **_FACTS, **floors}
+    return {**_PREDICTED, **sampled, **FACTS, **floors}
 
 
 def to_xarray(

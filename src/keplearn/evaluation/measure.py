@@ -90,7 +90,8 @@ class Metric(Measure):
     log
         Whether its values by orbit or sample stand on a logarithmic axis.
     over
-        The samples that it is of: ``observed`` or ``forecast`` of a model that observes a part of an orbit; else all.
+        The samples that it is of: ``observed`` or ``forecast`` of a model that observes a part of an orbit; of a
+        statistic a region by the training states (`keplearn.evaluation.distance.REGIONS`); else all.
     floor
         Whether the system's own law is scored by it where true accelerations are finite differences.
     """

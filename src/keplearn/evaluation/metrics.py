@@ -11,6 +11,7 @@ import numpy as np
 
 from keplearn.core.shapes import OrbitStates, OrbitVectors, ScalarArray
 from keplearn.evaluation.baselines import kepler_fit, pieces_of, straight_line
+from keplearn.evaluation.distance import FAR, NEAR
 from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
     METRICS,
@@ -321,6 +322,113 @@ def periapsis_deg(x: Samples) -> ScalarArray:
     predicted, true = (x.values("eccentricity vector", y) for y in (x.states, x.true_states))
     known = np.linalg.norm(true, axis=-1, keepdims=True) > CIRCULAR
     return angle_deg(predicted, np.where(known, true, np.nan))
+
+
+@statistic(
+    "field-near", "acceleration error at true states near the training states", of="field", over="near",
+    short="field error near", unit="%", lost="lost-field", smaller_is_better=True,
+)  # fmt: skip
+def field_near(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, near the training states (state distance ≤ 0.1)."""
+    return x.mean
+
+
+@statistic(
+    "field-far", "acceleration error at true states far from the training states", of="field", over="far",
+    short="field error far", unit="%", lost="lost-field", smaller_is_better=True,
+)  # fmt: skip
+def field_far(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, far from the training states (state distance > 0.3)."""
+    return x.mean
+
+
+@statistic(
+    "field-in", "acceleration error at true states inside the training radii", of="field", over="in",
+    short="field error inside", unit="%", lost="lost-field", smaller_is_better=True,
+)  # fmt: skip
+def field_in(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, within the training states' range of radius."""
+    return x.mean
+
+
+@statistic(
+    "field-out", "acceleration error at true states outside the training radii", of="field", over="out",
+    short="field error outside", unit="%", lost="lost-field", smaller_is_better=True,
+)  # fmt: skip
+def field_out(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, outside the training states' range of radius."""
+    return x.mean
+
+
+@statistic(
+    "mean-near", "acceleration error along the path near the training states", of="mean", over="near",
+    short="acceleration error near", unit="%", lost="lost", smaller_is_better=True,
+)  # fmt: skip
+def mean_near(x: Distribution) -> float:
+    """Mean acceleration error along the propagated path, near the training states (state distance ≤ 0.1)."""
+    return x.mean
+
+
+@statistic(
+    "mean-far", "acceleration error along the path far from the training states", of="mean", over="far",
+    short="acceleration error far", unit="%", lost="lost", smaller_is_better=True,
+)  # fmt: skip
+def mean_far(x: Distribution) -> float:
+    """Mean acceleration error along the propagated path, far from the training states (state distance > 0.3)."""
+    return x.mean
+
+
+@statistic(
+    "theta-near", "angle to the true acceleration near the training states", of="theta_deg", over="near",
+    short="angle near", unit="°", lost="lost", smaller_is_better=True,
+)  # fmt: skip
+def theta_near(x: Distribution) -> float:
+    """Mean angle between predicted and true acceleration, near the training states (state distance ≤ 0.1)."""
+    return x.mean
+
+
+@statistic(
+    "theta-far", "angle to the true acceleration far from the training states", of="theta_deg", over="far",
+    short="angle far", unit="°", lost="lost", smaller_is_better=True,
+)  # fmt: skip
+def theta_far(x: Distribution) -> float:
+    """Mean angle between predicted and true acceleration, far from the training states (state distance > 0.3)."""
+    return x.mean
+
+
+@statistic(
+    "near%", "samples near the training states", of="distance", short="near", unit="%", lost=None, log=False
+)
+def near_share(x: Distribution) -> float:
+    """Share of the samples whose true state is near the training states (state distance ≤ 0.1)."""
+    return _share(x.finite <= NEAR)
+
+
+@statistic(
+    "far%", "samples far from the training states", of="distance", short="far", unit="%", lost=None, log=False
+)
+def far_share(x: Distribution) -> float:
+    """Share of the samples whose true state is far from the training states (state distance > 0.3)."""
+    return _share(x.finite > FAR)
+
+
+@statistic(
+    "outside%",
+    "samples outside the training radii",
+    of="beyond",
+    short="outside",
+    unit="%",
+    lost=None,
+    log=False,
+)
+def outside_share(x: Distribution) -> float:
+    """Share of the samples whose true radius is outside the training states' range."""
+    return _share(x.finite)
+
+
+def _share(chosen: np.ndarray) -> float:
+    """Percentage of samples for which this is true or 1."""
+    return float(100.0 * chosen.mean()) if chosen.size else np.nan
 
 
 @statistic(

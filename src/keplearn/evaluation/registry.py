@@ -60,16 +60,18 @@ def statistic(
     lost: str | None = "lost",
     shown: Shown = "all",
     log: bool = True,
+    over: str = "",
 ):
     """Enter a function from the `Distribution` of samples that are there already to a number.
 
-    ``of`` is their variable: that of a metric, or ``magnitude`` or ``diverged``. Others as for `metric`.
+    ``of`` is their variable: that of a metric, or ``magnitude``, ``diverged``, ``distance`` or ``beyond``. Others as
+    for `metric`.
     """
 
     def enter(function: Callable[[Distribution], float | int]):
         _enter(Metric(
             key, name, unit, short or name, _about(function), smaller_is_better, of=of, total=function,
-            lost=lost, shown=shown, log=log,
+            lost=lost, shown=shown, log=log, over=over,
         ))  # fmt: skip
         return function
 

@@ -29,6 +29,7 @@ from keplearn.evaluation.metrics import METRICS, floors, holds_all
 from keplearn.evaluation.propagation import models_at_once
 from keplearn.evaluation.store import evaluation_file, keep_evaluations, keep_if_allowed, put_aside
 from keplearn.evaluation.table import orbit_table, summary
+from keplearn.evaluation.trained_on import training_states
 from keplearn.models.kinds import Model
 from keplearn.runs.store import Run
 
@@ -170,8 +171,10 @@ def _key(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> d
         model = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise KeplearnError(f"{file}: cannot be read: {error.strerror}.") from error
+    training = training_states(run.path, which)
     return {
         "model": model,
+        "training": training.digest if training else "",
         "dataset_hash": dataset.content_hash,
         "segments": segments or 0,
         "scorer": scorer(parameters.feature_layer, parameters.output_layer),
@@ -197,7 +200,7 @@ def _read(file: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> Scores |
     try:
         record = json.loads(content)
         kept = record["key"]
-        same = all(kept[name] == value for name, value in key.items() if name != "metrics")
+        same = all(kept.get(name) == value for name, value in key.items() if name != "metrics")
         # Made with more metrics than are known here, it serves as well.
         if record["format"] != _FORMAT or not same or not holds_all(kept["metrics"], key["metrics"]):
             return None

@@ -5,7 +5,8 @@ the solver and the evaluating code (`evaluation_key`). A damaged one is set asid
 
 A file holds what the propagation gave, in float32 and by quantity in two arrays, ``samples`` (quantity, orbit,
 sample) and ``vectors`` (vector, orbit, sample, component), since writing costs by variable. The true orbits are
-not in it: they are the dataset's, by its content hash.
+not in it: they are the dataset's, by its content hash. Nor is how far they are from the run's training states
+(`keplearn.evaluation.trained_on`), which no model has a part in: it is put beside as an evaluation is read.
 """
 
 import json
@@ -28,6 +29,7 @@ from keplearn.evaluation.layout import assemble, layout, solver_of
 from keplearn.evaluation.metrics import METRICS, holds_all
 from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import is_smooth, model_hash
+from keplearn.evaluation.trained_on import training_states, with_distance
 from keplearn.models.kinds import Model
 
 if TYPE_CHECKING:
@@ -160,7 +162,11 @@ def keep_evaluations(
         run = runs[i][0]
         keep_if_allowed(run, partial(write_netcdf, packed, run / name, within=run))
         kept[i] = _unpack(packed, dataset)  # as it will be read the next time
-    return [found for found in kept if found is not None]
+    return [
+        with_distance(found, training_states(run, which), dataset)
+        for (run, _), found in zip(runs, kept, strict=True)
+        if found is not None
+    ]
 
 
 def _kept(path: Path, dataset: OrbitDataset, key: Mapping[str, Any]) -> "xarray.Dataset | None":

@@ -9,6 +9,7 @@ import numpy as np
 
 from keplearn.core.numbers import number_text
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.distance import REGIONS
 from keplearn.evaluation.metrics import METRICS, Metric, floors, keys
 from keplearn.evaluation.ranking import measured_over, with_lost
 from keplearn.evaluation.statistics import Distribution
@@ -44,14 +45,23 @@ def summarize(samples: Mapping[str, np.ndarray]) -> dict[str, float | int]:
     Returns
     -------
     summary
-        NaN for a metric whose samples there are not (``flips``, for a head without m).
+        NaN for a metric whose samples there are not (``flips``, for a head without m; ``field-near``, where no
+        training states are known).
     """
-    parts = {name: Distribution(x) for name, x in samples.items()}
+    parts: dict[tuple[str, str], Distribution] = {}
     found: dict[str, float | int] = {}
     for key, metric in METRICS.items():
-        value = metric.total(parts[metric.of]) if metric.of in parts else np.nan
+        part = metric.of, metric.over if metric.over in REGIONS else ""
+        if part not in parts and metric.of in samples and ("distance" in samples or not part[1]):
+            parts[part] = Distribution(_within(samples, *part))
+        value = metric.total(parts[part]) if part in parts else np.nan
         found[key] = 100.0 * value if metric.share else value
     return found
+
+
+def _within(samples: Mapping[str, np.ndarray], name: str, region: str) -> np.ndarray:
+    """The samples of a variable, those outside of a region as padding."""
+    return np.where(REGIONS[region](samples), samples[name], np.nan) if region else samples[name]
 
 
 def orbit_table(evaluation: "xarray.Dataset") -> "pd.DataFrame":
@@ -136,7 +146,7 @@ def short(table: "pd.DataFrame", metrics: Sequence[str] = ()) -> "pd.DataFrame":
     hidden = set(METRICS) - {*shown, *keys("lost")} | {key for key in keys("lost") if not table[key].any()}
     hidden |= set(floors()) - set(_floors_of(shown))
     # What only some models have is shown where one has it.
-    of_some = {metric.of for metric in METRICS.values() if metric.over}
+    of_some = {metric.of for metric in METRICS.values() if metric.sampled and metric.over}
     hidden |= {key for key in shown if METRICS[key].of in of_some and table[key].isna().all()}
     hidden -= set(metrics)
     left = [column for column in table.columns if column not in hidden]

@@ -17,11 +17,11 @@ from typing import Any
 from keplearn.config import RunConfig
 from keplearn.core.errors import Damaged, KeplearnError, NotWritten
 from keplearn.core.programs import counts
-from keplearn.data.dataset import load_dataset
+from keplearn.data.dataset import load_dataset, training_data
 from keplearn.evaluation.scores import scores_of
 from keplearn.evaluation.store import keep_evaluation
 from keplearn.experiment.facts import IMPORT_SECONDS, machine_facts
-from keplearn.experiment.plan import load_plugins, prepare, training_data
+from keplearn.experiment.plan import load_plugins, prepare
 from keplearn.models.kinds import Model
 from keplearn.runs.directory import CHECKPOINT_SECONDS, Directory, kept_phase
 from keplearn.runs.events import Ended, Event, Message, Prepared, Scored, Sink, Started, Telling

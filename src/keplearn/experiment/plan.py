@@ -14,7 +14,7 @@ from keplearn.config.schema import FACTS
 from keplearn.core.errors import KeplearnError
 from keplearn.core.plugins import require
 from keplearn.core.tables import digests
-from keplearn.data.dataset import OrbitDataset, load_dataset
+from keplearn.data.dataset import OrbitDataset, load_dataset, training_data
 from keplearn.data.description import notes, sampling
 from keplearn.data.segments import (
     Split,
@@ -223,9 +223,3 @@ def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split)
         "acceleration_source": dataset.as_observed.acceleration_source,
         "data_notes": notes(dataset),
     }
-
-
-def training_data(name: str, orbits: int) -> OrbitDataset:
-    """Load a dataset, or its first orbits; -1 for all."""
-    dataset = load_dataset(name)
-    return dataset if orbits == -1 else dataset.first(orbits)

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.data.dataset import load_dataset
+from keplearn.evaluation.distance import REGIONS
 from keplearn.evaluation.metrics import METRICS, measure_of, sampled
 from keplearn.evaluation.metrics import keys as metric_keys
 from keplearn.evaluation.ranking import drawn_value, lost_key
@@ -175,7 +176,9 @@ def _by_orbit(
         for scores in found.values():
             values = scores.orbits[metric]
             values = np.where(scores.orbits[lost] > 0, np.inf, values) if lost else values
-            yield run.path, (list(dataset.orbit_names), values)
+            # An orbit that never comes into a metric's region has nothing there, nor has it lost anything.
+            there = ~np.isnan(values) if METRICS[metric].over in REGIONS else np.ones(len(dataset), bool)
+            yield run.path, (np.array(dataset.orbit_names)[there].tolist(), values[there])
 
 
 def _by_run(

@@ -107,6 +107,6 @@ class Standing:
 
 
 def _content(name: str, orbits: int) -> str:
-    from keplearn.experiment.plan import training_data
+    from keplearn.data.dataset import training_data
 
     return training_data(name, orbits).content_hash
