@@ -3,6 +3,8 @@
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 import warnings
 import weakref
 from functools import partial
@@ -48,6 +50,34 @@ def test_a_program_is_made_once_and_read_afterwards(kept):
     assert run(2.0) == ("disk", 6.0)
     (file,) = kept.iterdir()
     assert (kept.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+SOLVING = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from keplearn.core.programs import compiled
+
+
+def solved(_, matrix, vector):
+    return jnp.linalg.solve(matrix, vector)
+
+
+with jax.enable_x64(True):
+    given = 4 * np.eye(2), np.ones((2, 1))
+    found = compiled(solved, None, *given)
+    print(found.source, float(found.call(*given)[0, 0]))
+"""
+
+
+def test_a_process_that_has_not_traced_a_solver_of_linear_equations_runs_a_kept_program_of_one(tmp_path):
+    """It calls LAPACK, whose routines JAX looks up as it traces such a call."""
+    environment = os.environ | {"KEPLEARN_CACHE_DIR": str(tmp_path / "programs")}
+    (tmp_path / "solving.py").write_text(SOLVING)
+    command = [sys.executable, str(tmp_path / "solving.py")]
+    told = [subprocess.run(command, env=environment, capture_output=True, text=True) for _ in range(2)]
+    assert [(one.returncode, one.stdout) for one in told] == [(0, "compiled 0.25\n"), (0, "disk 0.25\n")]
 
 
 class Bomb:
