@@ -1,4 +1,7 @@
-"""The parameters of a run: every key of the table ``parameters`` with its default, documentation and facts."""
+"""The parameters of a run: every key of the table ``parameters`` with its default, documentation and facts.
+
+Longer than most files: it is a list, and its order is that of all tables of keys.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated

@@ -4,7 +4,7 @@ The contract of every dataset, whoever made it: km, s, rad, float64; one row an 
 longest are padded with NaN at the end, in all arrays alike; times start at 0 and increase.
 
 A dataset holds the truth, and what is observed of it. Training sees the dataset `OrbitDataset.as_observed`; whatever
-scores or draws sees the truth.
+scores or draws sees the truth. Longer than most files: it is one class, and its checks.
 """
 
 import hashlib
