@@ -46,6 +46,7 @@ MORE = {
         f"study --on {TEST} --x segment_length_strategy --column dataset_name --row feature_layer "
         "--colour output_layer"
     ],
+    "distance": [f"study --where {SOME} --on {TEST}"],
     "field": ["RUN --show vectors"],
     "grid": ["RUN", f"study --where {SOME} --a 7000,42000 --e 0,0.6"],
     "heatmap": [

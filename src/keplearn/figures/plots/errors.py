@@ -12,20 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from keplearn.core.errors import KeplearnError
-from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.metrics import Metric, find_metric, sampled
 from keplearn.evaluation.ranking import lost_samples
 from keplearn.evaluation.statistics import Distribution, median
 from keplearn.evaluation.table import asked_samples
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import require
+from keplearn.figures.parts.labelled import labelled_evaluations
 from keplearn.figures.parts.labels import legend_columns, number, wrap
 from keplearn.figures.parts.scales import wants_log
 from keplearn.figures.registry import figure
-from keplearn.groups.facts import run_names
-from keplearn.groups.legend import legend
-from keplearn.groups.scoring import evaluate_runs
-from keplearn.runs.store import Run
 
 
 class _Errors(NamedTuple):
@@ -45,26 +41,6 @@ _Model = tuple[_Errors, str, str]
 """A model's errors, colour and marker."""
 
 
-def _evaluate(
-    runs: Sequence[Run], dataset: OrbitDataset, quantity: str, model: str, segments: int | None
-) -> dict[str, xarray.Dataset]:
-    """Return the evaluations of runs on a dataset by what the legend calls them."""
-    find_metric(quantity, sampled(), "--metric")
-    names = run_names(runs)
-    said = legend(runs) if len(runs) > 1 else names
-    labels = {
-        run: _label(run, name) if text == name else text
-        for run, name, text in zip(runs, names, said, strict=True)
-    }
-    return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model, segments=segments)}
-
-
-def _label(run: Run, name: str) -> str:
-    """Return what the legend calls a run that its name alone tells apart: its label, or its id's digits and layers."""
-    p = run.config.parameters
-    return name if run.label else f"{name}: {p.feature_layer} + {p.output_layer}"
-
-
 @figure(
     "runs",
     {
@@ -75,7 +51,7 @@ def _label(run: Run, name: str) -> str:
             "position%, theta-deg, …",
         )
     },
-    prepare=_evaluate,
+    prepare=labelled_evaluations,
 )
 def errors(
     evaluations: Mapping[str, xarray.Dataset],
