@@ -171,6 +171,8 @@ def on_grid(cells: Cells, evaluation: "xarray.Dataset") -> "xarray.Dataset":
     errors = {key: np.full(cells.masked.shape, np.nan) for key in sampled("wide")}
     lost = {key: np.zeros(cells.masked.shape, int) for key in errors}
     for key, values in errors.items():
+        if METRICS[key].of not in evaluation:  # a free latent has no field
+            continue
         values[~cells.masked] = [finite_mean(row) for row in evaluation[METRICS[key].of].to_numpy()]
         lost[key][~cells.masked] = lost_samples(
             evaluation[METRICS[key].of].to_numpy(), asked_samples(evaluation, METRICS[key])
