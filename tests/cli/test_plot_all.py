@@ -20,6 +20,7 @@ METRICS = ("median", "mean", "theta-deg", "drift-deg", "periapsis-deg")
 LABELS = {
     "acceleration": "mean anomaly",
     "box": "%",
+    "distance": "state distance to the nearest training state",
     "dots": "segment length (samples)",
     "elements": "eccentricity",
     "errors": "eccentricity",

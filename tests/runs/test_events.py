@@ -1,5 +1,6 @@
 """What the sinks of a run are told, and that none of them can harm it."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def test_what_is_told_is_what_the_directory_keeps(whole):
     phases = [event for event in events if isinstance(event, PhaseEnded)]
     assert run.record["phases"] == [event.summary for event in phases]
     (scored,) = [event for event in events if isinstance(event, Scored)]
-    assert run.record["scores"] == {TEST: scored.scores}
+    numbers = {key: x if math.isfinite(x) else None for key, x in scored.scores.items()}
+    assert run.record["scores"] == {TEST: numbers}
     for event in phases:
         kept = load_model(run.path / f"phase-{event.phase}-best.eqx")
         assert np.array_equal(kept.parameters.weights[0], event.best.parameters.weights[0])
