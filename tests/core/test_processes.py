@@ -65,3 +65,22 @@ def test_a_process_whose_parent_is_gone_already_dies_at_once():
     orphan = "from keplearn.core.processes import die_with; die_with(2**22 + 1); print('alive')"
     done = subprocess.run([sys.executable, "-c", orphan], capture_output=True)
     assert (done.returncode, done.stdout) == (-9, b"")
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux alone shares cores by session")
+def test_children_of_other_sessions_step_back_with_their_parent():
+    """The parent is a process of its own, which steps back for good."""
+    script = """
+import subprocess, sys
+from pathlib import Path
+from keplearn.core.processes import keep_children_back, step_back
+step_back(7)
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+told = Path(f"/proc/{child.pid}/autogroup")
+print(told.read_text().split()[-1])
+keep_children_back()
+print(told.read_text().split()[-1])
+child.communicate(b"\\n")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "7"]

@@ -69,6 +69,18 @@ def step_back(niceness: int) -> None:
         (_PROC / "self/autogroup").write_text(str(niceness))
 
 
+def keep_children_back() -> None:
+    """Have the processes that this one has started leave the cores to others as it does, though in other sessions.
+
+    Of niceness they have as much as it has; but where Linux shares cores by session, a new one begins with none.
+    """
+    for entry in _PROC.glob("[0-9]*"):
+        with suppress(OSError, IndexError):  # it has just ended
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(os.getpid()):
+                (entry / "autogroup").write_text(str(os.nice(0)))
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)

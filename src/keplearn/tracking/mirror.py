@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.processes import keep_children_back
 from keplearn.data.dataset import load_dataset
 from keplearn.runs.store import Run
 from keplearn.tracking import content, room
@@ -75,7 +76,7 @@ def _open(path: Path, target: Target, scratch: Path) -> "wandb.Run":
     )
     while True:
         try:
-            return wandb.init(
+            opened = wandb.init(
                 dir=scratch,
                 project=target.project,
                 entity=target.entity,
@@ -87,6 +88,8 @@ def _open(path: Path, target: Target, scratch: Path) -> "wandb.Run":
                 resume=None if target.mode == "offline" else "allow",
                 settings=settings,
             )
+            keep_children_back()  # its service is of a session of its own
+            return opened
         except CommError:
             if not _wait_while_running(path, TRY_EVERY):
                 raise
