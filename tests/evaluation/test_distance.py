@@ -99,14 +99,14 @@ def test_a_run_knows_the_states_of_its_training_segments(tmp_path, data: str, pa
     run = run_of(tmp_path, data, **parameters)
     plan = prepare(Run(run).config)
     seen = [np.moveaxis(split.train.states, 1, -1).reshape(-1, 6) for split in plan.splits]
-    own = training_states(run)
+    own = training_states(Run(run))
     assert own is not None
     units = plan.model.units
     assert units is not None
     expected = units.from_canonical_states(np.unique(np.concatenate(seen).round(12), axis=0))
     assert len(own.states) == len(expected)
     assert own.distances(expected[None], MU_EARTH) == pytest.approx(0.0, abs=1e-10)
-    first = training_states(run, "phase:0")
+    first = training_states(Run(run), "phase:0")
     assert first is not None
     assert (first == own) == (len(plan.splits) == 1)
 
@@ -116,7 +116,7 @@ def test_a_run_that_goes_on_from_another_knows_that_ones_states_too(tmp_path):
     config = run_config("simple_TBP_planar_1_train", group="study", test=[])
     with RunWriter(tmp_path, config.model_copy(update={"from_run": origin.name})) as writer:
         writer.start({}, resume=False)
-    own = training_states(writer.path)
+    own = training_states(Run(writer.path))
     assert own is not None
     for name in ("complex_TBP_planar_1_train", "simple_TBP_planar_1_train"):
         (states,) = load_dataset(name).states
@@ -192,7 +192,7 @@ def test_an_evaluation_that_is_kept_serves_though_no_distance_is_in_it(tmp_path,
     assert "distance" not in store.open_netcdf(file, sealed=store._MARK)["of_samples"]
     monkeypatch.setattr(store, "evaluate_together", lambda models, *rest, **options: [1 / 0 for _ in models])
     found = summary(keep_evaluation(run.path, model, SHORT))
-    own = training_states(run.path)
+    own = training_states(run)
     assert own is not None
     distances = own.distances(SHORT.states, SHORT.mu)
     assert found["near%"] == 100.0 * (distances <= 0.1).mean()

@@ -1,7 +1,13 @@
-"""Flags of commands that train, for the mirror to Weights & Biases: they win over the config's table ``wandb``."""
+"""Flags of commands that train, for the mirror to Weights & Biases, and what a sweep says of it at its end.
+
+The flags win over the config's table ``wandb``.
+"""
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -31,3 +37,21 @@ class Mirroring:
 
 
 AS_THE_CONFIG = Mirroring()
+
+
+def say_what_is_not_sent(group: str, runs: Sequence[Path]) -> None:
+    """Say on stderr which of a group's runs are still being sent, and which could not be."""
+    from keplearn.tracking.room import is_being_sent, unsent
+
+    if going := sum(map(is_being_sent, runs)):
+        print(
+            f"the mirror to Weights & Biases goes on in the background: {going} of {len(runs)} runs are being sent.",
+            file=sys.stderr,
+        )
+    if missing := unsent(runs):
+        many = "1 run is" if len(missing) == 1 else f"{len(missing)} runs are"
+        print(
+            f"warning: {many} not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "
+            f"To send what is missing: keplearn wandb push {group}",
+            file=sys.stderr,
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from keplearn.cli.mirroring import AS_THE_CONFIG, Mirroring
+from keplearn.cli.mirroring import AS_THE_CONFIG, Mirroring, say_what_is_not_sent
 from keplearn.cli.sweep_view import SweepProgress, last_line, print_plan, print_result
 from keplearn.cli.sweep_watch import AsJson, Flag, Runs, status, stop
 from keplearn.core.device import Device
@@ -117,7 +117,6 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
 
     from keplearn.sweeps.driver import driving
     from keplearn.sweeps.limits import Limits
-    from keplearn.tracking.room import is_being_sent, unsent
 
     limits = Limits(seconds, bytes_used, bytes_free, retries, device)
     _refuse_strangers(study)
@@ -140,19 +139,7 @@ def sweep(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
         raise
     standing.read()
     print_result(study, standing, outcome, skipped, started, json_)
-    paths = [study.path / run_id for run_id in study.configs]
-    if going := sum(map(is_being_sent, paths)):
-        print(
-            f"the mirror to Weights & Biases goes on in the background: {going} of {len(paths)} runs are being sent.",
-            file=sys.stderr,
-        )
-    if missing := unsent(paths):
-        many = "1 run is" if len(missing) == 1 else f"{len(missing)} runs are"
-        print(
-            f"warning: {many} not on Weights & Biases ({missing[0] / 'wandb' / 'log.txt'} says why). "
-            f"To send what is missing: keplearn wandb push {study.group}",
-            file=sys.stderr,
-        )
+    say_what_is_not_sent(study.group, [study.path / run_id for run_id in study.configs])
 
 
 def _train(

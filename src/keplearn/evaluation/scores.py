@@ -171,7 +171,7 @@ def _key(run: Run, dataset: OrbitDataset, which: str, segments: int | None) -> d
         model = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise KeplearnError(f"{file}: cannot be read: {error.strerror}.") from error
-    training = training_states(run.path, which)
+    training = training_states(run, which)
     return {
         "model": model,
         "training": training.digest if training else "",

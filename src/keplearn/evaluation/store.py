@@ -31,6 +31,7 @@ from keplearn.evaluation.rollout import evaluate_together
 from keplearn.evaluation.subject import is_smooth, model_hash
 from keplearn.evaluation.trained_on import training_states, with_distance
 from keplearn.models.kinds import Model
+from keplearn.runs.store import Run
 
 if TYPE_CHECKING:
     import xarray
@@ -163,7 +164,7 @@ def keep_evaluations(
         keep_if_allowed(run, partial(write_netcdf, packed, run / name, within=run))
         kept[i] = _unpack(packed, dataset)  # as it will be read the next time
     return [
-        with_distance(found, training_states(run, which), dataset)
+        with_distance(found, training_states(Run(run), which), dataset)
         for (run, _), found in zip(runs, kept, strict=True)
         if found is not None
     ]

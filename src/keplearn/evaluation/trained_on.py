@@ -32,23 +32,23 @@ _MOST = 32
 """Pairs of training and test states whose distances are remembered."""
 
 
-def training_states(run: Path, which: str = "best") -> TrainingStates | None:
+def training_states(run: Run, which: str = "best") -> TrainingStates | None:
     """Return the states that a run's model was trained on; None where there is no run, or not its data any more.
 
     Parameters
     ----------
     run
-        The run's directory.
+        The run; its directory may hold none.
     which
         ``best``, ``final`` or ``phase:P``: of the phases up to P.
     """
-    if not (run / "run.json").is_file():
+    if not (run.path / "run.json").is_file():
         return None
     try:
-        datasets = list(_trained(Run(run), which))
+        datasets = list(_trained(run, which))
     except KeplearnError as error:
         warnings.warn(
-            f"run {run.name}: its training states are not at hand, nor how far from them a sample is: {error}",
+            f"run {run.path.name}: its training states are not at hand, nor how far from them a sample is: {error}",
             KeptWarning, stacklevel=2,
         )  # fmt: skip
         return None

@@ -18,10 +18,9 @@ def labelled_evaluations(
     """Return the evaluations of runs on a dataset by what the legend calls them."""
     find_metric(quantity, sampled(), "--metric")
     names = run_names(runs)
-    said = legend(runs) if len(runs) > 1 else names
     labels = {
         run: _label(run, name) if text == name else text
-        for run, name, text in zip(runs, names, said, strict=True)
+        for run, name, text in zip(runs, names, legend(runs), strict=True)
     }
     return {labels[run]: found for run, found in evaluate_runs(runs, dataset, which=model, segments=segments)}
 
