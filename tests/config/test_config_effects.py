@@ -33,7 +33,13 @@ PAIRS = [
     ({"loss_fcn": "mean_squared_error"}, {"model": "latent_ode"}, {}),
     ({"mse_weight": 2.0}, {"loss_fcn": "percent_error"}, {"loss_fcn": "percent_error_plus_nmse"}),
     (
-        {"feature_layer": "sph_4D_rinv", "output_layer": "mlp_4D_unit"},
+        {
+            "feature_layer": "sph_4D_rinv",
+            "output_layer": "mlp_4D_unit",
+            "standardize": True,
+            "skip": True,
+            "init": "glorot",
+        },
         {"model": "latent_ode", "latent_dynamics": "free"},
         {"model": "latent_ode", "latent_dynamics": "second_order"},
     ),

@@ -87,6 +87,9 @@ def test_an_id_never_changes(run_id):
 
 _OTHER: dict[str, Any] = {
     "best_by": "field",
+    "standardize": True,
+    "skip": True,
+    "init": "glorot",
     "model": "latent_ode",
     "latent_dynamics": "free",
     "latent_size": 3,

@@ -48,7 +48,7 @@ def lawful(refine: int) -> Lawful:
     """An untrained encoder, and the true law."""
     shape = replace(SECOND, refine=refine)
     made = new_latent_ode(shape, 0, "float64")
-    return Lawful(made.parameters, made.max_acceleration, shape)
+    return Lawful(made.parameters, made.scales, shape)
 
 
 def test_refined_on_half_an_orbit_the_true_law_forecasts_the_rest():

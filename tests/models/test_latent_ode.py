@@ -166,5 +166,5 @@ def test_the_kind_of_an_architecture_is_told_by_itself():
     assert {name_of(shape) for shape in (NETWORK, SECOND)} == {"neural_ode", "latent_ode"} == set(KINDS)
     for shape in (NETWORK, SECOND, FREE):
         made = kind_of(shape).new(shape, 0)
-        again = kind_of(shape).model(made.parameters, made.max_acceleration, shape)
+        again = kind_of(shape).model(made.parameters, made.scales, shape)
         assert jax.tree.structure(again) == jax.tree.structure(made)

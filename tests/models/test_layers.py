@@ -86,6 +86,7 @@ FEATURES = {
     "sph_4D_rinv_vel": 7, "sph_4D_rinv_vinv": 8, "sph_4D_rinv_vel_harmonics": 12, "sph_4D_rinv": 4,
     "sph_4D_logr": 4, "sph_4D_logr_vel": 7, "sph_4D_rinv_rtn": 7, "sph_4D_rinv_speed": 7,
     "radial_transverse": 3, "log_radius": 1, "cartesian": 6, "fourier": 32,
+    "sph_4D_logr_logv": 8, "sph_4D_logr_vscaled": 7, "log_speed": 2, "position": 3,
 }  # fmt: skip
 
 R, V = np.array([0.4, -0.3, 0.5]), np.array([0.2, 0.9, -0.1])
@@ -150,6 +151,10 @@ def test_features_are_what_they_say():
         "sph_4D_rinv_speed": [1 / r, *R / r, v, transverse / v, radial_speed / v],
         "radial_transverse": [np.log(r), radial_speed, transverse],
         "log_radius": [np.log(r)],
+        "sph_4D_logr_logv": [np.log(r), *R / r, np.log(v), *V / v],
+        "sph_4D_logr_vscaled": [np.log(r), *R / r, *V / np.sqrt(1 / r)],
+        "log_speed": [np.log(r), np.log(v)],
+        "position": [*R],
         "cartesian": [*R, *V],
     }
     for name, features in expected.items():
@@ -209,7 +214,7 @@ def test_prelu_has_a_slope_that_is_trained_and_shifted_softplus_goes_through_the
     architecture = Architecture("sph_4D_rinv", "mlp_simple_hybrid", width=8, activation="prelu")
     made = new_model(architecture, 0, "float64")
     y = jnp.asarray(ordinary_states()[0])
-    gradient = jax.grad(lambda p: NeuralODE(p, made.max_acceleration, architecture)(0, y)[3:].sum())(
+    gradient = jax.grad(lambda p: NeuralODE(p, made.scales, architecture)(0, y)[3:].sum())(
         made.parameters
     )
     assert [float(slope) for slope in made.parameters.slopes] == [PRELU_SLOPE] * 3

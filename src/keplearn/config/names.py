@@ -31,6 +31,7 @@ _NAMES = {
         "keplearn.models.outputs", "OUTPUT_LAYERS", ("signed_magnitude", "position_features_only")
     ),
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
+    "init": _Names("keplearn.models.network", "INITS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
     "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares")),
     "schedule": _Names("keplearn.training.schedules", "SCHEDULES"),

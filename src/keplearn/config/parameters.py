@@ -157,6 +157,15 @@ class Parameters(BaseModel):
         "loss",
         description="the model that is kept: of least validation loss in the last phase | of least field error in all",
     )
+    standardize: Annotated[bool, Fact(since="2026-11-26", effect=LAYERS)] = Field(
+        False, description="give the network features of mean 0 and variance 1 over the training states"
+    )
+    skip: Annotated[bool, Fact(label="linear path", since="2026-11-26", effect=LAYERS)] = Field(
+        False, description="add a linear function of the features to the network's outputs"
+    )
+    init: Annotated[f.Init, Fact(label="first weights", since="2026-11-26", effect=LAYERS)] = Field(
+        "default", description="how weights are drawn: default | zero_last (last layer 0) | glorot | he"
+    )
     model: Annotated[f.ModelKind, Fact(label="kind of model", since="2026-11-26")] = Field(
         "neural_ode",
         description="neural_ode: the field itself, from full states | latent_ode: an encoder of what is observed too",

@@ -1,6 +1,6 @@
 """From a config to a run made ready to train: its data, its phases, its untrained model."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -72,7 +72,7 @@ def prepare(config: RunConfig, runs: Path = Path("runs")) -> Plan:
     phases = make_phases(p)
     validation = _validation(config, units)
     splits = _splits(config, phases, units, dataset, validation)
-    model = origin.astype(p.dtype) if origin is not None else _new_model(p, seen, units)
+    model = origin.astype(p.dtype) if origin is not None else _new_model(p, seen, units, splits)
     if model.architecture != architecture_of(p):
         raise KeplearnError(f"run {config.from_run} has another architecture; it can only go on as it is.")
     settings = _fit_settings(p, dataset, units)
@@ -204,10 +204,11 @@ def architecture_of(p: Parameters) -> Architecture:
     return KINDS[p.model].chosen(p)
 
 
-def _new_model(p: Parameters, dataset: OrbitDataset, units: Units) -> Model:
+def _new_model(p: Parameters, dataset: OrbitDataset, units: Units, splits: Sequence[Split]) -> Model:
     largest = units.to_canonical_accelerations(dataset.accelerations)
     bound = float(np.nanmax(np.linalg.norm(largest, axis=-1)))
-    return KINDS[p.model].new(architecture_of(p), p.seed, p.dtype, bound, units)
+    states = np.hstack([np.hstack(list(split.train.states)) for split in splits])
+    return KINDS[p.model].new(architecture_of(p), p.seed, p.dtype, bound, units, states)
 
 
 def _data_facts(p: Parameters, dataset: OrbitDataset, units: Units, last: Split) -> dict[str, Any]:

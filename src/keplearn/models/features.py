@@ -125,6 +125,19 @@ def sph_4D_logr_vel(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     return _join(jnp.log(norm(r)), unit(r), v)
 
 
+@feature_layer("log r, x/r, y/r, z/r, log v, v_x/v, v_y/v, v_z/v", uses_velocity=True)
+def sph_4D_logr_logv(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, r̂, log v, v̂ (8), with v held above 1e-6: a power of r or v is linear in its logarithm."""
+    return _join(jnp.log(norm(r)), unit(r), jnp.log(norm(v)), unit(v))
+
+
+@feature_layer("log r, x/r, y/r, z/r, v_x √r, v_y √r, v_z √r", uses_velocity=True)
+def sph_4D_logr_vscaled(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, r̂, v/√(μ/r), the velocity in units of that of a circular orbit (7); canonical units have μ = 1."""
+    radius = norm(r)
+    return _join(jnp.log(radius), unit(r), v * jnp.sqrt(radius))
+
+
 @feature_layer("1/r, x/r, y/r, z/r, v_r, v_t, h", uses_velocity=True)
 def sph_4D_rinv_rtn(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """1/r, r̂, v_r = r̂·v, v_t = |r̂×v|, h = |r×v| (7)."""
@@ -150,6 +163,18 @@ def radial_transverse(r: Vector, v: Vector, settings: LayerSettings) -> Features
 def log_radius(r: Vector, v: Vector, settings: LayerSettings) -> Features:
     """Log r (1): no direction, for heads in a local frame."""
     return jnp.log(norm(r))[None]
+
+
+@feature_layer("log r, log v", uses_velocity=True, rotation_invariant=True)
+def log_speed(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Log r, log v (2), with v held above 1e-6: no direction, for heads in a local frame."""
+    return jnp.log(jnp.stack([norm(r), norm(v)]))
+
+
+@feature_layer("x, y, z", uses_velocity=False)
+def position(r: Vector, v: Vector, settings: LayerSettings) -> Features:
+    """Position r as it is (3)."""
+    return r
 
 
 @feature_layer("x, y, z, v_x, v_y, v_z", uses_velocity=True)

@@ -25,7 +25,7 @@ def save_model(model: Model, path: str | Path, within: Path | None = None) -> No
         "format": _FORMAT,
         "model": name_of(model.architecture),
         "architecture": asdict(model.architecture),
-        "dtype": str(model.max_acceleration.dtype),
+        "dtype": str(model.scales.max_acceleration.dtype),
         "units": asdict(model.units) if model.units else None,
     }
     file = BytesIO()

@@ -24,7 +24,7 @@ class Kind:
     Attributes
     ----------
     model
-        Their class: ``model(parameters, max_acceleration, architecture)`` is one with these trained arrays.
+        Their class: ``model(parameters, scales, architecture)`` is one with these trained arrays.
     architecture
         The class of what shapes their computation, a frozen dataclass of plain values.
     chosen
@@ -32,7 +32,7 @@ class Kind:
     read
         Takes one out of what ``dataclasses.asdict`` has made of it.
     new
-        Draws an untrained model: architecture, seed, dtype, largest true acceleration, units.
+        Draws an untrained model: architecture, seed, dtype, largest true acceleration, units, training states.
     loss
         The loss of its own that it is trained by; None where a config chooses one.
     """

@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.data.units import Units
@@ -29,6 +29,7 @@ from keplearn.models.neural_ode import (
     Architecture,
     NeuralODE,
     Parameters,
+    Scales,
     architecture_of,
     new_model,
     read_architecture,
@@ -130,7 +131,7 @@ class LatentODE(eqx.Module):
     """A latent ODE in canonical units; ``units`` tells their size in km and s."""
 
     parameters: LatentParameters
-    max_acceleration: Float[Array, ""]
+    scales: Scales
     architecture: LatentArchitecture = eqx.field(static=True)
     units: Units | None = eqx.field(static=True, default=None)
 
@@ -138,7 +139,7 @@ class LatentODE(eqx.Module):
     def field(self) -> NeuralODE | None:
         """The learned field of positions and velocities; None where the latent has no such meaning."""
         shape = self.architecture.field
-        return shape and NeuralODE(self.parameters.network, self.max_acceleration, shape, self.units)
+        return shape and NeuralODE(self.parameters.network, self.scales, shape, self.units)
 
     @property
     def flow(self) -> Any:
@@ -246,8 +247,9 @@ def new_latent_ode(
     dtype: str = "float32",
     max_acceleration: float = 1.0,
     units: Units | None = None,
+    states: Float64[np.ndarray, "6 sample"] | None = None,
 ) -> LatentODE:
-    """Draw an untrained latent ODE; the field of second order is that of a neural ODE of the same seed."""
+    """Draw an untrained latent ODE; the field of second order is that of a neural ODE of the same seed and states."""
     shape, draw = architecture, np.random.default_rng([seed, _ENCODER])
     latent, components = len(shape.coordinates), len(shape.components)
     sizes = shape.network.width, shape.network.depth
@@ -255,11 +257,13 @@ def new_latent_ode(
         scalar = lambda x: jnp.asarray(x, dtype)  # noqa: E731
         encoder = draw_encoder(draw, shape.encoder, components, shape.hidden_size, 2 * latent, dtype)
         decoder = None
-        network = new_model(shape.network, seed, dtype).parameters
+        field = new_model(shape.network, seed, dtype, max_acceleration, None, states)
+        network, scales = field.parameters, field.scales
         if shape.field is None:
             layers = draw_layers(draw, (latent, *[sizes[0]] * sizes[1], latent), dtype)
             network = Parameters(layers.weights, layers.biases, layers.slopes, scalar(0.0))
+            scales = Scales(scales.max_acceleration)
             decoder = draw_layers(draw, (latent, sizes[0], components), dtype)
         noise = scalar(np.log(NOISE if shape.likelihood_noise is None else shape.likelihood_noise))
         parameters = LatentParameters(network, encoder, decoder, noise)
-        return LatentODE(parameters, scalar(max_acceleration), shape, units)
+        return LatentODE(parameters, scales, shape, units)

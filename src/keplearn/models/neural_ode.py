@@ -1,21 +1,28 @@
-"""The model: dy/dt = (v, a_θ(y)), feature layer → MLP → output layer, in canonical units."""
+"""The model: dy/dt = (v, a_θ(y)), feature layer → MLP → output layer, in canonical units.
+
+Where they are chosen, features are standardised on their way to the MLP, and a linear path from features to outputs
+(``skip``) stands beside it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
-from keplearn.core.jax_shapes import State, Vector
+from keplearn.core.jax_shapes import Features, Scalar, State, Vector
 from keplearn.data.units import Units
 from keplearn.models.activations import ACTIVATIONS
 from keplearn.models.features import FEATURE_LAYERS, FeatureLayer, LayerSettings
-from keplearn.models.network import Layers, draw_layers
+from keplearn.models.network import INITS, Layers, draw_layers, product
 from keplearn.models.outputs import OUTPUT_LAYERS, HeadValues, OutputLayer
+
+# A feature whose standard deviation is less than so much of its largest value does not vary, but for rounding.
+CONSTANT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,13 @@ class Architecture:
     final_activation: str | None = None
     planar_constraint: bool = False
     settings: LayerSettings = field(default_factory=LayerSettings)
+    standardize: bool = False
+    skip: bool = False
+    init: str = "default"
 
     def __post_init__(self) -> None:
         """Call a user's own layers by their full names, which say what is in them."""
-        tables = {"feature_layer": FEATURE_LAYERS, "output_layer": OUTPUT_LAYERS}
+        tables = {"feature_layer": FEATURE_LAYERS, "output_layer": OUTPUT_LAYERS, "init": INITS}
         for key, table in (tables | {"activation": ACTIVATIONS, "final_activation": ACTIVATIONS}).items():
             if (name := getattr(self, key)) is not None:
                 object.__setattr__(self, key, table.full_name(name))
@@ -80,7 +90,7 @@ def architecture_of(p: Any) -> Architecture:
     """Return what of a config's parameters shapes the model."""
     settings = LayerSettings(p.harmonics_degree, p.fourier_count, p.fourier_scale)
     names = (p.feature_layer, p.output_layer, p.width, p.depth, p.activation, p.final_activation)
-    return Architecture(*names, p.planar_constraint, settings)
+    return Architecture(*names, p.planar_constraint, settings, p.standardize, p.skip, p.init)
 
 
 def read_architecture(record: Mapping[str, Any]) -> Architecture:
@@ -89,9 +99,28 @@ def read_architecture(record: Mapping[str, Any]) -> Architecture:
 
 
 class Parameters(Layers):
-    """All that is trained: the layers, and the log of a head's scale."""
+    """All that is trained: the layers, the log of a head's scale, the weights of a linear path beside the layers."""
 
     log_scale: Float[Array, ""]
+    skip: Float[Array, "output feature"] | None = None
+
+
+class Scales(NamedTuple):
+    """Sizes in the training data, canonical: a model keeps them, and they are not trained.
+
+    The largest acceleration; mean and spread of each feature where features are standardised.
+    """
+
+    max_acceleration: Scalar
+    mean: Float[Any, "feature"] | None = None
+    spread: Float[Any, "feature"] | None = None
+
+    def standardized(self, features: Features) -> Features:
+        """Return features of mean 0 and variance 1 over the training states; as they are if nobody asked for it."""
+        if self.mean is None or self.spread is None:
+            return features
+        mean, spread = (x.reshape(-1, *[1] * (features.ndim - 1)) for x in (self.mean, self.spread))
+        return (features - mean) / spread
 
 
 class NeuralODE(eqx.Module):
@@ -102,19 +131,21 @@ class NeuralODE(eqx.Module):
     """
 
     parameters: Parameters
-    max_acceleration: Float[Array, ""]
+    scales: Scales
     architecture: Architecture = eqx.field(static=True)
     units: Units | None = eqx.field(static=True, default=None)
 
     def network(self, r: Vector, v: Vector) -> Float[Array, "output *batch"]:
-        """Return the MLP's outputs at a position and velocity."""
-        features = self.architecture.features.function(r, v, self.architecture.settings)
-        return self.parameters(features, self.architecture.activation, self.architecture.final_activation)
+        """Return the MLP's outputs at a position and velocity, with those of the linear path beside it."""
+        shape, parameters = self.architecture, self.parameters
+        features = self.scales.standardized(shape.features.function(r, v, shape.settings))
+        outputs = parameters(features, shape.activation, shape.final_activation)
+        return outputs if parameters.skip is None else outputs + product(parameters.skip, features)
 
     def derivative(self, r: Vector, v: Vector) -> tuple[Vector, Vector]:
         """Return dr/dt and dv/dt, (3,) each, or (3, batch) as given."""
         layer = self.architecture.outputs
-        values = HeadValues(self.parameters.log_scale, self.max_acceleration)
+        values = HeadValues(self.parameters.log_scale, self.scales.max_acceleration)
         output = layer.function(r, v, self.network, values)
         drift, acceleration = (output[:3], output[3:]) if layer.whole_state else (v, output)
         if self.architecture.planar_constraint:
@@ -151,9 +182,34 @@ def new_model(
     dtype: str = "float32",
     max_acceleration: float = 1.0,
     units: Units | None = None,
+    states: Float64[np.ndarray, "6 sample"] | None = None,
 ) -> NeuralODE:
-    """Draw an untrained model (`keplearn.models.network.draw_layers`)."""
+    """Draw an untrained model (`keplearn.models.network.draw_layers`).
+
+    ``states``: those trained on, canonical, by which features are standardised; without them mean 0 and spread 1.
+    """
+    sizes, draw = architecture.layer_sizes, np.random.Generator(np.random.PCG64(seed))
     with jax.enable_x64(True):
-        layers = draw_layers(np.random.Generator(np.random.PCG64(seed)), architecture.layer_sizes, dtype)
-        parameters = Parameters(layers.weights, layers.biases, layers.slopes, jnp.asarray(0.0, dtype))
-        return NeuralODE(parameters, jnp.asarray(max_acceleration, dtype), architecture, units)
+        array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
+        layers = draw_layers(draw, sizes, dtype, architecture.init)
+        # After the layers, so that these are the same with and without it.
+        skip = array(INITS["default"](draw, sizes[0], sizes[-1], True)[0]) if architecture.skip else None
+        parameters = Parameters(layers.weights, layers.biases, layers.slopes, array(0.0), skip)
+        scales = Scales(array(max_acceleration))
+        if architecture.standardize:
+            mean, spread = _moments(architecture, states)
+            scales = scales._replace(mean=array(mean), spread=array(spread))
+        return NeuralODE(parameters, scales, architecture, units)
+
+
+def _moments(
+    architecture: Architecture, states: Float64[np.ndarray, "6 sample"] | None
+) -> tuple[Float64[np.ndarray, "feature"], Float64[np.ndarray, "feature"]]:
+    """Return mean and standard deviation of the features; 1 for one that does not vary."""
+    if states is None:
+        size = architecture.layer_sizes[0]
+        return np.zeros(size), np.ones(size)
+    r, v = jnp.asarray(states[:3]), jnp.asarray(states[3:])
+    features = np.asarray(architecture.features.function(r, v, architecture.settings))
+    mean, spread = features.mean(axis=1), features.std(axis=1)
+    return mean, np.where(spread > CONSTANT * np.abs(features).max(axis=1), spread, 1.0)

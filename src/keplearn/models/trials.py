@@ -37,7 +37,7 @@ def program(features: str, head: str, dtype: str) -> tuple[jax.Array, Callable[.
     flat, unravel = ravel_pytree(made.parameters)
 
     def acceleration(parameters: Any, y: Any) -> Any:
-        fresh = NeuralODE(unravel(parameters), made.max_acceleration, made.architecture)
+        fresh = NeuralODE(unravel(parameters), made.scales, made.architecture)
         return fresh.acceleration(0.0, y[:3], y[3:])
 
     def all_of_it(parameters: Any, states: Any) -> Any:

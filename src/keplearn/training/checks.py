@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from keplearn.core.errors import KeplearnError
 from keplearn.integrate import Grid
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture, Scales, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
 from keplearn.systems.two_body import TwoBody
 from keplearn.training.losses import OWN, needs_of, parts_without_squares
@@ -81,7 +81,7 @@ def _without_squares(loss: str, additive: tuple[str, ...]) -> tuple[str, ...]:
         batch = Batch(jnp.ones((4, 6, 2)), jnp.ones((4, 2)), jnp.ones(2), jnp.ones((4, 3, 2)))
         one = jnp.ones(())
         weights = defaultdict(lambda: one)
-        solved, _ = seen(setup, flat, batch, Constants(one, weights, one, one, one, one))
+        solved, _ = seen(setup, flat, batch, Constants(Scales(one), weights, one, one, one, one))
         found.extend(parts_without_squares(loss, additive, solved, weights))
 
     with jax.enable_x64(True):

@@ -15,7 +15,7 @@ from keplearn.core.programs import power_above
 from keplearn.data.segments import Samples, Segments
 from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model
-from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.neural_ode import NeuralODE, Scales
 from keplearn.training.objective import solve
 from keplearn.training.problem import Batch, Constants, Setup, Shape, assemble, padded
 from keplearn.training.settings import FitSettings
@@ -68,10 +68,10 @@ def _field(model: Model) -> NeuralODE:
 
 
 def field_error(
-    shape: Shape, parameters: Float[Array, "parameter"], points: Points, max_acceleration: Scalar
+    shape: Shape, parameters: Float[Array, "parameter"], points: Points, scales: Scales
 ) -> Scalar:
     """Return the mean error of the model's acceleration at true states, % of the true one: the metric ``field``."""
-    field = _field(assemble(shape, parameters, max_acceleration))
+    field = _field(assemble(shape, parameters, scales))
     predicted = field.acceleration(0.0, points.states[:3], points.states[3:])
     sizes = (jnp.linalg.norm(x, axis=0) for x in (predicted - points.accelerations, points.accelerations))
     errors = jnp.where(points.keep > 0, jnp.divide(*sizes), 0.0)
@@ -85,7 +85,7 @@ def path_error(
 
     Not finite where the path of one segment is not.
     """
-    field = _field(assemble(setup, parameters, constants.max_acceleration))
+    field = _field(assemble(setup, parameters, constants.scales))
     solved, _ = solve(setup, field, batch.states[0], batch.times, constants)
     path = jnp.concatenate([batch.states[:1], solved])
     predicted = jax.vmap(lambda r, v: field.acceleration(0.0, r, v))(path[:, :3], path[:, 3:])

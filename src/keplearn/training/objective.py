@@ -70,7 +70,7 @@ def seen(
     setup: Setup, flat: Flat, batch: Batch, constants: Constants
 ) -> tuple[Solved, Float[Array, "segment"]]:
     """Return what the loss sees of a batch, and by how much the solution's steps disagree."""
-    model = assemble(setup, flat, constants.max_acceleration)
+    model = assemble(setup, flat, constants.scales)
     if isinstance(model, LatentODE):
         return seen_encoded(setup, model, batch, constants)
     trajectory, disagreement, rates = None, jnp.zeros_like(batch.keep), None

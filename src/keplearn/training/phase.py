@@ -55,7 +55,7 @@ class PhaseRunner:
         with jax.enable_x64(True):
             scalar = lambda x: jnp.asarray(x, settings.dtype)  # noqa: E731
             self.constants = Constants(
-                scalar(model.max_acceleration),
+                jax.tree.map(scalar, model.scales),
                 {name: scalar(weight) for name, weight in sorted(settings.loss_weights.items())},
                 scalar(settings.rtol),
                 scalar(settings.atol),
@@ -82,7 +82,7 @@ class PhaseRunner:
     def model(self, flat: Array, units: Any) -> Model:
         """Make a model of a flat vector of parameters."""
         with jax.enable_x64(True):
-            made = assemble(self.setup, jnp.asarray(flat), self.constants.max_acceleration)
+            made = assemble(self.setup, jnp.asarray(flat), self.constants.scales)
         return replace(made, units=units)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -143,7 +143,7 @@ class PhaseRunner:
         """Validate the model after so many steps: keep it if it is the best, and return what was measured."""
         parameters, points, error = self.carry.parameters, self.batches.points, None
         if points is not None:
-            error = self.call(field_error, parameters, points, self.constants.max_acceleration)
+            error = self.call(field_error, parameters, points, self.constants.scales)
         judged = error if self.settings.best_by == "field" else None
         self.carry, measured = self.call(
             validate_model, self.carry, self.batches.validation, np.int32(step), self.constants, judged

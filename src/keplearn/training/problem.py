@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from keplearn.core.jax_shapes import Scalar
 from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model, kind_of
+from keplearn.models.neural_ode import Scales
 from keplearn.systems import System
 from keplearn.training.losses import Weights, needs_of
 from keplearn.training.residuals import Flat
@@ -69,7 +70,7 @@ class Batch(NamedTuple):
 class Constants(NamedTuple):
     """Numbers that enter a step and are no reason to compile again."""
 
-    max_acceleration: Scalar
+    scales: Scales
     weights: Weights
     rtol: Scalar
     atol: Scalar
@@ -83,10 +84,10 @@ def _unravel(architecture: Architecture, dtype: str):
         return ravel_pytree(kind_of(architecture).new(architecture, 0, dtype).parameters)[1]
 
 
-def assemble(setup: Setup | Shape, flat: Flat, max_acceleration: Scalar) -> Model:
+def assemble(setup: Setup | Shape, flat: Flat, scales: Scales) -> Model:
     """Make the model of a flat vector of parameters."""
     parameters = _unravel(setup.architecture, setup.dtype)(flat)
-    return kind_of(setup.architecture).model(parameters, max_acceleration, setup.architecture)
+    return kind_of(setup.architecture).model(parameters, scales, setup.architecture)
 
 
 def padded(batch: Batch, size: int, keep: float) -> Batch:

@@ -101,7 +101,7 @@ def _made(model: NeuralODE, emitted: Any) -> dict[str, Float64[np.ndarray, "samp
     if maps is None or maps == ("m", "d"):
         return {}
     magnitude, direction = maps
-    values = HeadValues(model.parameters.log_scale, model.max_acceleration)
+    values = HeadValues(model.parameters.log_scale, model.scales.max_acceleration)
     rows = [MAGNITUDES[magnitude](emitted[0], values), *DIRECTIONS[direction](emitted[1:])]
     axes = "RTN" if name.startswith("mlp_rtn") else "xyz"
     names = [f"magnitude {magnitude}", *(f"{axis} of {direction}" for axis in axes)]
