@@ -72,7 +72,7 @@ def train(case: Case, steps: int, control: str) -> dict[str, float]:
         parameters, state = carry
         value, gradient = jax.value_and_grad(loss)(parameters, times[chosen], states[chosen])
         # The scale of the acceleration is the data's, not trained.
-        gradient = eqx.tree_at(lambda m: m.max_acceleration, gradient, jnp.zeros_like(model.max_acceleration))
+        gradient = eqx.tree_at(lambda m: m.scales, gradient, jax.tree.map(jnp.zeros_like, model.scales))
         updates, state = optimizer.update(gradient, state)
         return (eqx.apply_updates(parameters, updates), state), value
 

@@ -88,6 +88,7 @@ def test_an_id_never_changes(run_id):
 _OTHER: dict[str, Any] = {
     "best_by": "field",
     "standardize": True,
+    "objective": "weak",
     "skip": True,
     "init": "glorot",
     "model": "latent_ode",
@@ -111,6 +112,13 @@ def test_a_key_that_came_later_is_in_the_id_only_where_it_has_a_value_of_its_own
     default: dict[str, Any] = {key: Parameters.model_fields[key].default}
     other: dict[str, Any] = {key: _OTHER.get(key)}
     assert run_config(NAME, **default).run_id == run_config(NAME).run_id != run_config(NAME, **other).run_id
+
+
+def test_one_that_varies_over_phases_is_in_the_id_only_where_it_has_another_value_in_one():
+    phases: dict[str, Any] = {"steps_strategy": [[5, 6]]}
+    same, other = ({"objective": [["trajectory", last]]} for last in ("trajectory", "weak"))
+    before = run_config(NAME, **phases).run_id
+    assert run_config(NAME, **phases, **same).run_id == before != run_config(NAME, **phases, **other).run_id
 
 
 def test_defaults_written_out_make_no_difference(tmp_path):

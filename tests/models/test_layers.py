@@ -1,6 +1,8 @@
 """Every feature layer, output layer and activation passes the same tests by being listed in its table."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,10 +11,13 @@ import numpy as np
 import pytest
 from effort import OPTIONS
 
+from keplearn.core.files import read_sealed
 from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models import acceptance
 from keplearn.models.activations import ACTIVATIONS, PRELU_SLOPE
 from keplearn.models.features import FEATURE_LAYERS, LayerSettings, feature_names, spherical_harmonics
+from keplearn.models.files import load_model, save_model
+from keplearn.models.network import INITS
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
 from keplearn.models.outputs import MAGNITUDES, OUTPUT_LAYERS, HeadValues
 from keplearn.models.trials import awkward_states, model, ordinary_states, program
@@ -214,9 +219,7 @@ def test_prelu_has_a_slope_that_is_trained_and_shifted_softplus_goes_through_the
     architecture = Architecture("sph_4D_rinv", "mlp_simple_hybrid", width=8, activation="prelu")
     made = new_model(architecture, 0, "float64")
     y = jnp.asarray(ordinary_states()[0])
-    gradient = jax.grad(lambda p: NeuralODE(p, made.scales, architecture)(0, y)[3:].sum())(
-        made.parameters
-    )
+    gradient = jax.grad(lambda p: NeuralODE(p, made.scales, architecture)(0, y)[3:].sum())(made.parameters)
     assert [float(slope) for slope in made.parameters.slopes] == [PRELU_SLOPE] * 3
     assert all(float(slope) != 0 for slope in gradient.slopes[:2])
     assert abs(float(ACTIVATIONS["shifted_softplus"](jnp.asarray(0.0), jnp.asarray(0.0)))) < 1e-15
@@ -324,3 +327,68 @@ def test_names_of_features_stand_at_their_places():
 def test_every_output_of_the_network_has_a_name_of_its_own(name):
     layer = OUTPUT_LAYERS[name]
     assert layer.names and len(set(layer.output_names)) == layer.size
+
+
+STATES = np.concatenate([ordinary_states(40).T[:5], np.zeros((1, 40))])  # v_z is 0
+
+
+def standardized(dtype: str = "float64") -> NeuralODE:
+    shape = Architecture(
+        "cartesian", "mlp_4D_signed", 6, 1, "tanh", standardize=True, skip=True, init="zero_last"
+    )
+    return new_model(shape, 0, dtype, states=STATES)
+
+
+def test_standardized_features_have_mean_0_and_variance_1_over_the_training_states_unless_they_do_not_vary():
+    found = standardized().scales.standardized(jnp.asarray(STATES))
+    np.testing.assert_allclose(found.mean(axis=1), 0, atol=1e-14)
+    np.testing.assert_allclose(found.std(axis=1), [1, 1, 1, 1, 1, 0], rtol=1e-12)
+    one = standardized().scales.standardized(jnp.asarray(STATES[:, 3]))
+    np.testing.assert_allclose(one, found[:, 3], rtol=1e-13)
+
+
+def test_a_linear_path_stands_beside_a_network_that_is_the_same_without_it():
+    both = standardized()
+    r, v = jnp.asarray(STATES[:3]), jnp.asarray(STATES[3:])
+    assert both.parameters.skip is not None
+    linear = both.parameters.skip @ both.scales.standardized(jnp.asarray(STATES))
+    # The last layer begins at 0: what is left of the network are its last biases.
+    np.testing.assert_allclose(both.network(r, v), linear + both.parameters.biases[-1][:, None], rtol=1e-12)
+    plain = new_model(replace(both.architecture, skip=False, standardize=False), 0, "float64")
+    for one, other in zip(both.parameters.weights, plain.parameters.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert plain.parameters.skip is None and plain.scales.mean is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_file_of_a_model_has_its_scales_and_its_linear_path(dtype, tmp_path):
+    made = standardized(dtype)
+    save_model(made, tmp_path / "model.eqx")
+    read = load_model(tmp_path / "model.eqx")
+    assert read.architecture == made.architecture
+    assert jax.tree.leaves(jax.tree.map(np.array_equal, read, made)) == [True] * len(jax.tree.leaves(made))
+
+
+def test_a_file_that_knows_nothing_of_them_is_read_as_a_model_without(tmp_path):
+    made = new_model(Architecture("cartesian", "mlp_4D_signed", 6, 1), 0, "float64")
+    save_model(made, file := tmp_path / "model.eqx")
+    head, _, arrays = file.read_bytes().partition(b"\n")
+    header = json.loads(head)
+    for key in ("standardize", "skip", "init"):
+        del header["architecture"][key]
+    # Files of that time had no checksum either.
+    file.write_bytes(json.dumps(header).encode() + b"\n" + read_sealed(file).content.partition(b"\n")[2])
+    assert arrays and load_model(file).architecture == made.architecture
+
+
+def test_first_weights_are_as_named():
+    draw = np.random.default_rng(0)
+    for name, spread in (
+        ("default", 1 / np.sqrt(3 * 200)),
+        ("glorot", np.sqrt(2 / 500)),
+        ("he", np.sqrt(2 / 200)),
+    ):
+        assert INITS[name](draw, 200, 300, False)[0].std() == pytest.approx(spread, rel=0.02), name
+    assert (
+        not INITS["zero_last"](draw, 5, 4, True)[0].any() and INITS["zero_last"](draw, 5, 4, False)[0].all()
+    )

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from keplearn.core.errors import KeplearnError
+from keplearn.data.dataset import load_dataset
 from keplearn.orbits.constants import EARTH_RADIUS, GEO_RADIUS, MU_EARTH
-from keplearn.orbits.differences import acceleration_by_differences, derivative
+from keplearn.orbits.differences import (
+    acceleration_by_differences,
+    derivative,
+    observed_acceleration,
+    osculating_acceleration,
+    surest_accelerations,
+)
 from keplearn.orbits.elements import kepler_states, one_revolution
 from keplearn.systems.two_body import TwoBody
 
@@ -67,3 +74,29 @@ def test_padding_stays_padding():
 def test_six_samples_are_too_few():
     with pytest.raises(KeplearnError, match="at least 7"):
         derivative(np.arange(6.0), np.zeros((6, 3)))
+
+
+def test_positions_and_velocities_together_are_exact_to_twice_the_degree():
+    times = np.sort(np.random.default_rng(0).uniform(-1, 1, 9))
+    powers = np.array([17, 8, 1])
+    states = np.concatenate([times[:, None] ** powers, powers * times[:, None] ** (powers - 1)], axis=1)
+    found = osculating_acceleration(times, states, stencil=9)
+    np.testing.assert_allclose(found, powers * (powers - 1) * times[:, None] ** (powers - 2.0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("complex_TBP_planar_10_train", 1e-10), ("complex_TBP_planar_10@2_train", 1e-8)]
+)
+def test_clean_samples_a_degree_apart_say_the_acceleration_to_a_hundred_millionth_percent(name, most):
+    """Draw 2 has orbits of e = 0.81, whose perigee takes 20 degrees of true anomaly a sample."""
+    dataset = load_dataset(name)
+    found = surest_accelerations(dataset.times, dataset.states)
+    errors = np.linalg.norm(found - dataset.accelerations, axis=-1)
+    percent = 100 * errors / np.linalg.norm(dataset.accelerations, axis=-1)
+    assert percent.mean() < most
+
+
+def test_with_noise_the_surest_are_the_narrow_ones_of_velocities():
+    seen = load_dataset("complex_TBP_planar_noise1e-3_2_train").as_observed
+    times, states = seen.times[0], seen.states[0]
+    np.testing.assert_array_equal(observed_acceleration(times, states), derivative(times, states[:, 3:]))

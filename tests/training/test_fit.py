@@ -18,7 +18,7 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.segments import Samples, Segments, Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
-from keplearn.models.neural_ode import Architecture, new_model
+from keplearn.models.neural_ode import Architecture, Scales, new_model
 from keplearn.systems.two_body import TwoBody
 from keplearn.training import batches, stack
 from keplearn.training import phase as loop
@@ -339,7 +339,7 @@ def setup(**changes: Any) -> Setup:
 
 def constants(max_disagreement: Any = 10.0) -> Constants:
     one, rtol, atol, longest, apart = (jnp.asarray(x) for x in (1.0, 1e-6, 1e-8, 100.0, max_disagreement))
-    return Constants(one, {}, rtol, atol, longest, apart)
+    return Constants(Scales(one), {}, rtol, atol, longest, apart)
 
 
 def batch(segments: Segments) -> Batch:
@@ -375,7 +375,7 @@ def test_segments_that_steps_do_not_resolve_are_lost(split):
     """Loss and gradient are those of the others; of none, no number. BFGS, which compares values, keeps them all."""
     flat = ravel_pytree(new_model(SMALL, 0, "float64").parameters)[0]
     data = batch(split.train)
-    model = assemble(setup(), flat, jnp.asarray(1.0))
+    model = assemble(setup(), flat, Scales(jnp.asarray(1.0)))
     apart = np.asarray(solve(setup(), model, data.states[0], data.times, constants()).disagreement)
     limit = float(np.median(apart))
     value = jax.jit(

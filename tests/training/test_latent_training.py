@@ -14,7 +14,7 @@ from keplearn.data.segments import Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.latent_ode import LatentArchitecture, Posterior, new_latent_ode
-from keplearn.models.neural_ode import Architecture
+from keplearn.models.neural_ode import Architecture, Scales
 from keplearn.training.batches import Batches, on_device
 from keplearn.training.curriculum import Phase, normal
 from keplearn.training.events import Checkpoint, PhaseEnded, Rows
@@ -115,7 +115,7 @@ def test_the_gradient_is_that_of_finite_differences(split, shape):
     flat, one = ravel_pytree(new_latent_ode(shape, 0, "float64").parameters)[0], jnp.asarray(1.0)
     setup = Setup(shape, Grid(LENGTH, 1), "grid", "evidence_lower_bound", (), "adam", "float64")
     tight = jnp.asarray(1e-10)
-    constants = Constants(one, {"kl_weight": one}, tight, tight, one, jnp.asarray(10.0))
+    constants = Constants(Scales(one), {"kl_weight": one}, tight, tight, one, jnp.asarray(10.0))
     batch = on_device(split.train.take(np.arange(3)), setup, "float64")
     both = jax.jit(
         jax.value_and_grad(lambda x: objective(setup, x, batch, constants)[0]), compiler_options=OPTIONS

@@ -19,6 +19,7 @@ from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import (
     DatasetFacts,
     dataset_facts,
+    integrates,
     own_loss,
     rotation_problem,
     takes_least_squares,
@@ -152,7 +153,7 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
     head.setdefault("test", _default_tests(facts))
     try:
         checked = Parameters.model_validate(parameters)
-        _check_least_squares(checked)
+        _check_phases(checked)
         return RunConfig.model_validate({**head, "parameters": checked})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -165,16 +166,19 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
         ) from error
 
 
-def _check_least_squares(p: Parameters) -> None:
-    """Refuse what an optimiser by least squares cannot take; keplearn's own need no look, and no JAX."""
+def _check_phases(p: Parameters) -> None:
+    """Refuse what an optimiser by least squares or an objective cannot take; most need no look, and no JAX."""
     loss = own_loss(p.model) or p.loss_fcn
-    for optimizer, integrator in zip(p.optimizer, p.integrator, strict=True):
-        if takes_least_squares(optimizer):
-            from keplearn.training.checks import obstacle
+    for optimizer, integrator, objective in zip(p.optimizer, p.integrator, p.objective, strict=True):
+        if takes_least_squares(optimizer) or not integrates(objective):
+            from keplearn.training.checks import obstacle, obstacle_to_objective
             from keplearn.training.losses import ADDITIVE_TERMS
 
             additive = tuple(key for key in ADDITIVE_TERMS if FACTS[key].weight and getattr(p, key) != 0)
-            if said := obstacle(optimizer, loss, additive, integrator, p.output_layer):
+            if said := obstacle_to_objective(objective, loss, additive, p.output_layer):
+                raise Conflict("objective", said)
+            steps = integrator if integrates(objective) else ""
+            if said := obstacle(optimizer, loss, additive, steps, p.output_layer):
                 raise Conflict("optimizer", said)
 
 

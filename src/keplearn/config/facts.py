@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from keplearn.config.names import dataset_facts, own_loss, takes_all_segments
+from keplearn.config.names import dataset_facts, integrates, own_loss, takes_all_segments
 from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def facts_of(model: "type[BaseModel]") -> dict[str, Fact]:
 
 def added(model: "BaseModel") -> set[str]:
     """Return the keys of a table that came after the first runs and have their default: they are in no id."""
-    entries = type(model).model_fields
-    return {key for key in _younger(type(model)) if getattr(model, key) == entries[key].default}
+    entries, facts = type(model).model_fields, facts_of(type(model))
+    kept = lambda key: set(getattr(model, key)) if facts[key].phased else getattr(model, key)  # noqa: E731
+    default = lambda key: set(entries[key].default) if facts[key].phased else entries[key].default  # noqa: E731
+    return {key for key in _younger(type(model)) if kept(key) == default(key)}
 
 
 @cache
@@ -102,6 +104,17 @@ def _batched(run: "RunConfig") -> list[bool]:
     return [not takes_all_segments(name) for name in run.parameters.optimizer]
 
 
+def _integrated(run: "RunConfig") -> list[bool]:
+    """Return in which phases a run integrates its model."""
+    return [integrates(name) for name in run.parameters.objective]
+
+
+def _steps(run: "RunConfig", integrator: str) -> bool:
+    """Say whether a run takes the steps of an integrator in any phase."""
+    taken = zip(run.parameters.integrator, _integrated(run), strict=True)
+    return any(name == integrator and integrated for name, integrated in taken)
+
+
 def _if(key: str, value: str) -> Effect:
     """Return the effect of a key that matters where another has a value; a user's own layer may read any."""
     return Effect(
@@ -117,8 +130,9 @@ MIRRORED = Effect(
     lambda run: run.project is not None or run.mode == "disabled",
     "no project is named, so nothing goes to Weights & Biases",
 )
-ADAPTIVE = Effect(lambda run: "adaptive" in run.parameters.integrator, "integrator is not adaptive")
-GRID = Effect(lambda run: "grid" in run.parameters.integrator, "integrator is not grid")
+INTEGRATED = Effect(lambda run: any(_integrated(run)), "objective integrates nothing", _integrated)
+ADAPTIVE = Effect(lambda run: _steps(run, "adaptive"), "integrator is not adaptive")
+GRID = Effect(lambda run: _steps(run, "grid"), "integrator is not grid")
 NMSE = _if("loss_fcn", "percent_error_plus_nmse")
 ATTRACTION = _if("loss_fcn", "percent_error_with_attraction")
 HARMONICS = Effect(

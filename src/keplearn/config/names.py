@@ -33,6 +33,7 @@ _NAMES = {
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
     "init": _Names("keplearn.models.network", "INITS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
+    "objective": _Names("keplearn.training.compared", "OBJECTIVES", ("integrates", "whole_windows")),
     "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares")),
     "schedule": _Names("keplearn.training.schedules", "SCHEDULES"),
 }
@@ -128,6 +129,16 @@ def uses_velocity(feature_layer: str) -> bool:
 def takes_all_segments(optimizer: str) -> bool:
     """Say whether an optimiser takes all segments in each step, in double precision, and no learning rate."""
     return _fact("optimizer", optimizer, "full_batch")
+
+
+def integrates(objective: str) -> bool:
+    """Say whether an objective integrates the model."""
+    return _fact("objective", objective, "integrates")
+
+
+def takes_whole_windows(objective: str) -> bool:
+    """Say whether an objective leaves the window of each orbit whole."""
+    return _fact("objective", objective, "whole_windows")
 
 
 def takes_least_squares(optimizer: str) -> bool:

@@ -18,6 +18,7 @@ from keplearn.config.facts import (
     FREE,
     GRID,
     HARMONICS,
+    INTEGRATED,
     LATENT,
     LAYERS,
     NMSE,
@@ -104,8 +105,14 @@ class Parameters(BaseModel):
     schedule: Annotated[tuple[f.Schedule, ...], Fact(phased=True, effect=BATCHES)] = Field(
         ("constant",), min_length=1, description="learning rate within a phase: constant | cosine, per phase"
     )
-    integrator: Annotated[tuple[f.Integrator, ...], Fact(phased=True)] = Field(
+    integrator: Annotated[tuple[f.Integrator, ...], Fact(phased=True, effect=INTEGRATED)] = Field(
         ("grid",), min_length=1, description="grid (fixed steps) | adaptive (rtol, atol), per phase"
+    )
+    objective: Annotated[tuple[f.Objective, ...], Fact(phased=True, since="2026-11-26")] = Field(
+        ("trajectory",),
+        min_length=1,
+        description="what the loss compares: trajectory (integrated states) | derivative (accelerations of "
+        "differences of samples) | weak (increments of velocity over segment_length samples), per phase",
     )
     stride: Annotated[f.Count | None, Fact(unit="samples", effect=GRID)] = Field(
         None,

@@ -20,7 +20,7 @@ from keplearn.core.shapes import OrbitElements, OrbitStates, OrbitTimes, OrbitVe
 from keplearn.data.contract import check
 from keplearn.data.names import is_name, parse_name
 from keplearn.orbits.bodies import Body, body_of
-from keplearn.orbits.differences import acceleration_by_differences
+from keplearn.orbits.differences import acceleration_by_differences, surest_accelerations
 from keplearn.orbits.elements import ELEMENT_NAMES, elements_from_states
 from keplearn.systems import SYSTEMS, System
 from keplearn.systems.system import system_of
@@ -147,6 +147,12 @@ class OrbitDataset:
             accelerations=acceleration_by_differences(seen.times, observed),
             acceleration_source="differences",
         )
+
+    @cached_property
+    def differenced(self) -> "OrbitDataset":
+        """The same with accelerations of the surest differences of its states, whatever is known of them."""
+        found = surest_accelerations(self.times, self.states)
+        return replace(self, accelerations=found, acceleration_source="differences")
 
     @cached_property
     def observed_truth(self) -> "OrbitDataset":

@@ -1,14 +1,17 @@
 """Segments: the windows of a curriculum phase, cut from orbits and split into training and validation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from keplearn.core.errors import KeplearnError
+from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
 from keplearn.data.dataset import OrbitDataset
 from keplearn.data.units import Units
+from keplearn.orbits.quadrature import AFTER, BEFORE, POINTS, step_weights
 
 # The order in which segments are dealt to training and validation; the run's seed never decides the data.
 _SPLIT_SEED = 2026
@@ -20,23 +23,39 @@ class NoSegments(KeplearnError):
     kind = "no_segments"
 
 
+class Quadrature(NamedTuple):
+    """How to integrate along a window: weights of the samples around each (`keplearn.orbits.quadrature.step_weights`).
+
+    ``inside``: 1 for each span of samples within the window, 0 beyond its end. NumPy's arrays or JAX's.
+    """
+
+    weights: Float[Any, "step offset segment"]
+    inside: Float[Any, "span segment"]
+
+
 @dataclass(frozen=True)
 class Segments:
     """Stretches of trajectories in canonical units, feature-major, each with its time from 0.
 
-    ``states`` (sample, 6, segment), ``times`` (sample, segment), ``accelerations`` (sample, 3, segment).
+    ``states`` (sample, 6, segment), ``times`` (sample, segment), ``accelerations`` (sample, 3, segment). Whole
+    windows have a ``quadrature`` too; where one is shorter than others its last sample is repeated.
     """
 
     states: Float64[np.ndarray, "sample 6 segment"]
     times: Float64[np.ndarray, "sample segment"]
     accelerations: Float64[np.ndarray, "sample 3 segment"]
+    quadrature: Quadrature | None = None
 
     def __len__(self) -> int:
         return self.states.shape[-1]
 
     def take(self, indices: np.ndarray) -> "Segments":
         """Return the segments of these indices."""
-        return Segments(*(x[..., indices] for x in (self.states, self.times, self.accelerations)))
+        states, times, accelerations = (
+            x[..., indices] for x in (self.states, self.times, self.accelerations)
+        )
+        quadrature = self.quadrature and Quadrature(*(x[..., indices] for x in self.quadrature))
+        return Segments(states, times, accelerations, quadrature)
 
     @property
     def uniform(self) -> bool:
@@ -97,12 +116,51 @@ def cut(
             times.append(stretch - stretch[0])
     if not states:
         return Segments(np.empty((length, 6, 0)), np.empty((length, 0)), np.empty((length, 3, 0)))
+    return _segments(units, states, times, accelerations)
+
+
+def cut_windows(
+    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
+) -> Segments:
+    """Leave the window of each of these orbits whole, for integrals over all its spans of ``length`` samples.
+
+    A window that has not so many, or fewer than the quadrature takes, is left out.
+    """
+    ends = [(orbit, *_window(window, int(dataset.n_samples[orbit]))) for orbit in orbits]
+    ends = [(orbit, start, end) for orbit, start, end in ends if end - start >= max(length, POINTS)]
+    most = max((end - start for _, start, end in ends), default=length)
+    weights = np.zeros((most - 1, BEFORE + AFTER + 1, len(ends)))
+    inside = np.zeros((most - length + 1, len(ends)))
+    states, times, accelerations = [], [], []
+    for k, (orbit, start, end) in enumerate(ends):
+        samples = np.minimum(np.arange(start, start + most), end - 1)
+        stretch = dataset.times[orbit, samples] - dataset.times[orbit, start]
+        states.append(dataset.states[orbit, samples])
+        times.append(stretch)
+        accelerations.append(dataset.accelerations[orbit, samples])
+        count = end - start
+        weights[: count - 1, :, k] = step_weights(units.to_canonical_times(stretch[:count]))
+        inside[: count - length + 1, k] = 1.0
+    if not ends:
+        return Segments(np.empty((most, 6, 0)), np.empty((most, 0)), np.empty((most, 3, 0)))
+    whole = _segments(units, states, times, accelerations)
+    return replace(whole, quadrature=Quadrature(weights, inside))
+
+
+def _segments(
+    units: Units, states: list[StateArray], times: list[ScalarArray], accelerations: list[VectorArray]
+) -> Segments:
+    """Put stretches of one length together, in canonical units."""
     canonical = units.to_canonical_accelerations(np.stack(accelerations))
     return Segments(
         np.ascontiguousarray(np.moveaxis(units.to_canonical_states(np.stack(states)), 0, -1)),
         np.ascontiguousarray(units.to_canonical_times(np.stack(times)).T),
         np.ascontiguousarray(np.moveaxis(canonical, 0, -1)),
     )
+
+
+Cut = Callable[[OrbitDataset, Units, tuple[float, float], int, range], Segments]
+"""`cut` or `cut_windows`."""
 
 
 def samples_of(dataset: OrbitDataset, units: Units, orbits: range) -> Samples:
@@ -132,7 +190,12 @@ def validation_samples(dataset: OrbitDataset, units: Units, split: Split, order:
 
 
 def validate_on(
-    split: Split, dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int
+    split: Split,
+    dataset: OrbitDataset,
+    units: Units,
+    window: tuple[float, float],
+    length: int,
+    cut: Cut = cut,
 ) -> Split:
     """Put another dataset's segments, cut as the training ones are, in the place of a split's validation.
 
@@ -151,11 +214,18 @@ def validate_on(
 
 
 def split_segments(
-    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, fraction: float, order: str
+    dataset: OrbitDataset,
+    units: Units,
+    window: tuple[float, float],
+    length: int,
+    fraction: float,
+    order: str,
+    cut: Cut = cut,
 ) -> Split:
     """Split into training and validation, by whole orbits (``orbits``) or segments (``segments``), and cut.
 
-    With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is on the training set.
+    ``cut``: `cut`, or `cut_windows`. With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is
+    on the training set.
 
     Raises
     ------
@@ -189,7 +259,12 @@ def split_segments(
 
 
 def count_training(
-    n_samples: Sequence[int], window: tuple[float, float], length: int, fraction: float, order: str
+    n_samples: Sequence[int],
+    window: tuple[float, float],
+    length: int,
+    fraction: float,
+    order: str,
+    cut: Cut = cut,
 ) -> int:
     """Return how many training segments `split_segments` makes of orbits with these numbers of samples."""
     total = len(n_samples)
@@ -198,7 +273,8 @@ def count_training(
     counts = []
     for samples in n_samples[:training]:
         start, end = _window(window, samples)
-        counts.append((end - start) // length)
+        whole = int(end - start >= max(length, POINTS))
+        counts.append(whole if cut is cut_windows else (end - start) // length)
     every = sum(counts)
     return every if undivided or order == "orbits" else min(every, max(1, _round(fraction * every)))
 

@@ -17,17 +17,20 @@ from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset, training_data
 from keplearn.data.description import notes, sampling
 from keplearn.data.segments import (
+    Cut,
     Split,
     count_training,
-    cut,
+    cut_windows,
     samples_of,
     split_segments,
     validate_on,
     validation_samples,
 )
+from keplearn.data.segments import cut as cut_segments
 from keplearn.data.units import Units, check_mu, units_for
 from keplearn.models.kinds import KINDS, Architecture, Model
 from keplearn.runs.find import open_run
+from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase
 from keplearn.training.settings import FitSettings, batch_sizes, setup_of
 
@@ -114,16 +117,18 @@ def _splits(
     validation = validation and validation.as_observed
     splits = []
     for phase in phases:
-        how = (units, phase.window, phase.segment_length)
-        split = split_segments(dataset, *how, share, p.split_order)
+        how, cut = (units, phase.window, phase.segment_length), cut_of(phase)
+        differences = OBJECTIVES[phase.objective].differences
+        seen = lambda data, differences=differences: data.differenced if differences else data  # noqa: E731
+        split = split_segments(seen(dataset), *how, share, p.split_order, cut)
         if dataset is not truth:
-            split = replace(split, truth=split_segments(truth, *how, share, p.split_order).train)
-        splits.append(split if validation is None else validate_on(split, validation, *how))
+            split = replace(split, truth=split_segments(truth, *how, share, p.split_order, cut).train)
+        splits.append(split if validation is None else validate_on(split, seen(validation), *how, cut))
     if validation is not None and has_field:
         every = range(len(validation))
         samples = samples_of(validation, units, every)
         if config.score_segments is not None:
-            paths = cut(validation, units, (0.0, 1.0), config.score_segments, every)
+            paths = cut_segments(validation, units, (0.0, 1.0), config.score_segments, every)
     elif p.best_by == "field":
         samples = validation_samples(dataset, units, splits[-1], p.split_order)
     else:
@@ -184,7 +189,8 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
         samples, uniform = seen.n_samples.tolist(), sampling(seen)["equal_spacing"]
         for phase in make_phases(p):
             share = p.train_val_split if config.validation is None else 1.0
-            count = count_training(samples, phase.window, phase.segment_length, share, p.split_order)
+            how = phase.window, phase.segment_length, share, p.split_order, cut_of(phase)
+            count = count_training(samples, *how)
             if count:
                 setup = setup_of(phase, architecture_of(p), settings, uniform)
                 needed.add((setup, batch_sizes(phase, settings, count)[1]))
@@ -195,8 +201,13 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
 def make_phases(p: Parameters) -> list[Phase]:
     """Make the phases of a run's strategies, which have one entry a phase each."""
     strategies = (p.length_strategy, p.lr_strategy, p.steps_strategy, p.segment_length_strategy)
-    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, strict=True)
+    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, p.objective, strict=True)
     return [Phase(*row) for row in rows]
+
+
+def cut_of(phase: Phase) -> Cut:
+    """Return how a phase's orbits are cut."""
+    return cut_windows if OBJECTIVES[phase.objective].whole_windows else cut_segments
 
 
 def architecture_of(p: Parameters) -> Architecture:

@@ -90,9 +90,7 @@ def product(weight: Float[Array, "out in"], x: Float[Array, "in *batch"]) -> Flo
     return jnp.matmul(weight, x, precision=jax.lax.Precision.HIGHEST)
 
 
-def draw_layers(
-    draw: np.random.Generator, sizes: Sequence[int], dtype: str, init: str = "default"
-) -> Layers:
+def draw_layers(draw: np.random.Generator, sizes: Sequence[int], dtype: str, init: str = "default") -> Layers:
     """Draw weights and biases.
 
     The draws are in float64 and NumPy's, so that both precisions, and every machine, start from the same

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from keplearn.core.programs import power_above
-from keplearn.data.segments import Segments, Split
+from keplearn.data.segments import Quadrature, Segments, Split
 from keplearn.models.latent_ode import LatentArchitecture
 from keplearn.training.chunk import rotate
+from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase, batch_order, normal, random_rotations
 from keplearn.training.measured import paths, points
 from keplearn.training.optimizers import OPTIMIZERS
@@ -49,6 +50,8 @@ class Batches:
             # Where runs validate on data of their own there is more of it: closer sizes, at the cost of programs.
             base = 4 if split.samples is None else 2
             filled_up = power_above(len(split.validation), least=256, base=base)
+            if OBJECTIVES[phase.objective].whole_windows:  # a few, and long
+                filled_up = len(split.validation)
             self.validation = padded(self.validation, filled_up, keep=0.0)
             self.points = None if split.samples is None else points(split.samples, settings.dtype)
             self.paths = None if split.paths is None else paths(split.paths, settings.dtype)
@@ -95,12 +98,14 @@ class Batches:
 def on_device(segments: Segments, setup: Setup, dtype: Any, seed: tuple[int, int, int] = (0, 0, 0)) -> Batch:
     """Make a batch of all segments, with draws of one seed. Call it inside ``jax.enable_x64(True)``."""
     array = lambda x: jnp.asarray(x, dtype)  # noqa: E731
-    accelerations = array(segments.accelerations) if "field" in setup.needs else None
+    compared = "field" in setup.needs or OBJECTIVES[setup.objective].differences
+    accelerations = array(segments.accelerations) if compared else None
+    quadrature = segments.quadrature and Quadrature(*map(array, segments.quadrature))
     chance, ones = None, array(np.ones(len(segments)))
     if "posterior" in setup.needs:
         assert isinstance(setup.architecture, LatentArchitecture)
         chance = Chance(array(normal(len(setup.architecture.coordinates), len(segments), *seed)), ones)
-    return Batch(array(segments.states), array(segments.times), ones, accelerations, chance)
+    return Batch(array(segments.states), array(segments.times), ones, accelerations, chance, quadrature)
 
 
 def _steps_at_once(bytes_drawn: int) -> int:

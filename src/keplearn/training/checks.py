@@ -12,7 +12,8 @@ from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, Scales, new_model
 from keplearn.models.outputs import OUTPUT_LAYERS
 from keplearn.systems.two_body import TwoBody
-from keplearn.training.losses import OWN, needs_of, parts_without_squares
+from keplearn.training.compared import OBJECTIVES
+from keplearn.training.losses import ADDITIVE_TERMS, LOSSES, OWN, needs_of, parts_without_squares
 from keplearn.training.objective import seen
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.problem import Batch, Constants, Setup
@@ -31,12 +32,43 @@ def check_phase(setup: Setup) -> None:
     """
     field = setup.architecture.field
     head = field.output_layer if field else ""
-    if said := obstacle(setup.optimizer, setup.loss, setup.additive, setup.integrator, head):
+    if said := obstacle_to_objective(setup.objective, setup.loss, setup.additive, head):
+        raise KeplearnError(f"objective {said}.")
+    integrator = setup.integrator if OBJECTIVES[setup.objective].integrates else ""
+    if said := obstacle(setup.optimizer, setup.loss, setup.additive, integrator, head):
         raise KeplearnError(f"optimizer {said}.")
 
 
+def obstacle_to_objective(objective: str, loss: str, additive: tuple[str, ...], output_layer: str) -> str:
+    """Return why an objective cannot serve a loss with its terms and head, or "" if it can."""
+    made = OBJECTIVES[objective]
+    if made.integrates:
+        return ""
+    name, instead = objective.partition("@")[0], "set objective: trajectory in that phase"
+    if loss in OWN:
+        return (
+            f"{name} is for the fields of neural ODEs, and the {loss.replace('_', ' ')} is none's: {instead}"
+        )
+    if OUTPUT_LAYERS[output_layer].whole_state:
+        return (
+            f"{name} compares {made.compares}, and output_layer {output_layer} would learn no r': {instead}, or choose "
+            "a head that gives accelerations"
+        )
+    for kind, names, needs in (
+        ("loss_fcn", (loss,), lambda name: LOSSES[name].needs),
+        ("the term", additive, lambda name: ADDITIVE_TERMS[name].needs),
+    ):
+        for other in names:
+            if missing := sorted(needs(other) - made.gives):
+                return (
+                    f"{name} compares {made.compares}, and {kind} {other.partition('@')[0]} needs the {missing[-1]}: "
+                    f"{instead}, or choose another loss"
+                )
+    return ""
+
+
 def obstacle(optimizer: str, loss: str, additive: tuple[str, ...], integrator: str, output_layer: str) -> str:
-    """Return why an optimiser cannot take a loss with its terms and integrator, or "" if it can."""
+    """Return why an optimiser cannot take a loss with its terms and integrator ("": none), or "" if it can."""
     if not OPTIMIZERS[optimizer].least_squares:
         return ""
     name = optimizer.partition("@")[0]
@@ -44,7 +76,7 @@ def obstacle(optimizer: str, loss: str, additive: tuple[str, ...], integrator: s
         return (
             f"{name} minimises sums of squares, and the {loss.replace('_', ' ')} is none: choose adam or bfgs"
         )
-    if "trajectory" in needs_of(loss, additive):
+    if integrator and needs_of(loss, additive) & {"pair", "trajectory"}:
         forwards = f"{name} takes derivatives forwards in time, which"
         if integrator == "adaptive":
             return f"{forwards} adaptive steps do not have: set integrator: grid"

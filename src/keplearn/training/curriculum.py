@@ -20,6 +20,7 @@ class Phase:
     optimizer: str = "adam"
     schedule: str = "constant"
     integrator: str = "grid"
+    objective: str = "trajectory"
 
     def learning_rates(self, first: int, last: int) -> Float64[np.ndarray, "step"]:
         """Rates of the steps first ≤ k < last by the schedule."""

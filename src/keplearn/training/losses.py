@@ -48,15 +48,15 @@ def loss(function: Any = None, *, needs: str | Iterable[str] = "trajectory") -> 
     function
         From `Solved` and the weights of the config to the loss's parts by name.
     needs
-        What it compares: ``trajectory``, ``field`` (dy/dt at the true states), or both; ``law``, if it asks what the
-        system conserves.
+        What it compares: the ``pair`` that the objective makes, whatever it is, or states alone, the ``trajectory``;
+        ``field`` (dy/dt at the true states); ``law``, if it asks what the system conserves.
     """
 
     def enter(function: Any) -> Any:
         made = _made(function, needs)
-        if not made.needs & {"trajectory", "field"}:
+        if not made.needs & {"pair", "trajectory", "field"}:
             raise KeplearnError(
-                f"loss {function.__name__}: it must need trajectory or field, to compare one."
+                f"loss {function.__name__}: it must need pair, trajectory or field, to compare one."
             )
         LOSSES.enter(function, made)
         return function
@@ -83,20 +83,20 @@ def _made(function: Any, needs: str | Iterable[str]) -> Loss:
     return Loss(function, words)
 
 
-@loss(needs="trajectory")
+@loss(needs="pair")
 def percent_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of 100 |ŷ - y| / max(|y|, 1e-8)."""
     scale = jnp.maximum(size(solved.truth), 1e-8)
     return {"percent_error": Residuals(solved.predicted - solved.truth, 1, scale, 100.0)}
 
 
-@loss(needs="trajectory")
+@loss(needs="pair")
 def mean_squared_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of (ŷ - y)² over samples and components."""
     return {"mean_squared_error": _by_component(solved.predicted - solved.truth)}
 
 
-@loss(needs="trajectory")
+@loss(needs="pair")
 def percent_error_plus_nmse(solved: Solved, weights: Weights) -> dict[str, Part]:
     """percent_error + w · 100 sqrt(mean (ŷ-y)² / (mean y² + 1e-8) + 1e-8), w = ``mse_weight``."""
     error = _by_component(solved.predicted - solved.truth).value(solved.keep)
@@ -116,7 +116,7 @@ def percent_error_with_attraction(solved: Solved, weights: Weights) -> dict[str,
     return percent_error(solved, weights) | {"attraction": attraction}
 
 
-@loss(needs="trajectory")
+@loss(needs="pair")
 def relative_squared_error(solved: Solved, weights: Weights) -> dict[str, Part]:
     """Mean of |ŷ - y|²/|y|²: smooth, for second-order optimisers."""
     scale = jnp.sum(solved.truth * solved.truth, axis=1)

@@ -16,7 +16,7 @@ from keplearn.data.segments import Samples, Segments
 from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model
 from keplearn.models.neural_ode import NeuralODE, Scales
-from keplearn.training.objective import solve
+from keplearn.training.compared import solve
 from keplearn.training.problem import Batch, Constants, Setup, Shape, assemble, padded
 from keplearn.training.settings import FitSettings
 

@@ -1,7 +1,6 @@
 """What is minimised: the loss of a batch of segments as a function of the flat vector of parameters."""
 
 from dataclasses import replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.integrate import GridSolution, adaptive_solve, fixed_solve, grid_solve
 from keplearn.models.encoders import Observed
 from keplearn.models.latent_ode import LatentODE
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.training.compared import OBJECTIVES, solve
 from keplearn.training.losses import Parts, least_squares, total_loss
 from keplearn.training.optimizers import OPTIMIZERS, Function
 from keplearn.training.problem import Batch, Constants, Setup, assemble, replace_lost
@@ -23,39 +22,6 @@ from keplearn.training.solved import Encoded, FieldPair, Solved
 # 150 and more where solutions ran away, at most 1.1 under the law in steps of six samples. Where the law itself has
 # more than a tenth of it (longer steps), ten times the law's own counts.
 UNRESOLVED = 10.0
-
-
-def solve(
-    setup: Setup,
-    flow: Any,
-    initial: Float[Array, "flow segment"],
-    times: Float[Array, "sample segment"],
-    constants: Constants,
-) -> GridSolution:
-    """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN.
-
-    ``flow`` is the field: of positions and velocities, or where it is of first order any function of time and numbers.
-
-    Steps that a solver controls, and those of a field that gives whole states, have no disagreement: 0.
-    """
-    undisputed = jnp.zeros_like(times[0])
-    if setup.integrator == "adaptive":
-        rtol, atol = constants.rtol, constants.atol
-        ys, ok = jax.vmap(
-            lambda y, t: adaptive_solve(flow, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
-        )(initial, times)
-        return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], undisputed)
-    if setup.architecture.first_order:
-        fixed = jax.vmap(lambda y, t: fixed_solve(flow, y, t, setup.grid), in_axes=-1, out_axes=-1)
-        return GridSolution(fixed(initial, times)[1:], undisputed)
-    return grid_solve(
-        flow.acceleration,
-        initial[:3],
-        initial[3:],
-        times,
-        setup.grid,
-        setup.architecture.uses_velocity,
-    )
 
 
 def field_pair(model: NeuralODE, batch: Batch) -> FieldPair:
@@ -73,13 +39,13 @@ def seen(
     model = assemble(setup, flat, constants.scales)
     if isinstance(model, LatentODE):
         return seen_encoded(setup, model, batch, constants)
-    trajectory, disagreement, rates = None, jnp.zeros_like(batch.keep), None
-    if "trajectory" in setup.needs:
-        trajectory, disagreement = solve(setup, model, batch.states[0], batch.times, constants)
+    predicted, truth, disagreement, rates = None, batch.states[1:], jnp.zeros_like(batch.keep), None
+    if setup.needs & {"pair", "trajectory"}:
+        made = OBJECTIVES[setup.objective].function(setup, model, batch, constants)
+        predicted, truth, disagreement = made
     if "field" in setup.needs:
         rates = field_pair(model, batch)
-    truth = batch.states[1:]
-    return Solved(truth, batch.states[0], batch.keep, model, trajectory, rates, setup.law), disagreement
+    return Solved(truth, batch.states[0], batch.keep, model, predicted, rates, setup.law), disagreement
 
 
 def seen_encoded(

@@ -15,6 +15,7 @@ from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
 from keplearn.training.chunk import Carry, draw, rescue, start, take_steps
 from keplearn.training.chunk import validate as validate_model
+from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase
 from keplearn.training.events import Checkpoint, Row, Rows
 from keplearn.training.grid_error import GridError, grid_error
@@ -69,10 +70,16 @@ class PhaseRunner:
         # Loss and field error of the best model; None where it is not measured.
         self.best: tuple[float, float | None] = (np.inf, None)
 
+    @property
+    def on_grid(self) -> bool:
+        """Whether the phase integrates the model with the steps of a grid."""
+        integrates = OBJECTIVES[self.phase.objective].integrates
+        needed = self.setup.needs & {"pair", "trajectory", "posterior"}
+        return self.phase.integrator == "grid" and integrates and bool(needed)
+
     def _grid_error(self) -> GridError | None:
         """Measure the grid on the phase's truth, if its law is known and the loss integrates it."""
-        integrates = self.phase.integrator == "grid" and self.setup.needs & {"trajectory", "posterior"}
-        if not integrates or self.settings.law is None or self.setup.architecture.field is None:
+        if not self.on_grid or self.settings.law is None or self.setup.architecture.field is None:
             return None
         with jax.enable_x64(True):
             true = self.split.train if self.split.truth is None else self.split.truth
@@ -236,7 +243,7 @@ class PhaseRunner:
             "validation_segments": len(self.split.validation),
             "validation_on": "validation" if self.split.own_validation else "training",
             "batch_size": self.batches.size,
-            "stride": self.setup.grid.stride if self.phase.integrator == "grid" else None,
+            "stride": self.setup.grid.stride if self.on_grid else None,
             "grid_error": self.grid_error and self.grid_error.percentile,
             "grid_error_max": self.grid_error and self.grid_error.maximum,
             "best_step": int(self.carry.best_step),

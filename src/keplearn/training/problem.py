@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from keplearn.core.jax_shapes import Scalar
+from keplearn.data.segments import Quadrature
 from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model, kind_of
 from keplearn.models.neural_ode import Scales
@@ -33,6 +34,7 @@ class Setup:
     optimizer: str
     dtype: str
     law: System | None = None
+    objective: str = "trajectory"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -55,9 +57,10 @@ class Chance(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Segments, their times from 0, and ``keep``: 0 for a lost segment; accelerations where a loss needs the field.
+    """Segments, their times from 0, and ``keep``: 0 for a lost segment.
 
-    ``chance``: what is drawn for each segment where a loss needs the posterior.
+    ``accelerations``, ``quadrature``: where the loss or the objective asks for them. ``chance``: what is drawn for each
+    segment where a loss needs the posterior.
     """
 
     states: Float[Array, "sample 6 segment"]
@@ -65,6 +68,7 @@ class Batch(NamedTuple):
     keep: Float[Array, "segment"]
     accelerations: Float[Array, "sample 3 segment"] | None = None
     chance: Chance | None = None
+    quadrature: Quadrature | None = None
 
 
 class Constants(NamedTuple):

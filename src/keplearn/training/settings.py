@@ -8,6 +8,7 @@ from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture
 from keplearn.systems import System
 from keplearn.systems.two_body import TwoBody
+from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase
 from keplearn.training.losses import ADDITIVE_TERMS, needs_of
 from keplearn.training.optimizers import OPTIMIZERS
@@ -58,6 +59,7 @@ def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, un
         optimizer=phase.optimizer,
         dtype=settings.dtype,
         law=settings.reference if "law" in needs_of(settings.loss, additive) else None,
+        objective=phase.objective,
     )
 
 
@@ -65,12 +67,13 @@ def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[i
     """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
 
     Batches smaller than wanted are filled up to 64, 256, 1024 …, so that runs and phases with a few segments more
-    or less share a program: to make one takes as long as thousands of their steps. A long phase has its own.
+    or less share a program: to make one takes as long as thousands of their steps. A long phase has its own, and so
+    have whole windows, each of which is long.
     """
     if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
         return n_segments, n_segments
     if n_segments >= settings.batch_size:
         return settings.batch_size, settings.batch_size
-    if phase.steps >= LONG:
+    if phase.steps >= LONG or OBJECTIVES[phase.objective].whole_windows:
         return n_segments, n_segments
     return n_segments, min(settings.batch_size, power_above(n_segments, least=64, base=4))

@@ -16,7 +16,7 @@ from keplearn.models.neural_ode import NeuralODE
 from keplearn.systems import System
 
 # What a loss may need, beside the posterior, which that of a latent ODE alone does.
-NEEDS = ("trajectory", "field", "law")
+NEEDS = ("pair", "trajectory", "field", "law")
 
 
 class FieldPair(NamedTuple):
@@ -44,7 +44,8 @@ class Solved:
     Attributes
     ----------
     truth
-        The true states without the first sample; of a latent ODE what is observed of them, with the first.
+        The true states without the first sample, or what else an objective compares (`keplearn.training.compared`);
+        of a latent ODE what is observed of them, with the first.
     initial
         The first sample.
     keep
@@ -76,7 +77,10 @@ class Solved:
 
     @property
     def predicted(self) -> Float[Array, "sample component segment"]:
-        """The states that the model comes to from the first sample, integrated; of what needs the trajectory."""
+        """What is to be compared with the truth; of what needs the pair.
+
+        Of what needs the trajectory it is the states that the model comes to from the first sample, integrated.
+        """
         return _stated("trajectory", self.trajectory)
 
     @property
