@@ -116,7 +116,8 @@ def test_a_key_that_came_later_is_in_the_id_only_where_it_has_a_value_of_its_own
 
 def test_one_that_varies_over_phases_is_in_the_id_only_where_it_has_another_value_in_one():
     phases: dict[str, Any] = {"steps_strategy": [[5, 6]]}
-    same, other = ({"objective": [["trajectory", last]]} for last in ("trajectory", "weak"))
+    same: dict[str, Any] = {"objective": [["trajectory", "trajectory"]]}
+    other: dict[str, Any] = {"objective": [["trajectory", "weak"]]}
     before = run_config(NAME, **phases).run_id
     assert run_config(NAME, **phases, **same).run_id == before != run_config(NAME, **phases, **other).run_id
 

@@ -36,7 +36,7 @@ def pairs() -> list[tuple[str, str]]:
     features = [(name, "mlp_4D_logmag_unit_exp") for name in FEATURE_LAYERS]
     heads = [("sph_4D_rinv", name) for name in OUTPUT_LAYERS]
     moving = [("radial_transverse", name) for name, head in OUTPUT_LAYERS.items() if head.uses_velocity]
-    still = [("log_radius", name) for name in ("potential", "mlp_rtn")]
+    still = [("log_radius", name) for name in ("potential", "potential_exp", "mlp_rtn")]
     return list(dict.fromkeys(features + heads + moving + still))
 
 
@@ -87,6 +87,7 @@ PRODUCTS = {
     "mlp_4D_unit_sigmoid": lambda m, d: 2.5 / (1 + np.exp(-m)) * unit(d),
 }
 OTHERS = {"mlp_simple": 6, "mlp_simple_hybrid": 3, "mlp_rtn": 3, "mlp_rtn_logmag_unit_exp": 4, "potential": 1}
+OTHERS |= {"central": 1, "potential_exp": 1}
 FEATURES = {
     "sph_4D_rinv_vel": 7, "sph_4D_rinv_vinv": 8, "sph_4D_rinv_vel_harmonics": 12, "sph_4D_rinv": 4,
     "sph_4D_logr": 4, "sph_4D_logr_vel": 7, "sph_4D_rinv_rtn": 7, "sph_4D_rinv_speed": 7,
@@ -137,7 +138,12 @@ def test_heads_outside_the_table():
     expected = np.exp(out[0]) * unit(out[1:4]) @ frame
     np.testing.assert_allclose(head_value("mlp_rtn_logmag_unit_exp", out[:4]), expected, rtol=1e-13)
     well = lambda r, v: jnp.stack([-1 / jnp.linalg.norm(r)])  # noqa: E731
+    np.testing.assert_allclose(head_value("central", out[:1]), -np.exp(out[0]) * radial, rtol=1e-13)
     values = HeadValues(jnp.asarray(0.0), jnp.asarray(1.0))
+    deep = OUTPUT_LAYERS["potential_exp"].function(
+        jnp.asarray(R), jnp.asarray(V), lambda r, v: jnp.log(-well(r, v)), values
+    )
+    np.testing.assert_allclose(deep, -R / np.linalg.norm(R) ** 3, rtol=1e-13)
     force = OUTPUT_LAYERS["potential"].function(jnp.asarray(R), jnp.asarray(V), well, values)
     np.testing.assert_allclose(force, -R / np.linalg.norm(R) ** 3, rtol=1e-13)
 

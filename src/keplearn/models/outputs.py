@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar, Scalars, Vector
 from keplearn.core.tables import Table
-from keplearn.models.geometry import EPSILON, direction, rtn_frame
+from keplearn.models.geometry import EPSILON, direction, rtn_frame, unit
 
 Network = Callable[[Vector, Vector], Float[Array, "output *batch"]]
 
@@ -147,6 +147,18 @@ def mlp_rtn_logmag_unit_exp(r: Vector, v: Vector, network: Network, values: Head
     """Return exp(m) û(d) with d in the RTN frame."""
     outputs = network(r, v)
     return _from_rtn(r, v, jnp.exp(outputs[0]) * direction(outputs[1:]))
+
+
+@output_layer(size=1, names="m", rotation_equivariant=True)
+def central(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return -exp(m) r̂: a pull towards the centre, of learned strength."""
+    return -jnp.exp(network(r, v)[0]) * unit(r)
+
+
+@output_layer(size=1, names="m", position_features_only=True, rotation_equivariant=True)
+def potential_exp(r: Vector, v: Vector, network: Network, values: HeadValues) -> Vector:
+    """Return -∇U of U = -exp(m), a potential well of learned depth as a function of position."""
+    return jax.grad(lambda x: jnp.sum(jnp.exp(network(x, v)[0])))(r)
 
 
 @output_layer(size=1, names="U", position_features_only=True, rotation_equivariant=True)
