@@ -1,4 +1,7 @@
-"""What happens along an orbit, marked on panels over its time: the periapsis, and where a prediction diverged."""
+"""What happens along an orbit, marked on panels over its time.
+
+The periapsis, where a prediction diverged, and where the true states are near the training states or far from them.
+"""
 
 from collections.abc import Sequence
 
@@ -9,6 +12,9 @@ from matplotlib.axes import Axes
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import OneOrbit
 
+_STRIP = 0.035
+"""Height of the strip that says how near the training states are, of the panel's."""
+
 
 def mark_events(
     panels: Sequence[Axes],
@@ -17,6 +23,8 @@ def mark_events(
     finite: Bool[np.ndarray, "sample"] | None = None,
 ) -> None:
     """Mark every passage of the periapsis, and the stretch where the prediction is no longer finite.
+
+    A strip on each panel's lower edge says where samples are near the training states, and where far from them.
 
     Parameters
     ----------
@@ -47,4 +55,10 @@ def mark_events(
             axes.axvspan(
                 float(last), float(x[-1]), facecolor=style.PALE, alpha=0.6, linewidth=0, zorder=0.4,
                 gid="diverged", label="prediction diverged" if label else None,
+            )  # fmt: skip
+        for name, samples in one.regions.items():
+            colour, text = style.REGIONS[name]
+            axes.fill_between(
+                x, 0.0, _STRIP, where=list(samples), step="mid", transform=axes.get_xaxis_transform(), color=colour,
+                linewidth=0, zorder=0.9, gid=f"{name} training states", label=text if label and samples.any() else None,
             )  # fmt: skip

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import VectorArray
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.distance import REGIONS
 from keplearn.orbits.bodies import Body, body_of
 from keplearn.orbits.elements import ELEMENT_NAMES, states_from_elements
 from keplearn.orbits.kepler import eccentric_from_true, mean_from_eccentric, period
@@ -32,8 +33,9 @@ def require(evaluation: xarray.Dataset, names: tuple[str, ...]) -> None:
 class OneOrbit:
     """One orbit of an evaluation.
 
-    ``values``: its variables by name, over the samples that are not padding; ``elements`` of its first sample
-    (km, rad), ``mu`` in km³/s² and ``body``, what it goes round.
+    ``values``: its variables by name, over the samples that are not padding, ``distance`` among them where the
+    training states are known; ``elements`` of its first sample (km, rad), ``mu`` in km³/s² and ``body``, what it goes
+    round.
     """
 
     name: str
@@ -92,6 +94,13 @@ class OneOrbit:
         """Its name, semi-major axis and eccentricity."""
         return f"orbit {self.name}: a = {self.semi_major_axis:,.0f} km, e = {self.eccentricity:.3f}"
 
+    @property
+    def regions(self) -> dict[str, Bool[np.ndarray, "sample"]]:
+        """Which samples are ``near`` the training states and which are ``far`` from them, where that is known."""
+        if "distance" not in self.values or not np.isfinite(self.values["distance"]).any():
+            return {}
+        return {name: REGIONS[name](self.values) for name in ("near", "far")}
+
     def finite(self, name: str) -> Float64[np.ndarray, "sample ..."]:
         """Return a variable with NaN for whatever is not finite."""
         return np.where(np.isfinite(self.values[name]), self.values[name], np.nan)
@@ -112,7 +121,8 @@ def one_orbit(evaluation: xarray.Dataset, orbit: int, names: tuple[str, ...]) ->
         raise KeplearnError(f"There is no orbit {orbit}: the evaluation has {count}, from 0 to {count - 1}.")
     one = evaluation.isel(orbit=orbit)
     real = np.isfinite(one["time"].to_numpy())
-    values = {name: one[name].to_numpy()[real].astype(np.float64) for name in names}
+    known = (*names, *({"distance"} & set(evaluation.variables)))
+    values = {name: one[name].to_numpy()[real].astype(np.float64) for name in known}
     if len(values["time"]) < 2:
         raise KeplearnError(f"Orbit {orbit} has {len(values['time'])} samples; a figure needs at least 2.")
     elements = np.array([one[name].item() for name in ELEMENT_NAMES])

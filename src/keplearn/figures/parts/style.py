@@ -34,6 +34,8 @@ FIELD = BLUE
 EARTH = "#DCE9F2"
 LOST = "#F7ECE4"
 """The band of what is lost."""
+REGIONS = {"near": (GREY, "near the training states"), "far": (ORANGE, "far from the training states")}
+"""Where samples lie beside the training states (`keplearn.evaluation.distance`): colour and label."""
 
 MODELS: tuple[tuple[str, str], ...] = (
     (BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (PURPLE, "D"),

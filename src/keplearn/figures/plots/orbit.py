@@ -35,7 +35,8 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     Planar orbits in x and y; others projected on the osculating plane of their first sample. The arrows stand
     at the same times on both orbits, evenly along the true one, and their length goes as the fourth root of
     the acceleration, so that those at apoapsis are seen beside those at periapsis. A model that runs away
-    leaves the frame, which then is half as wide again as the true orbit.
+    leaves the frame, which then is half as wide again as the true orbit. A broad band below the true orbit says where
+    its states are near the training states, and where far from them.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     title = title or one.title
     figure, axes = _new_panel(frame, lines=title.count("\n") + 1)
     draw_body(axes, one.body)
+    _draw_regions(axes, one, plane)
     axes.plot(*true.T, color=style.TRUTH, linewidth=1.6, gid="true")
     axes.plot(*predicted.T, color=style.PREDICTION, linewidth=1.3, linestyle=DASHES, gid="predicted")
     _draw_arrows(axes, one, plane, frame)
@@ -70,6 +72,16 @@ def orbit(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Figure
     )  # fmt: skip
     axes.set_title(title)
     return figure
+
+
+_REGION: dict[str, Any] = {"linewidth": 7.0, "alpha": 0.35, "solid_capstyle": "butt"}
+
+
+def _draw_regions(axes: Axes, one: OneOrbit, plane: Plane) -> None:
+    """Draw a broad band where the true states are near the training states, and where far from them."""
+    for name, samples in one.regions.items():
+        at = np.where(samples[:, None], one.finite("position"), np.nan) @ plane.T
+        axes.plot(*at.T, color=style.REGIONS[name][0], zorder=1.2, gid=f"{name} training states", **_REGION)
 
 
 def _new_panel(frame: Frame, lines: int) -> tuple[Figure, Axes]:
@@ -147,6 +159,10 @@ def _legend(one: OneOrbit, plane: Plane, planar: bool, frame: Frame) -> list[Lin
     ]
     if one.periapsis is not None:
         entries.append(entry("periapsis", **_PERIAPSIS))
+    for name, samples in one.regions.items():
+        if samples.any():
+            colour, text = style.REGIONS[name]
+            entries.append(entry(text, color=colour, linestyle="-", **_REGION))
     if one.body.radius is not None:
         ball = {"marker": "o", "markersize": 9, "color": style.EARTH, "markeredgecolor": style.GREY}
         entries.append(entry(f"{one.body.name}, to scale", **ball))
