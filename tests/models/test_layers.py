@@ -239,8 +239,19 @@ def test_a_positive_scale_is_trained():
 
 
 @pytest.mark.parametrize("head", OUTPUT_LAYERS)
-def test_a_planar_model_keeps_z_exactly_zero(head):
+def test_a_planar_model_has_no_rate_of_z(head):
+    """Exactly none, at states in the plane: every step of an integrator is a sum of such rates."""
     made = model("sph_4D_rinv" if head == "potential" else "sph_4D_rinv_vel", head, planar=True)
+    states = ordinary_states(7) * np.array([1, 1, 0, 1, 1, 0])
+    drift, acceleration = made.derivative(jnp.asarray(states[:, :3].T), jnp.asarray(states[:, 3:].T))
+    np.testing.assert_array_equal(np.stack([drift[2], acceleration[2]]), 0.0)
+    assert np.abs(acceleration[:2]).min(axis=1).max() > 1e-6
+
+
+@pytest.mark.parametrize("head", ["mlp_4D_signed", "mlp_simple"])
+def test_a_planar_model_keeps_z_exactly_zero(head):
+    """By the grid's steps, and by those of a field of whole states."""
+    made = model("sph_4D_rinv_vel", head, planar=True)
     times = jnp.linspace(0.0, 0.3, 7)
     y = jnp.array([0.8, 0.1, 0.0, -0.2, 0.9, 0.0])
     batched = jax.vmap(made.acceleration, in_axes=(None, -1, -1), out_axes=-1)

@@ -27,7 +27,7 @@ from keplearn.sweeps.worker_process import Worker, cause_of_death
 # Seconds between looks at memory, time and disk.
 LOOK_EVERY = 0.2
 # Seconds that an interrupted worker has to write its checkpoint; killed, it loses those since the one before.
-PATIENCE = 10.0
+PATIENCE = 20.0
 # Seconds that a worker may take to start, and workers in a row that may die before they have trained anything.
 START = 300.0
 FAILED_STARTS = 3
