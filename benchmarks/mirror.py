@@ -61,7 +61,11 @@ def _speed(home: Path) -> dict[str, float]:
     for pair in range(PAIRS):
         for how in ("plain", "mirrored") if pair % 2 == 0 else ("mirrored", "plain"):
             seconds[how].append(_train(home, how, pair))
-        pairs = (f"{how} {clock:.1f} s ({own:.1f} of a core)" for how in seconds for clock, own in seconds[how][-1:])
+        pairs = (
+            f"{how} {clock:.1f} s ({own:.1f} of a core)"
+            for how in seconds
+            for clock, own in seconds[how][-1:]
+        )
         print(*pairs, sep=", ", flush=True)
     ratios = [
         [with_it / without for with_it, without in zip(*both, strict=True)]
