@@ -17,6 +17,7 @@ from keplearn.figures.parts.inputs import true_anomalies
 from keplearn.figures.parts.style import save_figure
 from keplearn.figures.plots.elements import elements
 from keplearn.figures.plots.features import features
+from keplearn.figures.plots.orbit import orbit
 from keplearn.figures.plots.orbits import MOST_ORBITS, SUBSTEPS, orbits
 from keplearn.figures.plots.outputs import outputs
 from keplearn.figures.plots.phases import phases
@@ -202,6 +203,23 @@ def test_states_shade_where_the_prediction_has_diverged(diverged):
     np.testing.assert_allclose(shades[0].get_x(), hours[199])
     assert labels(figure)[-1] == "prediction diverged"
     assert not drawn(states(diverged, 1), "diverged")
+
+
+def test_where_the_training_states_are_near_or_far_is_marked_along_an_orbit(planar):
+    """A strip spans the samples up to the one distance, another those beyond the other; unknown, there is none."""
+    distance = np.linspace(0.0, 0.4, planar.sizes["sample"])[None].repeat(planar.sizes["orbit"], 0)
+    known = planar.assign(distance=(("orbit", "sample"), distance))
+    hours = planar["time"].to_numpy()[0] / 3600.0
+    figure = states(known, 0)
+    for name, marked in (("near", distance[0] <= 0.1), ("far", distance[0] > 0.3)):
+        strip = drawn(figure, f"{name} training states")[0].get_paths()[0].vertices[:, 0]
+        between = np.diff(hours).max()
+        assert abs(strip.min() - hours[marked].min()) <= between
+        assert abs(strip.max() - hours[marked].max()) <= between
+        line = drawn(orbit(known, 0), f"{name} training states")[0]
+        assert np.isfinite(line.get_xdata()).sum() == marked.sum()
+    assert "near the training states" in labels(figure)
+    assert not drawn(states(planar, 0), "near training states")
 
 
 def test_a_prediction_that_runs_away_does_not_shrink_the_truth(planar):

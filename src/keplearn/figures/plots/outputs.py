@@ -37,7 +37,8 @@ def outputs(
     First the outputs, after the final activation if there is one. Where they are m and **d** of M(m) · D(**d**),
     a second row shows M and the components of D, unless these are m and **d** themselves. The last row is the
     model's acceleration beside the true one; where the outputs are its components, they have the true ones
-    beside them at once, and a potential has −1/r, up to a constant.
+    beside them at once, and a potential has −1/r, up to a constant; the logarithms of `central` and
+    `potential_exp` have those of |a| and 1/r.
 
     Parameters
     ----------
@@ -119,6 +120,10 @@ def _direct_truths(
     if head == "potential":
         wanted = -1.0 / np.linalg.norm(along.r, axis=0)
         return {0: wanted + np.mean(emitted[0] - wanted)}
+    if head == "potential_exp":
+        return {0: -np.log(np.linalg.norm(along.r, axis=0))}
+    if head == "central":
+        return {0: np.log(np.linalg.norm(true, axis=0))}
     return {}
 
 
