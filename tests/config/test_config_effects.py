@@ -62,11 +62,19 @@ PAIRS = [
             "kl_annealing": 9,
             "likelihood_noise": 0.1,
             "refine": 2,
+            "refine_training": 2,
+            "bound_samples": 3,
+            "likelihood": "relative",
         },
         {},
         {"model": "latent_ode"},
     ),
-    ({"latent_size": 3}, {"model": "latent_ode"}, {"model": "latent_ode", "latent_dynamics": "free"}),
+    (
+        {"latent_size": 3, "decoder": "linear"},
+        {"model": "latent_ode"},
+        {"model": "latent_ode", "latent_dynamics": "free"},
+    ),
+    ({"stations": "52 21"}, {"model": "latent_ode"}, {"model": "latent_ode", "observe": "angles"}),
 ]
 
 

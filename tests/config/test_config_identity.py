@@ -101,6 +101,11 @@ _OTHER: dict[str, Any] = {
     "kl_annealing": 3,
     "likelihood_noise": 0.3,
     "refine": 3,
+    "refine_training": 3,
+    "bound_samples": 3,
+    "likelihood": "relative",
+    "decoder": "linear",
+    "stations": "52 21, -31.8 116",
 }
 
 

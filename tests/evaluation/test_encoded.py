@@ -15,13 +15,13 @@ from scipy.stats import norm
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
-from keplearn.evaluation.baselines import kepler_fit, pieces_of, straight_line
+from keplearn.evaluation.baselines import kepler_fit, osculating, pieces_of, straight_line
 from keplearn.evaluation.encoded import _travel, solve_encoded
 from keplearn.evaluation.law import law
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.table import summary
-from keplearn.evaluation.vectors import inside, ranked_probability
+from keplearn.evaluation.vectors import inside, interval, ranked_probability
 from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
 from keplearn.models.neural_ode import Architecture
 from keplearn.orbits.constants import MU_EARTH
@@ -88,6 +88,12 @@ def test_an_evaluation_holds_what_is_observed_and_every_score():
     assert summed["forecast"] == pytest.approx(np.mean([*scores[0, 15:], *scores[1, 10:41]]))
     assert summed["reconstruction"] == pytest.approx(np.mean([*scores[0, :15], *scores[1, :10]]))
     assert summed["forecast-kepler"] < 1e-9 < summed["forecast-line"] and 0 <= summed["coverage90"] <= 100
+    assert summed["sharpness"] > 0 and summed["forecast-end"] == pytest.approx(
+        np.mean([scores[0, 59], scores[1, 40]])
+    )
+    # The beginnings of two orbits, and which of their four numbers differ.
+    mean = evaluation["latent_mean"].values
+    assert mean.shape == (2, 4) and summed["active"] == (mean.var(axis=0) > 0.01).sum() > 0
     assert summed["lost"] == 0 and np.isfinite([summed[key] for key in ("crps", "mean", "field")]).all()
 
 
@@ -141,11 +147,21 @@ def test_the_kepler_fit_finds_the_orbit_and_the_line_leaves_it():
     line = straight_line(orbits.times, seen)
     np.testing.assert_allclose(line[:, 7:9], orbits.states[:, 7:9, :3], rtol=1e-12, atol=1e-6)
     assert error(line)[:, -1].min() > 0.5
+    last = osculating(
+        orbits.times, np.where((np.arange(90) < 60)[:, None], seen_half(orbits), np.nan), MU_EARTH
+    )
+    assert error(last).max() < 1e-6
     with_speed = np.where((np.arange(90) < 9)[:, None], orbits.states, np.nan)
     slope = np.diff(straight_line(orbits.times, with_speed)[0], axis=0) / np.diff(orbits.times[0])[:, None]
     np.testing.assert_allclose(slope, np.tile(orbits.states[0, 8, 3:], (89, 1)), atol=1e-9)
     few = np.where((np.arange(90) < 2)[:, None], orbits.states, np.nan)
     assert np.isnan(pieces_of(straight_line, orbits.times, few, np.zeros(90, int))).all()
+
+
+def seen_half(orbits: Any) -> np.ndarray:
+    """The positions, of the first half wrong but for its end."""
+    states = np.where(np.arange(6) < 3, orbits.states, np.nan)
+    return np.where((np.arange(90) < 50)[:, None], 1.1 * states, states)
 
 
 def test_intervals_and_scores_are_those_of_normal_distributions():
@@ -162,4 +178,5 @@ def test_intervals_and_scores_are_those_of_normal_distributions():
         ranked_probability(off, deviation), np.array([np.mean(expected), np.nan]), rtol=1e-6
     )
     drawn = np.random.default_rng(0).standard_normal((20_000, 3))
+    assert interval(np.array([[0.5, 1.0, 0.0]]), 0.9) == pytest.approx(2 * 1.6448536 * 0.75)
     assert inside(drawn, np.ones(3) * np.ones((20_000, 3)), 0.9).mean() == pytest.approx(0.9, abs=0.005)

@@ -24,11 +24,12 @@ from keplearn.training import batches, stack
 from keplearn.training import phase as loop
 from keplearn.training.calls import Answer
 from keplearn.training.chunk import rotate
+from keplearn.training.compared import solve
 from keplearn.training.curriculum import Phase, random_rotations
 from keplearn.training.events import Checkpoint, PhaseEnded, Row, Rows
 from keplearn.training.fit import fit
 from keplearn.training.grid_error import grid_error
-from keplearn.training.objective import objective, solve, validation, without_lost
+from keplearn.training.objective import objective, validation, without_lost
 from keplearn.training.problem import Batch, Constants, Setup, assemble
 from keplearn.training.settings import FitSettings
 from keplearn.training.tally import Tally, TrainingFailed

@@ -158,6 +158,10 @@ FREE = Effect(
     lambda run: run.parameters.model == "latent_ode" and run.parameters.latent_dynamics == "free",
     "no latent is free",
 )
+WATCHED = Effect(
+    lambda run: LATENT.matters(run) and run.parameters.observe in ("range_angles", "angles"),
+    "no station observes anything",
+)
 LAYERS = Effect(
     lambda run: not FREE.matters(run), "a free latent has no such layers: its field is a network of all of it"
 )

@@ -28,7 +28,9 @@ _NAMES = {
     "encoder": _Names("keplearn.models.encoders", "ENCODERS"),
     "feature_layer": _Names("keplearn.models.features", "FEATURE_LAYERS", ("uses_velocity",)),
     "output_layer": _Names(
-        "keplearn.models.outputs", "OUTPUT_LAYERS", ("signed_magnitude", "position_features_only")
+        "keplearn.models.outputs",
+        "OUTPUT_LAYERS",
+        ("signed_magnitude", "position_features_only", "whole_state"),
     ),
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
     "init": _Names("keplearn.models.network", "INITS"),
@@ -114,6 +116,11 @@ def own_loss(model: str) -> str | None:
 def needs_position_features(output_layer: str) -> bool:
     """Say whether an output layer is a function of the position alone."""
     return _fact("output_layer", output_layer, "position_features_only")
+
+
+def whole_state(output_layer: str) -> bool:
+    """Say whether an output layer gives a whole derivative of the state, and not an acceleration."""
+    return _fact("output_layer", output_layer, "whole_state")
 
 
 def has_magnitude(output_layer: str) -> bool:

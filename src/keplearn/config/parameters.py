@@ -25,6 +25,7 @@ from keplearn.config.facts import (
     OWN_UNITS,
     SEVERAL_ORBITS,
     SPLIT,
+    WATCHED,
     Fact,
     facts_of,
 )
@@ -34,6 +35,7 @@ from keplearn.config.names import (
     own_loss,
     takes_all_segments,
     uses_velocity,
+    whole_state,
 )
 
 
@@ -180,7 +182,7 @@ class Parameters(BaseModel):
     latent_dynamics: Annotated[f.LatentDynamics, Fact(since="2026-11-26", effect=LATENT)] = Field(
         "second_order",
         description="what the latent is: second_order (position and velocity, with the layers of a neural ODE) | "
-        "free (latent_size numbers, with a decoder)",
+        "known+learned (the same, added to the two-body law) | free (latent_size numbers, with a decoder)",
     )
     latent_size: Annotated[f.Size, Fact(unit="numbers", since="2026-11-26", effect=FREE)] = Field(
         8, description="size of a free latent"
@@ -192,7 +194,11 @@ class Parameters(BaseModel):
         64, description="size of the encoder"
     )
     observe: Annotated[f.Observe, Fact(label="observed", since="2026-11-26", effect=LATENT)] = Field(
-        "position", description="what of a state is observed: position | state"
+        "position",
+        description="what is observed: position | state | by stations range_angles (range and line of sight) or angles",
+    )
+    stations: Annotated[f.Stations, Fact(since="2026-11-26", effect=WATCHED)] = Field(
+        "0 0, 0 120, 0 240", description="latitude and longitude of each ground station on the Earth, degrees"
     )
     observed_fraction: Annotated[
         f.Fraction, Fact(label="observed share", since="2026-11-26", effect=LATENT)
@@ -218,6 +224,20 @@ class Parameters(BaseModel):
     refine: Annotated[f.CountOrNone, Fact(unit="steps", since="2026-11-26", effect=LATENT)] = Field(
         8,
         description="Gauss-Newton steps that fit the latent to what is observed of a test orbit, after the encoder",
+    )
+    refine_training: Annotated[f.CountOrNone, Fact(unit="steps", since="2026-11-26", effect=LATENT)] = Field(
+        0, description="such steps in training, at each segment; 0: it begins where the encoder says"
+    )
+    bound_samples: Annotated[f.Size, Fact(unit="draws", since="2026-11-26", effect=LATENT)] = Field(
+        1, description="draws of the beginning for each segment; several: the bound with importance weights"
+    )
+    decoder: Annotated[f.Decoder, Fact(since="2026-11-26", effect=FREE)] = Field(
+        "mlp",
+        description="what makes observations of a free latent: mlp (one hidden layer of width) | linear",
+    )
+    likelihood: Annotated[f.Likelihood, Fact(since="2026-11-26", effect=LATENT)] = Field(
+        "constant",
+        description="likelihood_noise is the same everywhere: constant | a share of radius and speed: relative",
     )
 
     @model_validator(mode="before")
@@ -259,6 +279,7 @@ class Parameters(BaseModel):
                 f"output_layer {self.output_layer} has no magnitude m whose sign could flip: set sign_flip: 0",
             )
         if own_loss(self.model):
+            self._of_latent()
             for key in ("energy_drift", "sign_flip"):
                 if getattr(self, key) > 0:
                     raise f.Conflict(key, f"the loss of model {self.model} has no such term: set {key}: 0")
@@ -273,6 +294,21 @@ class Parameters(BaseModel):
                 f"{self.feature_layer} uses velocity: choose sph_4D_rinv or sph_4D_logr",
             )
         return self
+
+    def _of_latent(self) -> None:
+        """Refuse what a latent ODE cannot do together."""
+        free = self.latent_dynamics == "free"
+        if self.observe not in ("position", "state") and free:
+            raise f.Conflict(
+                "observe",
+                "what stations observe is told from a state, and a free latent is none: set it to position",
+            )
+        if self.refine_training and (free or "adaptive" in self.integrator or whole_state(self.output_layer)):
+            raise f.Conflict(
+                "refine_training",
+                "it takes derivatives forwards in time, which a free latent, adaptive steps and a head that gives "
+                "whole states do not have: set it to 0",
+            )
 
 
 def listed(value: object) -> object:

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from keplearn.config.names import full_name, known_names
-from keplearn.core.errors import nearest
+from keplearn.core.errors import KeplearnError, nearest
+from keplearn.orbits.stations import places_of
 
 
 class Conflict(ValueError):
@@ -73,6 +74,14 @@ def _window(window: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= start < end <= 1:
         raise ValueError(_WINDOW)
     return window
+
+
+def _stations(text: str) -> str:
+    """Write places in the one way that counts, since they enter the run's id."""
+    try:
+        return ", ".join(f"{latitude:g} {longitude:g}" for latitude, longitude in places_of(text))
+    except KeplearnError as error:
+        raise ValueError(str(error)) from None
 
 
 def _all_or_positive(value: int) -> int:
@@ -166,8 +175,11 @@ Entity = Annotated[str, AfterValidator(_account_name)]
 Mode = Annotated[str, _one_of("online", "offline", "disabled")]
 ModelKind = Annotated[str, _named("model")]
 Encoder = Annotated[str, _named("encoder")]
-LatentDynamics = Annotated[str, _one_of("second_order", "free")]
-Observe = Annotated[str, _one_of("position", "state")]
+LatentDynamics = Annotated[str, _one_of("second_order", "known+learned", "free")]
+Decoder = Annotated[str, _one_of("mlp", "linear")]
+Likelihood = Annotated[str, _one_of("constant", "relative")]
+Observe = Annotated[str, _one_of("position", "state", "range_angles", "angles")]
+Stations = Annotated[str, AfterValidator(_stations)]
 FeatureLayer = Annotated[str, _named("feature_layer")]
 OutputLayer = Annotated[str, _named("output_layer")]
 Activation = Annotated[str, _named("activation")]

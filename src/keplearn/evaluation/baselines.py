@@ -58,6 +58,14 @@ def kepler_fit(times: OrbitTimes, observed: OrbitStates, mu: float) -> OrbitVect
         return _along(found, since, mu)[..., :3]
 
 
+def osculating(times: OrbitTimes, observed: OrbitStates, mu: float) -> OrbitVectors:
+    """Go on along the Kepler orbit that osculates at the end of the observations: fitted to the last tenth of them."""
+    seen = np.isfinite(observed[..., 0])
+    after = np.cumsum(seen[:, ::-1], axis=1)[:, ::-1]
+    kept = np.maximum(seen.sum(axis=1) // 10, 3)
+    return kepler_fit(times, np.where((after <= kept[:, None])[..., None], observed, np.nan), mu)
+
+
 def pieces_of(
     forecast: Forecast, times: OrbitTimes, observed: OrbitStates, begins: Int[np.ndarray, " sample"]
 ) -> OrbitVectors:

@@ -15,12 +15,7 @@ from jaxtyping import Array, Bool, Float
 from keplearn.integrate import adaptive_solve
 from keplearn.models.encoders import Observed
 from keplearn.models.latent_ode import LatentODE
-
-Beginning = Float[Array, "latent"]
-Covariance = Float[Array, "latent latent"]
-
-# Damping of the first step of Gauss and Newton, and the factor by which it falls or rises (Levenberg & Marquardt).
-_DAMPING, _FACTOR = 1e-3, 10.0
+from keplearn.models.posterior import Beginning, Fit, refined
 
 
 class Path(NamedTuple):
@@ -29,29 +24,6 @@ class Path(NamedTuple):
     flow: Float[Array, "sample flow"]
     transition: Float[Array, "sample flow latent"]
     success: Bool[Array, ""]
-
-
-class Fit(NamedTuple):
-    """A beginning, and what it leaves of what is observed: residuals over the noise, 0 where nothing is observed."""
-
-    beginning: Beginning
-    residuals: Float[Array, "sample component"]
-    slopes: Float[Array, "sample component latent"]
-
-    @property
-    def cost(self) -> Float[Array, ""]:
-        """Minus the log of the posterior's density, to a constant."""
-        return (jnp.sum(self.residuals**2) + jnp.sum(self.beginning**2)) / 2
-
-    @property
-    def slope(self) -> Beginning:
-        """The derivative of the cost."""
-        return jnp.einsum("scl,sc->l", self.slopes, self.residuals) + self.beginning
-
-    @property
-    def curvature(self) -> Covariance:
-        """Its second derivative, without those of the residuals."""
-        return jnp.einsum("scl,scm->lm", self.slopes, self.slopes) + jnp.eye(len(self.beginning))
 
 
 def solve_encoded(
@@ -78,25 +50,25 @@ def solve_encoded(
     -------
     found
         By sample ``states`` and ``accelerations`` as predicted, the ``field`` at the true states (NaN where there is
-        none), the ``covariance`` of what would be observed of the position, the noise included; and ``success``.
+        none), the ``covariance`` of what would be observed of the position, the noise included; the ``latent`` at the
+        beginning, and ``success``.
     """
     shape = model.architecture
     travel = lambda beginning: _travel(model, beginning, t, steps)  # noqa: E731
-    values = given[:, np.array(shape.components)]
-    seen = jnp.isfinite(values).all(-1).astype(y.dtype)
-    values = jnp.where(seen[:, None] > 0, values, 0)
-    posterior = model.posterior(Observed(t, values, seen))
+    observed = _observed(model, given, t)
+    _, values, seen, sites = observed
+    posterior = model.posterior(observed)
     beginning, covariance = posterior.mean, jnp.diag(jnp.exp(2 * posterior.log_spread))
     if shape.refine:
 
         def fitted(beginning: Beginning) -> Fit:
-            decoded, slopes = _decoded(model, travel(beginning))
-            weight = jnp.where(seen > 0, 1 / model.noise, 0)
+            decoded, slopes = _decoded(model.decode, travel(beginning), sites)
+            deviations = _deviations(model, values)
             # What lies beyond a solution that was given up is no number, and may be where nothing is observed.
-            left = jnp.where(seen[:, None] > 0, (decoded - values) * weight[:, None], 0)
-            return Fit(beginning, left, jnp.where(seen[:, None, None] > 0, slopes * weight[:, None, None], 0))
+            left = jnp.where(seen[:, None] > 0, (decoded - values) / deviations, 0)
+            return Fit(beginning, left, jnp.where(seen[:, None, None] > 0, slopes / deviations[..., None], 0))
 
-        fit = _refined(fitted, beginning, shape.refine)
+        fit = refined(fitted, beginning, shape.refine, values.shape)
         beginning, covariance = fit.beginning, jnp.linalg.inv(fit.curvature)
     path = travel(beginning)
     states, accelerations = _predicted(model, path.flow)
@@ -104,15 +76,25 @@ def solve_encoded(
     at_truth = jnp.full((len(t), 3), jnp.nan)
     if field is not None:
         at_truth = jax.vmap(lambda x: field.acceleration(0.0, x[:3], x[3:]))(y)
-    _, slopes = _decoded(model, path)
     places = np.array([k for k in shape.components if k < 3])
-    at = slopes[:, : len(places)]
-    spread = jnp.einsum("sal,lm,sbm->sab", at, covariance, at) + model.noise**2 * jnp.eye(len(places))
+    position = model.decode if field is None else lambda flow, _: flow[places]
+    at = _decoded(position, path, None)[1][:, : len(places)]
+    spread = jnp.einsum("sal,lm,sbm->sab", at, covariance, at)
+    if sites is None:  # the noise of what a station observes is none of the position
+        sizes = (
+            jnp.linalg.norm(states[:, :3], axis=-1) if shape.likelihood == "relative" else jnp.ones(len(t))
+        )
+        spread = spread + (model.noise * sizes)[:, None, None] ** 2 * jnp.eye(len(places))
     whole = jnp.zeros((len(t), 3, 3)).at[:, places[:, None], places].set(spread)
     found = {"states": states, "accelerations": accelerations, "field": at_truth, "covariance": whole}
+    found = {key: _where_reached(states, x) if key != "field" else x for key, x in found.items()}
+    return found | {"latent": beginning, "success": path.success}
+
+
+def _where_reached(states: Float[Array, "sample 6"], values: Array) -> Array:
+    """Values by sample, NaN where the path has not come to."""
     reached = jnp.isfinite(states).all(-1)
-    lost = lambda x: jnp.where(reached.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan)  # noqa: E731
-    return {key: x if key == "field" else lost(x) for key, x in found.items()} | {"success": path.success}
+    return jnp.where(reached.reshape(-1, *[1] * (values.ndim - 1)), values, jnp.nan)
 
 
 def _travel(model: LatentODE, beginning: Beginning, t: Float[Array, "sample"], steps: dict[str, Any]) -> Path:
@@ -128,28 +110,27 @@ def _travel(model: LatentODE, beginning: Beginning, t: Float[Array, "sample"], s
     return Path(found[:, :size], found[:, size:].reshape(len(t), size, -1), success)
 
 
+def _observed(model: LatentODE, given: Float[Array, "sample 6"], t: Float[Array, "sample"]) -> Observed:
+    """What is observed of the states that are given, and where; 0 where nothing is."""
+    known = jnp.isfinite(given[:, np.array(model.architecture.components)]).all(-1)
+    observed = model.watch(given, t)
+    seen = jnp.where(known, observed.seen, 0)
+    return observed._replace(values=jnp.where(seen[:, None] > 0, observed.values, 0), seen=seen)
+
+
 def _decoded(
-    model: LatentODE, path: Path
+    decode: Any, path: Path, sites: Float[Array, "sample 3"] | None
 ) -> tuple[Float[Array, "sample component"], Float[Array, "sample component latent"]]:
     """What would be observed along a path, and its derivative by the beginning."""
-    slopes = jax.vmap(jax.jacfwd(model.decode))(path.flow)
-    return jax.vmap(model.decode)(path.flow), slopes @ path.transition
+    slopes = jax.vmap(jax.jacfwd(decode))(path.flow, sites)
+    return jax.vmap(decode)(path.flow, sites), slopes @ path.transition
 
 
-def _refined(fitted: Any, beginning: Beginning, steps: int) -> Fit:
-    """Take so many damped steps of Gauss and Newton towards the posterior's mode; one that is worse is not taken."""
-
-    def step(state: tuple[Fit, Array], _: None) -> tuple[tuple[Fit, Array], None]:
-        fit, damping = state
-        curvature = fit.curvature
-        damped = curvature + damping * jnp.diag(jnp.diag(curvature))
-        trial = fitted(fit.beginning - jnp.linalg.solve(damped, fit.slope))
-        better = trial.cost < fit.cost  # not so where it is no number
-        fit = jax.tree.map(lambda new, old: jnp.where(better, new, old), trial, fit)
-        return (fit, jnp.where(better, damping / _FACTOR, damping * _FACTOR)), None
-
-    (fit, _), _ = jax.lax.scan(step, (fitted(beginning), jnp.asarray(_DAMPING)), length=steps)
-    return fit
+def _deviations(
+    model: LatentODE, values: Float[Array, "sample component"]
+) -> Float[Array, "sample component"]:
+    """Standard deviations of what is observed."""
+    return jnp.broadcast_to(jnp.reshape(jax.vmap(model.deviation)(values), (len(values), -1)), values.shape)
 
 
 def _predicted(

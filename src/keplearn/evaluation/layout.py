@@ -26,6 +26,7 @@ FACTS = {
     "observed": (_VECTORS[:2], "1", "1 where the model observes the orbit, 0 where it forecasts"),
     "distance": (_VECTORS[:2], "1", "distance of the true state to the nearest training state"),
     "beyond": (_VECTORS[:2], "1", "1 where the true radius lies outside the training states' range, else 0"),
+    "latent_mean": (("orbit", "latent"), "1", "mean of the latent's distribution"),
     "diverged": (("orbit",), "1", "whether the propagation failed or became non-finite"),
 }
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from keplearn.core.shapes import OrbitStates, OrbitVectors, ScalarArray
-from keplearn.evaluation.baselines import kepler_fit, pieces_of, straight_line
+from keplearn.evaluation.baselines import kepler_fit, osculating, pieces_of, straight_line
 from keplearn.evaluation.distance import FAR, NEAR
 from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
@@ -35,7 +35,14 @@ from keplearn.evaluation.statistics import (
     mean_at_end,
     mean_size_at_end,
 )
-from keplearn.evaluation.vectors import angle_deg, inside, percent_error, ranked_probability, sign_changes
+from keplearn.evaluation.vectors import (
+    angle_deg,
+    inside,
+    interval,
+    percent_error,
+    ranked_probability,
+    sign_changes,
+)
 from keplearn.evaluation.vectors import outward as points_outward
 
 __all__ = [
@@ -224,6 +231,15 @@ def forecast_median(x: Distribution) -> float:
     return x.quartiles[1]
 
 
+@statistic(
+    "forecast-end", "position error at the end of the forecast", short="forecast error at the end", unit="%",
+    of="forecast", smaller_is_better=True,
+)  # fmt: skip
+def forecast_end(x: Distribution) -> float:
+    """Position error at the last sample of each orbit, mean of orbits: where the forecast reaches farthest."""
+    return mean_at_end(x)
+
+
 @metric(
     "forecast-line", "position error of a straight line beyond what is observed", short="error of a straight line",
     unit="%", shown="short", needs=["observed"], over="forecast",
@@ -231,6 +247,16 @@ def forecast_median(x: Distribution) -> float:
 def forecast_line(x: Samples) -> ScalarArray:
     """The forecast's error, had the orbit gone straight on from the last observed position: what needs no model."""
     return percent_error(pieces_of(straight_line, x.times, _given(x), x.begins), x.true_position)
+
+
+@metric(
+    "forecast-osculating", "position error of the last osculating orbit beyond what is observed", unit="%",
+    short="error of the osculating orbit", shown="short", needs=["observed", "eccentricity vector"], over="forecast",
+)  # fmt: skip
+def forecast_osculating(x: Samples) -> ScalarArray:
+    """The forecast's error of the Kepler orbit fitted to the last tenth of the observations alone: persistence."""
+    fit = partial(osculating, mu=x.mu)
+    return percent_error(pieces_of(fit, x.times, _given(x), x.begins), x.true_position)
 
 
 @metric(
@@ -255,6 +281,15 @@ def _given(x: Samples) -> OrbitStates:
 def coverage90(x: Samples) -> ScalarArray:
     """Share of the position's components inside the model's 90 % interval, beyond the observed samples: 90 is right."""
     return inside(_off(x), x.deviation, 0.9)
+
+
+@metric(
+    "sharpness", "width of the 90 % interval", short="sharpness", unit="%", needs=["observed"], over="forecast",
+)  # fmt: skip
+def sharpness(x: Samples) -> ScalarArray:
+    """Width of the model's 90 % interval beyond the observed samples, mean of components, % of the true radius."""
+    with np.errstate(all="ignore"):
+        return 100.0 * interval(x.deviation, 0.9) / np.linalg.norm(x.true_position, axis=-1)
 
 
 @metric(
@@ -429,6 +464,15 @@ def outside_share(x: Distribution) -> float:
 def _share(chosen: np.ndarray) -> float:
     """Percentage of samples for which this is true or 1."""
     return float(100.0 * chosen.mean()) if chosen.size else np.nan
+
+
+@statistic("active", "numbers of the latent that are used", short="used numbers", of="latent_mean", lost=None)
+def active(x: Distribution) -> float:
+    """Numbers of the latent whose mean has a variance above 0.01 over orbits (Burda et al., ICLR 2016, section 5.2)."""
+    if len(x.samples) < 2:
+        return np.nan
+    with np.errstate(all="ignore"):
+        return float((np.var(x.samples, axis=0) > 0.01).sum())
 
 
 @statistic(

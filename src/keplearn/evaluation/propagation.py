@@ -70,7 +70,8 @@ class Pieces:
 class Propagated:
     """A propagation by (orbit, sample), canonical units, NaN where padded or not reached; what failed.
 
-    ``covariances``: of the positions, of models that tell how sure they are of them.
+    ``covariances``: of the positions, of models that tell how sure they are of them; ``latents``: where each orbit
+    begins, to a model that has a latent.
     """
 
     states: OrbitStates
@@ -79,6 +80,7 @@ class Propagated:
     magnitudes: Float64[np.ndarray, "orbit sample"] | None
     failed: Bool[np.ndarray, "orbit"]
     covariances: Float64[np.ndarray, "orbit sample 3 3"] | None = None
+    latents: Float64[np.ndarray, "orbit latent"] | None = None
 
 
 def models_at_once() -> int:
@@ -145,7 +147,7 @@ def _alike(subjects: Sequence[Subject], at_once: int) -> "Iterator[tuple[Field, 
 
 def _assemble(pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: dict[str, np.ndarray]) -> Propagated:
     """Put the results of one subject's pieces back to their orbits, and tell which orbits failed."""
-    spread = {key: pieces.spread(x, counts) for key, x in results.items() if key != "success"}
+    spread = {key: pieces.spread(x, counts) for key, x in results.items() if key not in ("success", "latent")}
     predicted, accelerations = spread["states"], spread["accelerations"]
     finite = np.isfinite(predicted).all(-1) & np.isfinite(accelerations).all(-1)
     lost = np.bincount(pieces.orbit[:, 0], weights=~results["success"], minlength=len(counts)) > 0
@@ -157,6 +159,9 @@ def _assemble(pieces: Pieces, counts: Int[np.ndarray, "orbit"], results: dict[st
         magnitudes=spread.get("magnitude"),
         failed=lost | unreached.any(axis=1),
         covariances=spread.get("covariance"),
+        latents=results["latent"][np.unique(pieces.orbit, return_index=True)[1]]
+        if "latent" in results
+        else None,
     )
 
 

@@ -202,4 +202,5 @@ def _errors(
 def _facts(found: Propagated) -> dict[str, np.ndarray]:
     """What is passed on as it is."""
     magnitude = {} if found.magnitudes is None else {"magnitude": found.magnitudes}
-    return {**magnitude, "diverged": found.failed}
+    latents = {} if found.latents is None else {"latent_mean": found.latents}
+    return {**magnitude, **latents, "diverged": found.failed}

@@ -64,6 +64,14 @@ def inside(off: VectorArray, deviation: VectorArray | None, share: float) -> Sca
     return _over_components(lambda z, s: np.where(np.abs(z) <= reach, 1.0, 0.0), off, deviation)
 
 
+def interval(deviation: VectorArray | None, share: float) -> ScalarArray:
+    """Width of the central interval of normal distributions, mean of the components that have a deviation."""
+    width = 2 * NormalDist().inv_cdf((1 + share) / 2)
+    if deviation is None:
+        return np.array(np.nan)
+    return _over_components(lambda z, s: width * s, np.zeros_like(deviation), deviation)
+
+
 def ranked_probability(off: VectorArray, deviation: VectorArray | None) -> ScalarArray:
     """Continuous ranked probability score of normal distributions, mean of the components that have a deviation.
 

@@ -6,6 +6,7 @@ et al., Latent ODEs for Irregularly-Sampled Time Series, NeurIPS 2019). ``latent
 
 - ``second_order``: position and velocity. Its field is that of a neural ODE, with the same layers, and what is observed
   of it is read off.
+- ``known+learned``: the same, and to the learned acceleration the two-body law's is added.
 - ``free``: ``latent_size`` numbers without a meaning, their field and the decoder networks.
 
 Canonical units. The prior of z₀ is the standard normal distribution.
@@ -13,7 +14,7 @@ Canonical units. The prior of z₀ is the standard normal distribution.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,9 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from keplearn.core.jax_shapes import Scalar
+from keplearn.core.jax_shapes import Scalar, Vector
 from keplearn.data.units import Units
 from keplearn.models.encoders import EncoderLayers, Observed, draw_encoder, encode
+from keplearn.models.geometry import norm
 from keplearn.models.network import Layers, draw_layers
 from keplearn.models.neural_ode import (
     Architecture,
@@ -34,14 +36,17 @@ from keplearn.models.neural_ode import (
     new_model,
     read_architecture,
 )
+from keplearn.models.posterior import Latent, Posterior
+from keplearn.models.watching import WATCHED, earth, sighted, watch
+from keplearn.orbits.stations import places_of
 
-Latent = Float[Array, "latent *batch"]
 Flow = Float[Array, "flow *batch"]
 
 # An untrained encoder is as sure of z₀ as this, in log standard deviations; at 0 training is slow to begin.
 LOG_SPREAD = -3.0
-# The likelihood's standard deviation where training begins to learn it.
-NOISE = 0.05
+# The likelihood's standard deviation where training begins to learn it, and where beginnings are fitted: there the
+# prior would pull them off by as much as a larger one's square.
+NOISE, NOISE_FITTED = 0.05, 1e-3
 # Samples through which a cubic says roughly where a trajectory begins, and what is added to its normal equations.
 FITTED, RIDGE = 8, 1e-6
 # The encoder's draws are not those of the field, whose seed is the same.
@@ -61,6 +66,11 @@ class LatentArchitecture:
     observed_fraction: float = 0.5
     likelihood_noise: float | None = None
     refine: int = 8
+    refine_training: int = 0
+    likelihood: str = "constant"
+    bound_samples: int = 1
+    decoder: str = "mlp"
+    stations: str = ""
 
     @property
     def planar_constraint(self) -> bool:
@@ -70,7 +80,7 @@ class LatentArchitecture:
     @property
     def field(self) -> Architecture | None:
         """What shapes its field of positions and velocities, if it has one."""
-        return self.network if self.latent_dynamics == "second_order" else None
+        return None if self.latent_dynamics == "free" else self.network
 
     @property
     def layers(self) -> tuple[str, str]:
@@ -88,8 +98,13 @@ class LatentArchitecture:
         return self.field is None or self.field.first_order
 
     @property
+    def observed_size(self) -> int:
+        """How many numbers are observed of a sample."""
+        return WATCHED.get(self.observe) or len(self.components)
+
+    @property
     def components(self) -> tuple[int, ...]:
-        """Which of the six of a state are observed."""
+        """Which of the six of a state are observed, or to be known for what a station observes."""
         of_vector = (0, 1) if self.planar_constraint else (0, 1, 2)
         velocity = tuple(3 + k for k in of_vector) if self.observe == "state" else ()
         return of_vector + velocity
@@ -106,20 +121,17 @@ class LatentArchitecture:
         return np.maximum(2, np.floor(self.observed_fraction * np.asarray(samples) + 0.5 + 1e-9)).astype(int)
 
 
-class Posterior(NamedTuple):
-    """The normal distribution of the beginning, its components independent."""
-
-    mean: Latent
-    log_spread: Latent
-
-
 class LatentParameters(eqx.Module):
-    """All that is trained: the field, the encoder, the decoder of a free latent, the log of the likelihood's noise."""
+    """All that is trained: the field, the encoder, the decoder of a free latent, the log of the likelihood's noise.
+
+    And radius and rotation of the body on which there are stations, which is not.
+    """
 
     network: Parameters
     encoder: EncoderLayers
     decoder: Layers | None
     log_noise: Float[Array, ""]
+    body: Float[Array, "2"] | None = None
 
     @property
     def weights(self) -> list[Array]:
@@ -138,8 +150,9 @@ class LatentODE(eqx.Module):
     @property
     def field(self) -> NeuralODE | None:
         """The learned field of positions and velocities; None where the latent has no such meaning."""
-        shape = self.architecture.field
-        return shape and NeuralODE(self.parameters.network, self.scales, shape, self.units)
+        shape, known = self.architecture.field, self.architecture.latent_dynamics == "known+learned"
+        kind = Corrected if known else NeuralODE
+        return shape and kind(self.parameters.network, self.scales, shape, self.units)
 
     @property
     def flow(self) -> Any:
@@ -152,6 +165,18 @@ class LatentODE(eqx.Module):
         log = self.parameters.log_noise
         return jnp.exp(log if self.architecture.likelihood_noise is None else jax.lax.stop_gradient(log))
 
+    def deviation(self, values: Float[Array, "component *batch"]) -> Float[Array, "..."]:
+        """Return the likelihood's standard deviation of what is observed: one for all, or of each component."""
+        if self.architecture.likelihood == "constant":
+            return self.noise
+        observe = self.architecture.observe
+        if observe in WATCHED:
+            parts = [values[:1], values[1:]] if observe == "range_angles" else [values]
+        else:
+            parts = jnp.split(values, 2 if observe == "state" else 1)
+        scales = [jnp.broadcast_to(jnp.linalg.norm(part, axis=0), part.shape) for part in parts]
+        return self.noise * jnp.concatenate(scales)
+
     def posterior(self, observed: Observed) -> Posterior:
         """Return the encoder's distribution of the beginning.
 
@@ -161,9 +186,38 @@ class LatentODE(eqx.Module):
         shape = self.architecture
         mean, log_spread = jnp.split(encode(shape.encoder, self.parameters.encoder, observed), 2)
         if shape.field is not None:
-            value, slope = beginning_of(observed)
-            mean = mean + (value if shape.observe == "state" else jnp.concatenate([value, slope]))
+            mean = mean + self._roughly(observed)
         return Posterior(mean, log_spread + LOG_SPREAD)
+
+    def _roughly(self, observed: Observed) -> Latent:
+        """Return roughly where a state begins."""
+        observe, places = self.architecture.observe, 2 if self.architecture.planar_constraint else 3
+        if observe == "range_angles":
+            assert observed.sites is not None
+            positions = observed.sites + observed.values[:, :1] * observed.values[:, 1:]
+            observed = observed._replace(values=positions[:, :places])
+        value, slope = beginning_of(observed)
+        if observe == "angles":
+            # Nothing tells how far away it is: on a circle at half the unit of length, as fast as that is there.
+            radial = value / norm(value)
+            across = slope - radial * jnp.sum(radial * slope, axis=0)
+            value, slope = 0.5 * radial[:places], across[:places] / norm(across) / 0.5**0.5
+        return value if observe == "state" else jnp.concatenate([value, slope])
+
+    def watch(
+        self, states: Float[Array, "sample component *batch"], times: Float[Array, "sample *batch"]
+    ) -> Observed:
+        """Return what would be observed of known states, all of them but where no station sees any."""
+        shape = self.architecture
+        if shape.observe not in WATCHED:
+            return Observed(times, states[:, np.array(shape.components)], jnp.ones_like(times))
+        assert self.parameters.body is not None
+        positions = states[:, :3]
+        sites, seen = watch(
+            places_of(shape.stations), jax.lax.stop_gradient(self.parameters.body), positions, times
+        )
+        values = jax.vmap(lambda r, site: sighted(shape.observe, r, site))(positions, sites)
+        return Observed(times, values, seen, sites)
 
     def begin(self, latent: Latent) -> Flow:
         """Return the numbers that the flow starts from."""
@@ -172,10 +226,12 @@ class LatentODE(eqx.Module):
             return latent
         return jnp.zeros((6, *latent.shape[1:]), latent.dtype).at[np.array(shape.coordinates)].set(latent)
 
-    def decode(self, flow: Flow) -> Float[Array, "component *batch"]:
-        """Return what would be observed where the flow has come to."""
+    def decode(self, flow: Flow, site: Vector | None = None) -> Float[Array, "component *batch"]:
+        """Return what would be observed where the flow has come to, by a station from its site."""
         if self.parameters.decoder is not None:
             return self.parameters.decoder(flow, "tanh")
+        if site is not None:
+            return sighted(self.architecture.observe, flow[:3], site)
         return flow[np.array(self.architecture.components)]
 
     def astype(self, dtype: Any) -> "LatentODE":
@@ -210,6 +266,15 @@ def beginning_of(
     return jnp.tensordot(at_start, found, 1), jnp.tensordot(slopes, found, 1) * 2 / span
 
 
+class Corrected(NeuralODE):
+    """The two-body law with a learned part added, canonical units."""
+
+    def derivative(self, r: Vector, v: Vector) -> tuple[Vector, Vector]:
+        """Return dr/dt and dv/dt, (3,) each, or (3, batch) as given."""
+        drift, learned = super().derivative(r, v)
+        return drift, learned - r / norm(r) ** 3
+
+
 class FreeField(eqx.Module):
     """The field of a free latent: a network of it."""
 
@@ -233,6 +298,11 @@ def latent_architecture_of(p: Any) -> LatentArchitecture:
         p.observed_fraction,
         p.likelihood_noise,
         p.refine,
+        p.refine_training,
+        p.likelihood,
+        p.bound_samples,
+        p.decoder,
+        p.stations if p.observe in WATCHED else "",
     )
 
 
@@ -251,11 +321,13 @@ def new_latent_ode(
 ) -> LatentODE:
     """Draw an untrained latent ODE; the field of second order is that of a neural ODE of the same seed and states."""
     shape, draw = architecture, np.random.default_rng([seed, _ENCODER])
-    latent, components = len(shape.coordinates), len(shape.components)
+    latent, components = len(shape.coordinates), shape.observed_size
+    watched = shape.observe in WATCHED
     sizes = shape.network.width, shape.network.depth
     with jax.enable_x64(True):
         scalar = lambda x: jnp.asarray(x, dtype)  # noqa: E731
-        encoder = draw_encoder(draw, shape.encoder, components, shape.hidden_size, 2 * latent, dtype)
+        given = components + (3 if watched else 0)
+        encoder = draw_encoder(draw, shape.encoder, given, shape.hidden_size, 2 * latent, dtype)
         decoder = None
         field = new_model(shape.network, seed, dtype, max_acceleration, None, states)
         network, scales = field.parameters, field.scales
@@ -263,7 +335,10 @@ def new_latent_ode(
             layers = draw_layers(draw, (latent, *[sizes[0]] * sizes[1], latent), dtype)
             network = Parameters(layers.weights, layers.biases, layers.slopes, scalar(0.0))
             scales = Scales(scales.max_acceleration)
-            decoder = draw_layers(draw, (latent, sizes[0], components), dtype)
-        noise = scalar(np.log(NOISE if shape.likelihood_noise is None else shape.likelihood_noise))
-        parameters = LatentParameters(network, encoder, decoder, noise)
+            within = (sizes[0],) if shape.decoder == "mlp" else ()
+            decoder = draw_layers(draw, (latent, *within, components), dtype)
+        at_first = NOISE_FITTED if shape.refine_training else NOISE
+        noise = scalar(np.log(at_first if shape.likelihood_noise is None else shape.likelihood_noise))
+        body = jnp.asarray(earth(units), dtype) if watched else None
+        parameters = LatentParameters(network, encoder, decoder, noise, body)
         return LatentODE(parameters, scales, shape, units)

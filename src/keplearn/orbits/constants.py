@@ -6,5 +6,8 @@ MU_EARTH = 398600.4418
 EARTH_RADIUS = 6378.137
 """Equatorial radius of the Earth, km (WGS 84)."""
 
+EARTH_ROTATION = 7.292115e-5
+"""Rate of the Earth's rotation, rad/s (WGS 84)."""
+
 GEO_RADIUS = 42164.0
 """Radius of the geostationary orbit, km."""

@@ -104,7 +104,9 @@ def on_device(segments: Segments, setup: Setup, dtype: Any, seed: tuple[int, int
     chance, ones = None, array(np.ones(len(segments)))
     if "posterior" in setup.needs:
         assert isinstance(setup.architecture, LatentArchitecture)
-        chance = Chance(array(normal(len(setup.architecture.coordinates), len(segments), *seed)), ones)
+        shape = setup.architecture
+        numbers = len(shape.coordinates) * shape.bound_samples
+        chance = Chance(array(normal(numbers, len(segments), *seed)), ones)
     return Batch(array(segments.states), array(segments.times), ones, accelerations, chance, quadrature)
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.training.objective import objective, to_minimise, validation, without_lost
+from keplearn.training.objective import objective, settled, to_minimise, validation, without_lost
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.problem import Batch, Chance, Constants, Setup
 
@@ -115,9 +115,11 @@ def validate(
 ) -> tuple[Carry, dict[str, Array]]:
     """Validate and keep the best parameters: those of least ``judged``, or of least loss where that is None.
 
-    A model that loses a validation segment is never the best, nor is one of which ``judged`` is no number.
+    A model that loses a validation segment is never the best, nor is one of which ``judged`` is no number. A noise that
+    is not searched for is put in place.
     """
     loss, parts, lost = validation(setup, carry.parameters, batch, constants)
+    carry = carry._replace(parameters=settled(setup, carry.parameters, batch, constants))
     comparable = jnp.where(lost > 0, jnp.inf, loss if judged is None else judged)
     better = comparable < carry.best_value
     carry = carry._replace(

@@ -8,7 +8,6 @@ squares, methods of least squares can minimise it too. The first sample of a seg
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import log, pi
 from typing import Any
 
 import jax
@@ -18,7 +17,8 @@ from jaxtyping import Array, Float
 from keplearn.core.errors import KeplearnError
 from keplearn.core.jax_shapes import Scalar
 from keplearn.core.tables import Table
-from keplearn.training.residuals import Flat, Part, Penalty, Residuals, least_squares_of, mean, size, value_of
+from keplearn.training.bound import evidence_lower_bound
+from keplearn.training.residuals import Flat, Part, Penalty, Residuals, least_squares_of, size, value_of
 from keplearn.training.solved import NEEDS, Solved
 
 Weights = Mapping[str, Scalar]
@@ -35,7 +35,7 @@ class Loss:
 
 LOSSES: Table[Loss] = Table("loss")
 # Losses of kinds of models that have one of their own (`keplearn.models.kinds`); no config chooses them.
-OWN: dict[str, Loss] = {}
+OWN = {"evidence_lower_bound": Loss(evidence_lower_bound, frozenset(("posterior",)))}
 # Terms that any loss can take, weight 0 unless set; the function's name is the weight's in the config.
 ADDITIVE_TERMS: dict[str, Loss] = {}
 
@@ -155,31 +155,6 @@ def sign_flip(solved: Solved, weights: Weights) -> dict[str, Part]:
     sign = jnp.tanh(10 * jax.vmap(lambda r, v: solved.learned.network(r, v)[:1])(r, v)[:, 0])
     changes = (1 - sign[1:] * sign[:-1]) / 2
     return {"sign_flip": Residuals(changes[:, None], power=1, weight=weights["sign_flip"])}
-
-
-def _own(function: Any) -> Any:
-    """Enter the loss of a kind of models."""
-    OWN[function.__name__] = Loss(function, frozenset(("posterior",)))
-    return function
-
-
-@_own
-def evidence_lower_bound(solved: Solved, weights: Weights) -> dict[str, Part]:
-    """Minus the evidence lower bound, -E[log p(x|z)] + w · KL(q(z₀)|p(z₀)), over the number of samples; one draw of z₀.
-
-    Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014: q is the encoder's distribution, the prior p
-    N(0, 1), w ``kl_weight`` (Higgins et al., β-VAE, ICLR 2017) times the step's share of it.
-    """
-    posterior, noise, share = solved.encoded
-    residual = (solved.predicted - solved.truth) / noise
-    density = residual * residual / 2 + jnp.log(noise) + log(2 * pi) / 2
-    centre, log_spread = posterior
-    distance = jnp.sum((centre * centre + jnp.exp(2 * log_spread) - 1) / 2 - log_spread, axis=0)
-    apart = (weights["kl_weight"] * share * distance / len(residual))[None]
-    return {
-        "reconstruction": mean(jnp.sum(density, axis=1), solved.keep),
-        "kl": mean(apart, solved.keep),
-    }
 
 
 def needs_of(name: str, additive: Iterable[str]) -> frozenset[str]:

@@ -4,19 +4,20 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
-from keplearn.models.encoders import Observed
-from keplearn.models.latent_ode import LatentODE
+from keplearn.models.latent_ode import LatentODE, LatentParameters
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.training.compared import OBJECTIVES, solve
+from keplearn.training.bound import misfit
+from keplearn.training.compared import OBJECTIVES
+from keplearn.training.encoding import seen_encoded
 from keplearn.training.losses import Parts, least_squares, total_loss
 from keplearn.training.optimizers import OPTIMIZERS, Function
 from keplearn.training.problem import Batch, Constants, Setup, assemble, replace_lost
 from keplearn.training.residuals import Flat
-from keplearn.training.solved import Encoded, FieldPair, Solved
+from keplearn.training.solved import FieldPair, Solved
 
 # A step is lost, and its segment with it, when its two end positions are so many distances from the origin apart:
 # 150 and more where solutions ran away, at most 1.1 under the law in steps of six samples. Where the law itself has
@@ -46,25 +47,6 @@ def seen(
     if "field" in setup.needs:
         rates = field_pair(model, batch)
     return Solved(truth, batch.states[0], batch.keep, model, predicted, rates, setup.law), disagreement
-
-
-def seen_encoded(
-    setup: Setup, model: LatentODE, batch: Batch, constants: Constants
-) -> tuple[Solved, Float[Array, "segment"]]:
-    """Return the same of a latent ODE: it observes the first samples, and goes on from one draw of the beginning."""
-    shape, chance = model.architecture, batch.chance
-    assert chance is not None
-    truth = batch.states[:, np.array(shape.components)]
-    seen = slice(shape.observed_samples(len(truth)))
-    times = batch.times[seen]
-    posterior = model.posterior(Observed(times, truth[seen], jnp.ones_like(times)))
-    start = model.begin(posterior.mean + jnp.exp(posterior.log_spread) * chance.noise)
-    ahead, disagreement = solve(setup, model.flow, start, batch.times, constants)
-    predicted = jax.vmap(model.decode)(jnp.concatenate([start[None], ahead]))
-    encoded = Encoded(posterior, model.noise, chance.share)
-    return Solved(
-        truth, batch.states[0], batch.keep, model, predicted, None, setup.law, encoded
-    ), disagreement
 
 
 def in_training(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Solved:
@@ -126,10 +108,7 @@ def validation(
 ) -> tuple[Scalar, Parts, Int32[Array, ""]]:
     """Return loss, parts and the number of lost segments, which do not count in them; NaN if all are lost."""
     solved, _ = seen(setup, flat, batch, constants)
-    predicted = [x for x in (solved.trajectory, solved.rates and solved.rates.predicted) if x is not None]
-    # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
-    sums = [jnp.sum(x * x, axis=(0, 1)) for x in predicted]
-    finite = jnp.isfinite(sum(sums[1:], sums[0]))
+    finite = _finite(solved)
     solved = _without(solved, finite)
     loss, parts = total_loss(setup.loss, setup.additive, solved, constants.weights)
     # The mean over no segment is no number, and 0 would look like a perfect fit.
@@ -137,6 +116,26 @@ def validation(
     some = jnp.any(finite & counted)
     loss, parts = jax.tree.map(lambda x: jnp.where(some, x, jnp.nan), (loss, parts))
     return loss, parts, jnp.sum(~finite & counted).astype(jnp.int32)
+
+
+def settled(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Flat:
+    """Return the parameters with the noise that fits a batch, where it is not searched for; else as they are."""
+    solved, _ = seen(setup, flat, batch, constants)
+    if solved.latent is None or not solved.latent.fits:
+        return flat
+    factor = misfit(_without(solved, _finite(solved)))
+    parameters = assemble(setup, flat, constants.scales).parameters
+    assert isinstance(parameters, LatentParameters)
+    log_noise = parameters.log_noise + jnp.where(jnp.isfinite(factor) & (factor > 0), jnp.log(factor), 0)
+    return ravel_pytree(replace(parameters, log_noise=log_noise))[0]
+
+
+def _finite(solved: Solved) -> Bool[Array, "segment"]:
+    """Which segments have a prediction of numbers, and of numbers whose squares are."""
+    predicted = [x for x in (solved.trajectory, solved.rates and solved.rates.predicted) if x is not None]
+    # Squares too: a state of 1e30 is finite in float32, and its segment's loss is not.
+    sums = [jnp.sum(x * x, axis=(0, 1)) for x in predicted]
+    return jnp.isfinite(sum(sums[1:], sums[0]))
 
 
 def without_lost(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Batch:

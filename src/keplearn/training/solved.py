@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from keplearn.core.errors import KeplearnError
 from keplearn.core.jax_shapes import Scalar
 from keplearn.models.kinds import Model
-from keplearn.models.latent_ode import Posterior
 from keplearn.models.neural_ode import NeuralODE
+from keplearn.models.posterior import Fitted, Mode, Posterior
 from keplearn.systems import System
 
 # What a loss may need, beside the posterior, which that of a latent ODE alone does.
@@ -30,11 +30,18 @@ class Encoded(NamedTuple):
     """What a latent ODE made of a batch: the distribution of the beginnings, how sure it is of what it observes.
 
     ``share``: of the weight of the distribution's distance from the prior, the part that counts in this step.
+    ``surprise``: where beginnings are fitted, minus the log density that the encoder gives them. ``ratios``: of
+    several draws, the log of the prior's density over the posterior's; what is predicted has the components of all.
+    ``seen``: 0 for what no station observes. ``fits``: whether the noise is to be the one that fits the residuals.
     """
 
-    posterior: Posterior
-    noise: Scalar
+    posterior: Posterior | Fitted | Mode
+    noise: Scalar | Float[Array, "sample component segment"]
     share: Float[Array, "segment"]
+    surprise: Float[Array, "segment"] | None = None
+    ratios: Float[Array, "draw segment"] | None = None
+    seen: Float[Array, "sample segment"] | None = None
+    fits: bool = False
 
 
 @dataclass(frozen=True)
