@@ -4,7 +4,19 @@ import pytest
 
 from keplearn.cli.app import app
 
-COMMANDS = ["config", "data", "demo", "evaluate", "plot", "report", "runs", "sweep", "train", "wandb"]
+COMMANDS = [
+    "config",
+    "data",
+    "demo",
+    "evaluate",
+    "plot",
+    "recipe",
+    "report",
+    "runs",
+    "sweep",
+    "train",
+    "wandb",
+]
 
 
 def test_all_commands_are_listed():

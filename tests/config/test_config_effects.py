@@ -51,6 +51,7 @@ PAIRS = [
     ({"attraction_weight": 2.0}, {}, {"loss_fcn": "percent_error_with_attraction"}),
     ({"harmonics_degree": 3}, {}, {"feature_layer": "sph_4D_rinv_vel_harmonics"}),
     ({"fourier_count": 8, "fourier_scale": 2.0}, {}, {"feature_layer": "fourier"}),
+    ({"weight_decay": 0.1}, {"optimizer": "adam"}, {"optimizer": "lion"}),
     (
         {
             "latent_dynamics": "second_order",
@@ -211,7 +212,8 @@ def test_the_layers_and_losses_of_the_table_exist():
     assert {"percent_error_plus_nmse", "percent_error_with_attraction"} <= set(names["loss_fcn"])
     assert "fourier" in names["feature_layer"]
     assert [name for name in names["feature_layer"] if "harmonics" in name] == ["sph_4D_rinv_vel_harmonics"]
-    assert set(names["optimizer"]) == {"adam", "bfgs"}
+    every = {"adam", "adamw", "lion", "bfgs", "lbfgs", "levenberg_marquardt"}
+    assert set(names["optimizer"]) == every
 
 
 def test_a_mirror_of_no_project_is_said_once(capsys):

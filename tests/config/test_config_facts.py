@@ -40,6 +40,7 @@ OTHER = {
     "max_grad_norm": None,
     "validate_every": 7,
     "best_by": "field",
+    "weight_decay": 0.5,
     "kl_weight": 0.5,
     "kl_annealing": 9,
 }

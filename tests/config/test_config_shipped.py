@@ -11,10 +11,14 @@ from keplearn.config import load_config
 
 HOME = Path(__file__).parents[2]
 CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
+RECIPES = Path(keplearn.__file__).parent / "recipes"
 DEMO = Path(keplearn.__file__).parent / "demo" / "demo.yaml"
 
 
-@pytest.mark.parametrize("path", [*sorted(CONFIGS.rglob("*.yaml")), STUDY, DEMO], ids=lambda path: path.stem)
+SHIPPED = [*sorted(CONFIGS.rglob("*.yaml")), *sorted(RECIPES.glob("*.yaml")), STUDY, DEMO]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("error")
 def test_every_shipped_file_is_valid_and_has_no_idle_key(path):
     assert load_config(path)

@@ -51,10 +51,10 @@ def numbers(rows):
 
 def test_a_loss_of_the_field_trains_by_least_squares_and_goes_on_where_it_stopped(own):
     assert own("A loss") == ["acceleration_error"]
-    assert set(own("An optimiser")) == {"lion", "levenberg_marquardt", "warmup"}
+    assert set(own("An optimiser")) == {"nadam", "marquardt", "warmup"}
     plan = planned(
         loss_fcn="acceleration_error",
-        optimizer=[["lion", "levenberg_marquardt"]],
+        optimizer=[["nadam", "marquardt"]],
         schedule=[["warmup", "constant"]],
         steps_strategy=[[20, 20]],
         validate_every=10,
@@ -73,7 +73,7 @@ def test_a_loss_of_the_field_trains_by_least_squares_and_goes_on_where_it_stoppe
 
 def test_least_squares_lower_the_error_of_integrated_segments(own):
     own("An optimiser")
-    own_names = {"optimizer": "levenberg_marquardt", "l2": 1e-9, "num_trajs": 1}
+    own_names = {"optimizer": "marquardt", "l2": 1e-9, "num_trajs": 1}
     rows, _, (end,) = trained(planned(loss_fcn="relative_squared_error", steps_strategy=16, **own_names))
     assert rows[-1]["loss"] < 0.01 * rows[0]["loss"] and rows[-1]["l2"] > 0
     assert end.summary["batch_size"] == end.summary["segments"]
@@ -96,13 +96,13 @@ def test_what_least_squares_cannot_take_is_refused_before_any_training(own, tmp_
     study = tmp_path / "study.yaml"
     study.write_text(
         "data: {dataset_name: complex_TBP_planar_2_train, test: []}\nparameters:\n  dtype: float64\n"
-        f"  steps_strategy: [[5, 5]]\n  optimizer: [[adam, levenberg_marquardt]]\n  {given}\n{fine}"
+        f"  steps_strategy: [[5, 5]]\n  optimizer: [[adam, marquardt]]\n  {given}\n{fine}"
     )
-    with pytest.raises(KeplearnError, match=rf"study\.yaml:5: optimizer: levenberg_marquardt .*{said}"):
+    with pytest.raises(KeplearnError, match=rf"study\.yaml:5: optimizer: marquardt .*{said}"):
         load_config(study)
-    study.write_text(study.read_text().replace("levenberg_marquardt", "bfgs"))
+    study.write_text(study.read_text().replace("marquardt", "bfgs"))
     plan = prepare(load_config(study)[0])
-    squares = next(name for name in OPTIMIZERS if name.startswith("levenberg_marquardt@"))
+    squares = next(name for name in OPTIMIZERS if name.startswith("marquardt@"))
     phases = [plan.phases[0], replace(plan.phases[1], optimizer=squares)]
     with pytest.raises(KeplearnError, match=said):
         next(fit(plan.model, phases, plan.splits, plan.settings))
@@ -110,11 +110,11 @@ def test_what_least_squares_cannot_take_is_refused_before_any_training(own, tmp_
 
 def test_an_optimiser_of_ones_own_on_all_segments_needs_double_precision_and_no_learning_rate(own):
     own("An optimiser")
-    with pytest.raises(KeplearnError, match="levenberg_marquardt needs double precision: set dtype: float64"):
-        planned(optimizer="levenberg_marquardt", dtype="float32")
+    with pytest.raises(KeplearnError, match="marquardt needs double precision: set dtype: float64"):
+        planned(optimizer="marquardt", dtype="float32")
     with pytest.warns(
         UserWarning, match="given without effect: lr_strategy .its optimizer has no learning rate"
     ):
-        planned(optimizer="levenberg_marquardt", loss_fcn="relative_squared_error", lr_strategy=1e-2)
+        planned(optimizer="marquardt", loss_fcn="relative_squared_error", lr_strategy=1e-2)
     with pytest.raises(KeplearnError, match=r"'warm' does not exist\. Did you mean 'warmup'"):
         planned(schedule="warm")

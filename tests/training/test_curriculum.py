@@ -9,6 +9,22 @@ from keplearn.training.curriculum import Phase, batch_order, random_rotations
 from keplearn.training.schedules import SCHEDULES
 
 
+def test_rates_warm_up_and_fall_as_named():
+    rates = {
+        name: Phase((0.0, 1.0), 0.01, 100, 18, schedule=name).learning_rates(0, 100)
+        for name in ("exponential", "warmup_cosine")
+    }
+    np.testing.assert_allclose(rates["exponential"], 0.01 * 10.0 ** (-2 * np.arange(100) / 100), rtol=1e-12)
+    warm = rates["warmup_cosine"]
+    np.testing.assert_allclose(warm[:6], 0.01 * np.array([1, 2, 3, 4, 5, 6]) / 6, rtol=1e-12)
+    np.testing.assert_allclose(warm[5:], 0.005 * (1 + np.cos(np.pi * np.arange(95) / 95)), rtol=1e-12)
+    pieces = [
+        Phase((0.0, 1.0), 0.01, 100, 18, schedule="warmup_cosine").learning_rates(*x)
+        for x in ((0, 3), (3, 100))
+    ]
+    np.testing.assert_array_equal(np.concatenate(pieces), warm)
+
+
 def test_an_epoch_takes_each_segment_at_most_once_and_drops_the_incomplete_batch():
     order = batch_order(7, 0, 0, 9, n_segments=11, batch_size=3)
     assert order.shape == (9, 3) and order.dtype == np.int32

@@ -36,13 +36,13 @@ def rosenbrock(x):
     return loss, {"rosenbrock": loss}
 
 
-def run(optimizer, function, start, steps, rate=0.0, max_norm=np.inf):
+def run(optimizer, function, start, steps, rate=0.0, max_norm=np.inf, decay=0.0):
     """Steps of an optimiser in one compiled loop: the last point, the losses, the gradient norms."""
     optimizer = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
     rate, max_norm = jnp.asarray(rate, start.dtype), jnp.asarray(max_norm, start.dtype)
 
     def body(carry, _):
-        step = optimizer.step(function, carry[0], carry[1], rate, max_norm)
+        step = optimizer.step(function, carry[0], carry[1], rate, max_norm, decay)
         return (step.parameters, step.state), (step.loss, step.gradient_norm, step.finite)
 
     begin = (start, optimizer.init(function, start))
@@ -84,6 +84,36 @@ def test_bfgs_keeps_the_dtype():
     x, losses, _ = run("bfgs", quadratic, jnp.zeros(8, jnp.float32), 100)
     assert x.dtype == losses.dtype == np.float32
     np.testing.assert_allclose(x, MINIMUM, atol=1e-3)
+
+
+def test_lbfgs_finds_a_known_minimum_and_its_loss_never_rises():
+    x, losses, _ = run("lbfgs", rosenbrock, jnp.array([-1.2, 1.0, -0.5]), 200)
+    np.testing.assert_allclose(x, 1.0, atol=1e-6)
+    assert np.all(np.diff(losses) <= 0)
+
+
+def test_adamw_is_adam_and_a_decay_apart_and_lion_goes_by_signs():
+    """By their papers; a decay of 0 makes adamw adam."""
+    start, decay = jnp.full(8, 3.0), 0.1
+    plain = run("adam", quadratic, start, 1, rate=0.01)[0]
+    np.testing.assert_array_equal(run("adamw", quadratic, start, 1, rate=0.01)[0], plain)
+    decayed = run("adamw", quadratic, start, 1, rate=0.01, decay=decay)[0]
+    np.testing.assert_allclose(decayed, plain - 0.01 * decay * 3.0, rtol=1e-12)
+    signs = np.sign(SCALES * (3.0 - MINIMUM))
+    found = run("lion", quadratic, start, 1, rate=0.01, decay=decay)[0]
+    np.testing.assert_allclose(found, 3.0 - 0.01 * (signs + decay * 3.0), rtol=1e-12)
+
+
+def test_damping_has_a_floor_below_which_what_the_data_leave_free_is_not_moved():
+    """Of a residual that is 1e-7 as steep along y as along x, y stays where undamped steps would send it to 1e7."""
+
+    def nearly_free(x):
+        residuals = jnp.stack([x[0] - 1.0, 1e-7 * x[1] - 1.0])
+        return residuals, (jnp.sum(residuals**2) / 2, {})
+
+    x, losses, _ = run("levenberg_marquardt", nearly_free, jnp.zeros(2), 40)
+    assert x[0] == pytest.approx(1.0, abs=1e-6) and losses[-1] == pytest.approx(0.5, rel=0.1)
+    assert 0 < x[1] < 1e6
 
 
 def test_adam_takes_the_steps_of_its_paper():
@@ -160,12 +190,12 @@ def rosenbrock_residuals(x):
 
 
 @pytest.mark.parametrize(
-    "solver",
-    [optimistix.LevenbergMarquardt(0.0, 0.0), optimistix.Dogleg(0.0, 0.0)],
-    ids=lambda solver: type(solver).__name__,
+    "adapter",
+    [LeastSquares(optimistix.Dogleg(0.0, 0.0)), OPTIMIZERS["levenberg_marquardt"]],
+    ids=["Dogleg", "levenberg_marquardt"],
 )
-def test_least_squares_finds_a_known_minimum_and_its_loss_never_rises(solver):
-    x, losses, norms = run(LeastSquares(solver), rosenbrock_residuals, jnp.array([-1.2, 1.0, -0.5]), 40)
+def test_least_squares_finds_a_known_minimum_and_its_loss_never_rises(adapter):
+    x, losses, norms = run(adapter, rosenbrock_residuals, jnp.array([-1.2, 1.0, -0.5]), 40)
     np.testing.assert_allclose(x, 1.0, atol=1e-7)
     assert np.all(np.diff(losses) <= 0)
     assert losses[0] == pytest.approx(float(rosenbrock(jnp.array([-1.2, 1.0, -0.5]))[0]))

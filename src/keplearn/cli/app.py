@@ -12,6 +12,7 @@ app = App(
 _COMMANDS = {
     "data:app": "Datasets of orbits: show, make, import, and real satellites.",
     "config:app": "Check configs, show their runs, compare them, list all keys.",
+    "recipe:recipe": "Write the config of a recipe: ten orbits learned well, from neutral to rich in physics.",
     "train:train": """Train the runs of a config one after another, and score each on its test datasets.
 
     A finished run is skipped, an interrupted one goes on from its last checkpoint.

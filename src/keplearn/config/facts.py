@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from keplearn.config.names import dataset_facts, integrates, own_loss, takes_all_segments
+from keplearn.config.names import dataset_facts, decays_weights, integrates, own_loss, takes_all_segments
 from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
@@ -144,6 +144,9 @@ BATCHES = Effect(
     lambda run: any(_batched(run)),
     "its optimizer has no learning rate, takes all segments and clips nothing",
     _batched,
+)
+DECAYED = Effect(
+    lambda run: any(decays_weights(name) for name in run.parameters.optimizer), "no optimizer decays weights"
 )
 SPLIT = Effect(
     lambda run: run.validation is None and run.parameters.train_val_split < 1 and used_orbits(run) > 1,

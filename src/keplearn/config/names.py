@@ -36,7 +36,9 @@ _NAMES = {
     "init": _Names("keplearn.models.network", "INITS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
     "objective": _Names("keplearn.training.compared", "OBJECTIVES", ("integrates", "whole_windows")),
-    "optimizer": _Names("keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares")),
+    "optimizer": _Names(
+        "keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares", "decays")
+    ),
     "schedule": _Names("keplearn.training.schedules", "SCHEDULES"),
 }
 
@@ -146,6 +148,11 @@ def integrates(objective: str) -> bool:
 def takes_whole_windows(objective: str) -> bool:
     """Say whether an objective leaves the window of each orbit whole."""
     return _fact("objective", objective, "whole_windows")
+
+
+def decays_weights(optimizer: str) -> bool:
+    """Say whether an optimiser takes a weight decay."""
+    return _fact("optimizer", optimizer, "decays")
 
 
 def takes_least_squares(optimizer: str) -> bool:

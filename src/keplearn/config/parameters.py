@@ -14,6 +14,7 @@ from keplearn.config.facts import (
     ATTRACTION,
     BATCHES,
     CHOSEN_LOSS,
+    DECAYED,
     FOURIER,
     FREE,
     GRID,
@@ -102,10 +103,14 @@ class Parameters(BaseModel):
     )
 
     optimizer: Annotated[tuple[f.Optimizer, ...], Fact(phased=True)] = Field(
-        ("adam",), min_length=1, description="adam | bfgs (full batch, needs float64), per phase"
+        ("adam",),
+        min_length=1,
+        description="adam | adamw | lion (batches) | bfgs | lbfgs | levenberg_marquardt (all, in float64), per phase",
     )
     schedule: Annotated[tuple[f.Schedule, ...], Fact(phased=True, effect=BATCHES)] = Field(
-        ("constant",), min_length=1, description="learning rate within a phase: constant | cosine, per phase"
+        ("constant",),
+        min_length=1,
+        description="learning rate within a phase: constant | cosine | warmup_cosine | exponential, per phase",
     )
     integrator: Annotated[tuple[f.Integrator, ...], Fact(phased=True, effect=INTEGRATED)] = Field(
         ("grid",), min_length=1, description="grid (fixed steps) | adaptive (rtol, atol), per phase"
@@ -159,6 +164,12 @@ class Parameters(BaseModel):
     max_grad_norm: Annotated[
         f.Positive | None, Fact(shapes_program=False, since="2026-11-25", effect=BATCHES)
     ] = Field(100.0, description="shorten longer gradients to this norm (adam); null: take them as they are")
+    weight_decay: Annotated[f.NonNegative, Fact(shapes_program=False, since="2026-11-26", effect=DECAYED)] = (
+        Field(
+            1e-4,
+            description="share of the learning rate by which adamw and lion shrink all parameters in a step",
+        )
+    )
     validate_every: Annotated[f.Count, Fact(shapes_program=False)] = Field(
         50, description="optimiser steps between validations"
     )

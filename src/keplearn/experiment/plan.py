@@ -169,6 +169,7 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSett
         validate_every=p.validate_every,
         best_by=p.best_by,
         kl_annealing=p.kl_annealing,
+        weight_decay=p.weight_decay,
     )
 
 

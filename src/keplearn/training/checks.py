@@ -113,7 +113,7 @@ def _without_squares(loss: str, additive: tuple[str, ...]) -> tuple[str, ...]:
         batch = Batch(jnp.ones((4, 6, 2)), jnp.ones((4, 2)), jnp.ones(2), jnp.ones((4, 3, 2)))
         one = jnp.ones(())
         weights = defaultdict(lambda: one)
-        solved, _ = seen(setup, flat, batch, Constants(Scales(one), weights, one, one, one, one))
+        solved, _ = seen(setup, flat, batch, Constants(Scales(one), weights, one, one, one, one, one))
         found.extend(parts_without_squares(loss, additive, solved, weights))
 
     with jax.enable_x64(True):

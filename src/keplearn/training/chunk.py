@@ -91,7 +91,8 @@ def take_steps(
     def body(loop):
         parameters, state, buffers, i, _, batch = loop
         function = to_minimise(setup, batch, constants)
-        step = optimizer.step(function, parameters, state, rates[i], constants.max_grad_norm)
+        bound, decay = constants.max_grad_norm, constants.weight_decay
+        step = optimizer.step(function, parameters, state, rates[i], bound, decay)
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
         i = i + step.finite.astype(jnp.int32)
@@ -146,7 +147,8 @@ def rescue(
     batch = without_lost(setup, carry.parameters, batch, constants)
     function = to_minimise(setup, batch, constants)
     state = _whole_state(setup, carry, None, constants)
-    step = optimizer.step(function, carry.parameters, state, rate, constants.max_grad_norm)
+    bound, decay = constants.max_grad_norm, constants.weight_decay
+    step = optimizer.step(function, carry.parameters, state, rate, bound, decay)
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
         lambda new, old: jnp.where(some, new, old),

@@ -62,6 +62,7 @@ class PhaseRunner:
                 scalar(settings.atol),
                 scalar(max_grad_norm),
                 scalar(apart),
+                scalar(settings.weight_decay),
             )
         self.batches = Batches(number, phase, self.setup, split, settings)
         self.data = self.batches.data

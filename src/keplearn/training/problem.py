@@ -80,6 +80,7 @@ class Constants(NamedTuple):
     atol: Scalar
     max_grad_norm: Scalar
     max_disagreement: Scalar
+    weight_decay: Scalar | float = 0.0
 
 
 @cache

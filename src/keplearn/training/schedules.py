@@ -27,6 +27,24 @@ def constant(learning_rate: float, steps: int) -> optax.Schedule:
 
 
 @schedule
+def exponential(learning_rate: float, steps: int) -> optax.Schedule:
+    """From the rate down to a hundredth of it, by the same factor in each step."""
+    return lambda count: learning_rate * 0.01 ** (np.asarray(count) / steps)
+
+
+@schedule
+def warmup_cosine(learning_rate: float, steps: int) -> optax.Schedule:
+    """Up from 0 in the first twentieth of the steps, for gradients that are wild at first, and then as `cosine`."""
+    first = max(1, steps // 20)
+
+    def rate(count: Any) -> Any:
+        falling = learning_rate * (1 + np.cos(np.pi * (count - first) / max(1, steps - first))) / 2
+        return np.where(count < first, learning_rate * (count + 1) / (first + 1), falling)
+
+    return rate
+
+
+@schedule
 def cosine(learning_rate: float, steps: int) -> optax.Schedule:
     """Half a cosine from the rate down to 0 (Loshchilov & Hutter, SGDR, ICLR 2017).
 

@@ -44,6 +44,7 @@ class FitSettings:
     validate_every: int = 50
     best_by: str = "loss"
     kl_annealing: int = 0
+    weight_decay: float = 0.0
 
 
 def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, uniform: bool = True) -> Setup:
