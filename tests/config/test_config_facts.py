@@ -41,6 +41,7 @@ OTHER = {
     "validate_every": 7,
     "best_by": "field",
     "weight_decay": 0.5,
+    "patience": 3,
     "kl_weight": 0.5,
     "kl_annealing": 9,
 }

@@ -88,6 +88,7 @@ def test_an_id_never_changes(run_id):
 _OTHER: dict[str, Any] = {
     "best_by": "field",
     "weight_decay": 0.3,
+    "patience": 3,
     "standardize": True,
     "objective": "weak",
     "skip": True,

@@ -32,6 +32,7 @@ from keplearn.training.grid_error import grid_error
 from keplearn.training.objective import objective, validation, without_lost
 from keplearn.training.problem import Batch, Constants, Setup, assemble
 from keplearn.training.settings import FitSettings
+from keplearn.training.spikes import Spikes
 from keplearn.training.tally import Tally, TrainingFailed
 
 SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
@@ -118,6 +119,40 @@ def test_validation_comes_at_its_own_steps_and_decides_the_best_model(plain, spl
     until = train(split, replace(ADAM, steps=best)).results[0].final
     for a, b in zip(*(jax.tree.leaves(m.parameters) for m in (plain.results[0].best, until)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_patience_ends_a_phase_whose_validation_gets_no_better_and_a_resumed_one_too(split):
+    """At a rate of nothing no validation is better than the first, of step 10."""
+    still = replace(ADAM, learning_rate=1e-300, steps=90)
+    ended = train(split, still, replace(ADAM, steps=10), patience=2)
+    assert [result.summary["steps"] for result in ended.results] == [30, 10]
+    assert [row["step"] for row in ended.rows] == [*range(1, 31), *range(1, 11)]
+    at_end = [c for c in ended.checkpoints if (c.phase, c.step) == (0, 30)][-1]
+    resumed = train(split, still, replace(ADAM, steps=10), patience=2, resume=at_end)
+    assert [row["phase"] for row in resumed.rows] == [1] * 10
+    assert resumed.rows == ended.rows[30:]
+
+
+def test_a_loss_that_rises_suddenly_is_known_by_its_step_and_one_that_stays_up_as_a_collapse():
+    def told(losses, cut):
+        spikes, resumed = Spikes(), Spikes()
+        rows: list[Row] = [{"step": k, "loss": loss} for k, loss in enumerate(losses, 1)]
+        spikes.count(rows[:cut])
+        resumed.restore(spikes.arrays())
+        resumed.count(rows[cut:])
+        return resumed.summary()
+
+    calm = [3.0] * 60 + [1.0] * 60
+    nothing = {"loss_spikes": 0, "first_spike": None, "collapsed_after": None}
+    assert told(calm, 70) == nothing
+    assert told([*calm, np.nan, 9.0], 70) == nothing
+    assert told([*calm, 11.0, 12.0, *calm], 121) == {
+        "loss_spikes": 2,
+        "first_spike": 121,
+        "collapsed_after": None,
+    }
+    collapsed = told([*calm, *[40.0] * 60], 100)
+    assert collapsed["collapsed_after"] == 86 and collapsed["first_spike"] == 121
 
 
 def test_a_phase_has_converged_where_its_validation_is_first_within_a_tenth_of_its_least():

@@ -173,6 +173,9 @@ class Parameters(BaseModel):
     validate_every: Annotated[f.Count, Fact(shapes_program=False)] = Field(
         50, description="optimiser steps between validations"
     )
+    patience: Annotated[
+        f.Count | None, Fact(unit="validations", shapes_program=False, since="2026-11-26")
+    ] = Field(None, description="end a phase after so many validations without a better one; null: never")
     best_by: Annotated[f.BestBy, Fact(label="best by", shapes_program=False, since="2026-11-26")] = Field(
         "loss",
         description="the model that is kept: of least validation loss in the last phase | of least field error in all",

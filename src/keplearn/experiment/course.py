@@ -177,6 +177,17 @@ def _warnings(ended: PhaseEnded, grid_rtol: float) -> list[str]:
             f"phase {ended.phase}: the grid's error on the true trajectories is {error:.1e} (99th percentile) "
             f"and {worst:.1e} at most, above grid_rtol {grid_rtol:.1e}: a smaller stride or shorter segments fix it"
         )
+    if count := summary["loss_spikes"]:
+        steps = f"in step {summary['first_spike']}" + (f" and {count - 1} more" if count > 1 else "")
+        found.append(
+            f"phase {ended.phase}: the loss was over ten times that of the steps before {steps}: a smaller learning "
+            "rate or max_grad_norm, or shorter segments, usually fix it"
+        )
+    if (last := summary["collapsed_after"]) is not None:
+        found.append(
+            f"phase {ended.phase}: the loss ended over ten times higher than it was up to step {last}: training "
+            "collapsed"
+        )
     if summary["lost_segments"]:
         found.append(f"phase {ended.phase}: {summary['lost_segments']} segments were lost")
     return found

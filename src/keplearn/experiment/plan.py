@@ -170,6 +170,7 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSett
         best_by=p.best_by,
         kl_annealing=p.kl_annealing,
         weight_decay=p.weight_decay,
+        patience=p.patience,
     )
 
 

@@ -113,7 +113,10 @@ class RunWriter:
             must = record["format"] >= FORMAT
             checkpoint = read_checkpoint(self.path, must) if resume else None
             if checkpoint is not None:
-                check_rows(self.path, checkpoint, self.config.parameters.steps_strategy, must)
+                # A phase may have ended before its last step.
+                ended = [phase["steps"] for phase in record.get("phases", ())[: checkpoint.phase]]
+                steps = (*ended, *self.config.parameters.steps_strategy[len(ended) :])
+                check_rows(self.path, checkpoint, steps, must)
             return (record, checkpoint) if checkpoint else ({}, None)
         except Damaged as error:
             aside = self._set_aside()

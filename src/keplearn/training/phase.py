@@ -43,6 +43,7 @@ class PhaseRunner:
         execute: Execute,
     ):
         self.number, self.phase, self.split, self.settings = number, phase, split, settings
+        self.step = 0
         self.execute = execute
         self.setup = setup_of(phase, model.architecture, settings, split.uniform)
         self.static = {draw: None, field_error: Shape(model.architecture, settings.dtype)}
@@ -109,24 +110,29 @@ class PhaseRunner:
 
     def run(self, parameters: Array, resume: Checkpoint | None) -> Iterator[Rows]:
         """Take the phase's steps, from the start or from a checkpoint."""
-        step = 0
         self.carry = self.begin(parameters)
         if resume is not None:
-            step = resume.step
+            self.step = resume.step
             self.restore(resume)
         size = min(8, self.batches.steps_at_once)
-        while step < self.phase.steps:
+        while (step := self.step) < self.phase.steps and not self.exhausted:
             boundary = min(
                 (step // self.settings.validate_every + 1) * self.settings.validate_every, self.phase.steps
             )
             count = min(boundary - step, size)
             before = self.tally.train_seconds
             rows = self.advance(step, count, step + count == boundary)
-            step += len(rows)
+            self.step = step = step + len(rows)
             seconds = self.tally.train_seconds - before
             fitting = int(count * SECONDS_PER_CHUNK / max(seconds, 1e-6))
             size = max(1, min(self.batches.steps_at_once, 4 * size, fitting))
             yield Rows(self.number, step, rows, seconds, self.checkpointer(step))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last ``patience`` validations were no better than the best one before."""
+        patience, every = self.settings.patience, self.settings.validate_every
+        return patience is not None and self.step - int(self.carry.best_step) >= patience * every
 
     def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
@@ -239,7 +245,7 @@ class PhaseRunner:
         """What is recorded of the phase."""
         return {
             "phase": self.number,
-            "steps": self.phase.steps,
+            "steps": self.step,
             "segments": len(self.split.train),
             "validation_segments": len(self.split.validation),
             "validation_on": "validation" if self.split.own_validation else "training",

@@ -45,6 +45,7 @@ class FitSettings:
     best_by: str = "loss"
     kl_annealing: int = 0
     weight_decay: float = 0.0
+    patience: int | None = None
 
 
 def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, uniform: bool = True) -> Setup:

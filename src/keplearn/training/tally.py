@@ -6,6 +6,7 @@ import numpy as np
 
 from keplearn.core.errors import KeplearnError
 from keplearn.training.events import Row
+from keplearn.training.spikes import Spikes
 
 # A run fails when over half of its segments are lost this many steps in a row.
 LOST_STEPS = 100
@@ -31,6 +32,7 @@ class Tally:
         self.valid_steps = self.validations = 0  # with at least one segment that was not lost
         # Step and loss of each validation that lost no segment; None after a checkpoint that has not kept them.
         self.validated: list[tuple[int, float]] | None = []
+        self.spikes = Spikes()
 
     def count(self, rows: list[Row]) -> None:
         """Count steps, lost segments, and gradients that were longer than the bound.
@@ -41,6 +43,7 @@ class Tally:
             ``lost_segments`` where too many are lost for too long.
         """
         self.steps_taken += len(rows)
+        self.spikes.count(rows)
         self.valid_steps += sum(bool(np.isfinite(row["loss"])) for row in rows)
         self.clipped += sum(self.max_grad_norm < row["grad_norm"] < np.inf for row in rows)
         for row in rows:
@@ -91,7 +94,7 @@ class Tally:
         kept = {"counts": np.array(counts), "seconds": np.array(seconds)}
         if self.validated is not None:
             kept["validated"] = np.array(self.validated, np.float64).reshape(-1, 2)
-        return kept
+        return kept | self.spikes.arrays()
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from a checkpoint."""
@@ -105,6 +108,7 @@ class Tally:
         self.validated = (
             None if validated is None else [(int(step), loss) for step, loss in validated.tolist()]
         )
+        self.spikes.restore(arrays)
 
     def summary(self) -> dict[str, Any]:
         """Return what is recorded."""
@@ -115,4 +119,5 @@ class Tally:
             "compile_seconds": self.compile_seconds,
             "train_seconds": self.train_seconds,
             "steps_per_second": self.steps_taken / self.train_seconds if self.train_seconds else None,
+            **self.spikes.summary(),
         }
