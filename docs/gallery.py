@@ -36,7 +36,10 @@ WORDS = {
 }
 """What figures are drawn of, by what they need; RUN is the best run of the study on its first test dataset."""
 
+FORECASTS = HOME.parent / "configs" / "latent_ode.yaml"
 MORE = {
+    "ahead": [f"latent_ode --on {TEST}"],
+    "forecast": [f"latent_ode --orbit {TEST}#3"],
     "acceleration": [f"RUN --orbit {TEST}#3", f"RUN --all --on {TEST}"],
     "box": [
         f"study --on {TEST} --by feature_layer,output_layer",
@@ -79,7 +82,8 @@ def main() -> None:
     parser.add_argument("--runs", default="runs", help="the directory of all runs")
     runs = parser.parse_args().runs
     keplearn = [sys.executable, "-m", "keplearn"]
-    subprocess.run([*keplearn, "sweep", str(STUDY), "--runs", runs], check=True)
+    for study in (STUDY, FORECASTS):
+        subprocess.run([*keplearn, "sweep", str(study), "--runs", runs], check=True)
     finished = [run for run in find_runs(runs, "study", "finished") if run.config.test]
     run = best((run, run.record["scores"][run.config.test[0]]) for run in finished)
     if run is None:

@@ -67,7 +67,11 @@ def folder(small_study, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", declarations())
+FORECASTS = ("ahead", "forecast")
+"""What is drawn only of models that observe a part of each orbit (tests/figures/test_forecast_figures.py)."""
+
+
+@pytest.mark.parametrize("name", [name for name in declarations() if name not in FORECASTS])
 def test_every_figure_is_drawn_with_its_numbers(name, folder):
     assert imread(folder / f"{name}.png").std() > 0.01
     table = pd.read_csv(folder / f"{name}.csv")
@@ -94,6 +98,11 @@ def test_the_page_shows_each_picture_with_its_title_and_the_command_that_draws_i
     again = folder.parent / "again.png"
     app([*dots[2:], "--out", str(again)], result_action="return_value")
     assert again.read_bytes() == (folder / "dots.png").read_bytes()
+
+
+def test_figures_of_forecasts_are_listed_as_not_drawn_where_no_model_observes(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    assert all(f"<li><code>{name}</code>: " in text for name in FORECASTS)
 
 
 @pytest.mark.parametrize("words", TABLES)

@@ -25,7 +25,7 @@ from keplearn.training.bound import evidence_lower_bound
 from keplearn.training.curriculum import Phase, normal
 from keplearn.training.events import Checkpoint, PhaseEnded, Rows
 from keplearn.training.fit import fit
-from keplearn.training.objective import objective
+from keplearn.training.objective import objective, settled
 from keplearn.training.problem import Constants, Setup
 from keplearn.training.refining import fit_beginnings
 from keplearn.training.settings import FitSettings, setup_of
@@ -191,6 +191,27 @@ def test_the_gradient_is_that_of_finite_differences(split, shape):
         step = 1e-5 / np.linalg.norm(along)
         slope = (value(flat + step * along) - value(flat - step * along)) / (2 * step)
         assert float(slope) == pytest.approx(gradient @ along, rel=2e-6)
+
+
+@pytest.mark.usefixtures("_x64")
+def test_at_the_mode_a_learned_noise_is_the_one_that_fits_and_is_put_in_place(split):
+    """So what an optimiser that compares values minimises does not depend on it."""
+    shape = replace(SECOND, refine_training=1)
+    flat, one = ravel_pytree(new_latent_ode(shape, 0, "float64").parameters)[0], jnp.asarray(1.0)
+    setup = Setup(shape, Grid(LENGTH, 1), "grid", "evidence_lower_bound", (), "bfgs", "float64")
+    constants = Constants(Scales(one), {"kl_weight": one}, one, one, one, jnp.asarray(10.0))
+    batch = on_device(split.train.take(np.arange(2)), setup, "float64")
+
+    @partial(jax.jit, compiler_options=OPTIONS)
+    def found(flat):
+        return objective(setup, flat, batch, constants)[0], settled(setup, flat, batch, constants)
+
+    other = flat.at[-1].add(2.0)
+    (value, placed), (same, again) = found(flat), found(other)
+    assert float(value) == pytest.approx(float(same), rel=1e-10)
+    np.testing.assert_allclose(placed, again, rtol=1e-10)
+    np.testing.assert_array_equal(placed[:-1], flat[:-1])
+    assert placed[-1] != flat[-1]
 
 
 def test_each_step_has_its_own_draws_and_validation_the_same(split):

@@ -28,8 +28,9 @@ def seen_encoded(
     observed: Observed = jax.tree.map(lambda x: x[:count], every)
     posterior, encoder = model.posterior(observed), None
     if shape.refine_training:
-        posterior, encoder = fit_beginnings(setup, model, posterior.mean, observed), posterior
-        if OPTIMIZERS[setup.optimizer].full_batch:
+        at_mode = OPTIMIZERS[setup.optimizer].full_batch
+        posterior, encoder = fit_beginnings(setup, model, posterior.mean, observed, at_mode), posterior
+        if at_mode:
             # It compares values, which must be those of its gradient: no draws, and nothing for the encoder to learn.
             posterior, encoder = Mode(posterior.mean), None
     noise = jnp.split(chance.noise, shape.bound_samples)

@@ -6,6 +6,9 @@ segment under the present field; it follows the field to first order (the implic
 encoder learns to answer with it.
 """
 
+from math import log
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -16,11 +19,22 @@ from keplearn.models.latent_ode import LatentODE
 from keplearn.models.posterior import Beginning, Fit, Fitted, Latent, refined
 from keplearn.training.problem import Setup
 
+# A noise beside which the prior does not count.
+SURE = 1e-6
 
-def fit_beginnings(setup: Setup, model: LatentODE, mean: Latent, observed: Observed) -> Fitted:
-    """Return the distribution of each segment's beginning, fitted from an encoder's mean to what is observed of it."""
+
+def fit_beginnings(
+    setup: Setup, model: LatentODE, mean: Latent, observed: Observed, at_mode: bool = False
+) -> Fitted:
+    """Return the distribution of each segment's beginning, fitted from an encoder's mean to what is observed of it.
+
+    ``at_mode``: only the mode is asked for, and it must not depend on a noise that is learned: least squares.
+    """
     grid = Grid.default(len(observed.times), setup.grid.stride, setup.grid.uniform)
     frozen, mean = jax.lax.stop_gradient((model, mean))
+    if at_mode and model.architecture.likelihood_noise is None:
+        sure = jnp.full_like(frozen.parameters.log_noise, log(SURE))
+        frozen = eqx.tree_at(lambda x: x.parameters.log_noise, frozen, sure)
 
     def one(mean: Beginning, observed: Observed) -> tuple[Beginning, Float[Array, "latent latent"]]:
         times, values, seen, sites = observed
