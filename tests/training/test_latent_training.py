@@ -194,7 +194,7 @@ def test_the_gradient_is_that_of_finite_differences(split, shape):
 
 
 @pytest.mark.usefixtures("_x64")
-def test_at_the_mode_a_learned_noise_is_the_one_that_fits_and_is_put_in_place(split):
+def test_at_the_mode_a_learned_noise_is_the_one_that_fits_and_one_is_put_in_place(split):
     """So what an optimiser that compares values minimises does not depend on it."""
     shape = replace(SECOND, refine_training=1)
     flat, one = ravel_pytree(new_latent_ode(shape, 0, "float64").parameters)[0], jnp.asarray(1.0)

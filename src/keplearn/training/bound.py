@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from math import log, pi
+from statistics import NormalDist
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.training.residuals import mean
@@ -22,7 +24,7 @@ def evidence_lower_bound(solved: Solved, weights: Mapping[str, Scalar]) -> dict[
     Where q is fitted, ``encoder`` is what only the encoder learns by: minus the log density that it gives a draw of q;
     at its mode alone a learned noise is the one that fits the residuals.
     """
-    posterior, noise, share, surprise, ratios, observed, fits = solved.encoded
+    posterior, noise, share, surprise, ratios, observed, fits, _ = solved.encoded
     draws = 1 if ratios is None else len(ratios)
     noise = noise if draws == 1 or noise.ndim == 0 else jnp.tile(noise, (1, draws, 1))
     noise = noise * misfit(solved) if fits else noise
@@ -46,9 +48,29 @@ def evidence_lower_bound(solved: Solved, weights: Mapping[str, Scalar]) -> dict[
 
 def misfit(solved: Solved) -> Scalar:
     """Return the factor by which the likelihood's noise must be greater for what is left to be as large as it says."""
-    _, noise, _, _, ratios, seen, _ = solved.encoded
-    noise = noise if ratios is None or noise.ndim == 0 else jnp.tile(noise, (1, len(ratios), 1))
-    residual = (solved.predicted - solved.truth) / noise
-    counted = jnp.ones_like(residual) if seen is None else jnp.ones_like(residual) * seen[:, None]
+    residual, counted = _residuals(solved)
     squares, count = (mean(jnp.sum(x, axis=1), solved.keep) for x in (counted * residual**2, counted))
     return jnp.sqrt(squares / count)
+
+
+def calibration(solved: Solved) -> Scalar:
+    """Return the factor by which it must be greater for its 90 % interval to hold nine tenths of what is left.
+
+    Of what the model has not observed of the segments, if that is anything: there the errors of its field are too,
+    whose few great ones make a mean of squares larger.
+    """
+    residual, counted = _residuals(solved)
+    off = jnp.where(counted * solved.keep > 0, jnp.abs(residual), jnp.nan)
+    off = off[min(solved.encoded.observed, len(off) - 1) :]
+    return jnp.nanquantile(off, 0.9) / NormalDist().inv_cdf(0.95)
+
+
+def _residuals(
+    solved: Solved,
+) -> tuple[Float[Array, "sample component segment"], Float[Array, "sample component segment"]]:
+    """Return what is left, over the noise, and 1 where that is observed."""
+    _, noise, _, _, ratios, seen, *_ = solved.encoded
+    noise = noise if ratios is None or noise.ndim == 0 else jnp.tile(noise, (1, len(ratios), 1))
+    residual = (solved.predicted - solved.truth) / noise
+    counted = jnp.ones_like(residual)
+    return residual, counted if seen is None else counted * seen[:, None]

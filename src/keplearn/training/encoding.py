@@ -37,7 +37,9 @@ def seen_encoded(
     latents = [posterior.draw(one) for one in noise]
     deviation = model.noise if shape.likelihood == "constant" else jax.vmap(model.deviation)(truth)
     learned = shape.likelihood_noise is None
-    encoded = Encoded(posterior, deviation, chance.share, fits=isinstance(posterior, Mode) and learned)
+    encoded = Encoded(
+        posterior, deviation, chance.share, fits=isinstance(posterior, Mode) and learned, observed=int(count)
+    )
     if every.sites is not None:
         encoded = encoded._replace(seen=every.seen)
     if encoder is not None:

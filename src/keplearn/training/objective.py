@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int32
 from keplearn.core.jax_shapes import Scalar
 from keplearn.models.latent_ode import LatentODE, LatentParameters
 from keplearn.models.neural_ode import NeuralODE
-from keplearn.training.bound import misfit
+from keplearn.training.bound import calibration
 from keplearn.training.compared import OBJECTIVES
 from keplearn.training.encoding import seen_encoded
 from keplearn.training.losses import Parts, least_squares, total_loss
@@ -119,11 +119,11 @@ def validation(
 
 
 def settled(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Flat:
-    """Return the parameters with the noise that fits a batch, where it is not searched for; else as they are."""
+    """Return the parameters with the noise whose interval is right on a batch, where it is not searched for."""
     solved, _ = seen(setup, flat, batch, constants)
     if solved.latent is None or not solved.latent.fits:
         return flat
-    factor = misfit(_without(solved, _finite(solved)))
+    factor = calibration(_without(solved, _finite(solved)))
     parameters = assemble(setup, flat, constants.scales).parameters
     assert isinstance(parameters, LatentParameters)
     log_noise = parameters.log_noise + jnp.where(jnp.isfinite(factor) & (factor > 0), jnp.log(factor), 0)

@@ -33,6 +33,7 @@ class Encoded(NamedTuple):
     ``surprise``: where beginnings are fitted, minus the log density that the encoder gives them. ``ratios``: of
     several draws, the log of the prior's density over the posterior's; what is predicted has the components of all.
     ``seen``: 0 for what no station observes. ``fits``: whether the noise is to be the one that fits the residuals.
+    ``observed``: how many samples the model has been shown.
     """
 
     posterior: Posterior | Fitted | Mode
@@ -42,6 +43,7 @@ class Encoded(NamedTuple):
     ratios: Float[Array, "draw segment"] | None = None
     seen: Float[Array, "sample segment"] | None = None
     fits: bool = False
+    observed: int = 0
 
 
 @dataclass(frozen=True)
