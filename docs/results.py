@@ -19,7 +19,7 @@ import numpy as np
 from blocks import BLOCKS, HOME, block
 
 from keplearn import demo as the_demo
-from keplearn.cli.output import print_table
+from keplearn.cli.demo import print_scores
 from keplearn.config import load_config
 from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
@@ -111,16 +111,15 @@ def demo(runs: Path) -> str:
     """What `keplearn demo` prints."""
     found = trained(the_demo.CONFIG, runs)
     scores = the_demo.score_demo(found, print)
-    recipes = [f"  {text}" for text in sorted(set(scores["recipe"]))]
     with redirect_stdout(StringIO()) as printed:
-        print_table(*the_demo.demo_table(scores))
-    return "\n".join(["```", the_demo.TITLE, *recipes, "", printed.getvalue().rstrip(), "```"])
+        print_scores(scores, found)
+    return "\n".join(["```", printed.getvalue().rstrip(), "```"])
 
 
 @block("docs/findings.md", factor=3.0)
 def best_recipe(runs: Path) -> str:
-    """Recipe (c) of the demo by draw, before and after BFGS."""
-    found = [run for run in trained(the_demo.CONFIG, runs) if run.config.parameters.optimizer[-1] == "bfgs"]
+    """Adam and BFGS on integrated segments by draw, before and after BFGS."""
+    found = trained(HOME / "configs" / "best_recipe.yaml", runs)[:3]
     rows = []
     for which, after in (("phase:0", "after Adam alone"), ("best", "and then BFGS")):
         scores = [score(run, which) for run in found]

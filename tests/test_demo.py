@@ -36,32 +36,30 @@ def short_runs(short_demo):
     return short_demo[0]
 
 
-def test_the_table_has_every_recipe_and_the_floor_beside_the_satellites(short_runs):
+RECIPES = ["(a) earlier studies", "(b) neutral", "(c) conference", "(d) skip", "(e) rtn"]
+
+
+def test_the_tables_have_every_recipe_and_the_floor_beside_the_satellites(short_runs):
     said = []
-    titles, rows = keplearn.demo.demo_table(keplearn.demo.score_demo(short_runs, said.append))
-    assert titles == ["", "(a) mean", "(a) field", "(b) mean", "(b) field", "(c) mean", "(c) field"]
-    trained_on = ["  draw 0, e up to 0.33", "  draw 1, e up to 0.70"]
-    assert [row[0] for row in rows] == [
-        "complex_TBP_planar_1_test",
-        *trained_on,
-        "satellites",
-        *trained_on,
-        "  the two-body law itself",
-    ]
-    assert all(all(row[1:]) for row in rows if row[0] in trained_on)
-    # Another draw is another training.
-    assert len({*rows[1][1:], *rows[2][1:]}) == 12
-    # The law's own distance from real satellites does not depend on the model beside it.
-    assert rows[-1][1:3] == rows[-1][3:5] == rows[-1][5:7]
-    assert 0.01 < float(rows[-1][2]) < 0.2
+    unseen, satellites = keplearn.demo.demo_tables(keplearn.demo.score_demo(short_runs, said.append))
+    assert unseen[0] == [TEST, "near", "far", "mean"]
+    assert satellites[0] == ["satellites", "field", "mean"]
+    assert [row[0] for row in unseen[1]] == RECIPES
+    assert [row[0] for row in satellites[1]] == [*RECIPES, "the two-body law itself"]
+    # Another draw is another training: of the two, the lesser and the greater.
+    for row in unseen[1]:
+        least, greatest = re.search(r"\((\S+) to ([^;)]+)", row[-1]).groups()
+        assert float(least) < float(greatest)
+    assert 0.01 < float(satellites[1][-1][1]) < 0.2
     assert "20 orbits" in said[0]
     assert "13 entries left out" in said[0]
 
 
-def test_a_recipe_that_failed_on_a_draw_leaves_a_dash(short_runs):
-    _, rows = keplearn.demo.demo_table(keplearn.demo.score_demo(short_runs[1:], lambda text: None))
-    assert rows[1][1:3] == ["-", "-"]
-    assert "-" not in [*rows[1][3:], *rows[2]]
+def test_a_recipe_that_failed_on_a_draw_is_told_by_the_other(short_runs):
+    (_, rows), _ = keplearn.demo.demo_tables(keplearn.demo.score_demo(short_runs[1:], lambda text: None))
+    assert [row[0] for row in rows] == RECIPES
+    assert "to" not in rows[0][-1]
+    assert "to" in rows[1][-1]
 
 
 def test_the_command_prints_the_table_and_draws_next_to_the_runs(short_demo):
@@ -70,7 +68,7 @@ def test_the_command_prints_the_table_and_draws_next_to_the_runs(short_demo):
         Path(line.removeprefix("figure: ")) for line in printed.splitlines() if line.startswith("figure: ")
     ]
     assert keplearn.demo.TITLE in printed
-    assert len(files) == 10
+    assert len(files) == 3 * len(RECIPES) + 2
     assert all(file.stat().st_size > 10_000 for file in files)
     typical = [run for run in runs if run.config.dataset_name == keplearn.demo.TYPICAL]
-    assert {file.parent.parent for file in files[:-1]} == {run.path for run in typical}
+    assert {file.parent.parent for file in files[:-2]} == {run.path for run in typical}

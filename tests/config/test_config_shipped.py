@@ -8,6 +8,7 @@ from config_helpers import runs_of
 
 import keplearn
 from keplearn.config import load_config
+from keplearn.demo import RECIPES
 
 HOME = Path(__file__).parents[2]
 CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
@@ -60,16 +61,12 @@ def test_what_is_said_of_ten_orbits_rests_on_several_draws_of_them(name):
     assert len({run.dataset_name for run in load_config(CONFIGS / f"{name}.yaml")}) >= 3
 
 
-def test_the_demo_has_three_recipes_on_three_draws():
+def test_the_demo_is_a_ladder_of_the_recipes_on_three_draws():
+    """What it trains under a recipe's name is what ``keplearn recipe`` writes."""
     runs = load_config(DEMO)
-    assert len(runs) == 9
     assert len({run.dataset_name for run in runs}) == 3
-
-
-def test_the_demo_ends_with_a_second_order_polish():
-    signed, unit, polished = (run.parameters for run in load_config(DEMO)[::3])
-    assert (signed.output_layer, unit.output_layer) == ("mlp_4D_signed", "mlp_4D_logmag_unit_exp")
-    assert polished.optimizer == ("adam", "bfgs")
-    assert polished.steps_strategy == (1500, 15000)
-    assert polished.schedule == ("cosine", "constant")
-    assert polished.dtype == "float64"
+    first, *others = dict.fromkeys(run.parameters for run in runs)
+    assert (first.optimizer, first.objective) == (("adam",), ("trajectory",))
+    for name, parameters in zip(RECIPES[1:], others, strict=True):
+        (recipe,) = load_config(CONFIGS / "recipes" / f"{name}.yaml")
+        assert parameters == recipe.parameters

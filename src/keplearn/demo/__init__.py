@@ -1,6 +1,6 @@
-"""The demo: three recipes, each on three draws of ten orbits, scored on unseen ones and real satellites, and drawn."""
+"""The demo: a ladder of recipes on three draws of ten orbits, scored on unseen ones and real satellites, and drawn."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,9 @@ from keplearn.config import RunConfig, load_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.names import Draw, parse_name
 from keplearn.data.satellites import satellites_dataset
-from keplearn.evaluation.ranking import lost_text
+from keplearn.evaluation.ranking import lost_text, order
 from keplearn.evaluation.table import score_table
-from keplearn.figures import acceleration, errors, loss, orbit, save_figure
+from keplearn.figures import acceleration, distance, errors, loss, orbit, save_figure
 from keplearn.groups.scoring import evaluate_runs, score_runs
 from keplearn.runs.store import Run
 
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFIG = Path(__file__).with_name("demo.yaml")
-TITLE = "Acceleration error in % on orbits not trained on: mean along the propagated path, field at the true states."
+TITLE = "Acceleration error in % on orbits not trained on: median of the draws (least to greatest)."
+COLUMNS = {
+    "field-near": "near",
+    "field-far": "far",
+    "field": "field",
+    "mean": "mean",
+}
+"""What metrics are called in the tables."""
+LEGEND = (
+    "near, far: at true states near the training states, and far from them; field: at all true states",
+    "mean: along the propagated path",
+)
+RECIPES = ("earlier studies", "neutral", "conference", "skip", "rtn")
+"""What the recipes of demo.yaml are called, in their order; but for the first as ``keplearn recipe`` has them."""
 DRAWN = "complex_TBP_planar_100_test"
 """The test dataset of the figures."""
 TYPICAL = "complex_TBP_planar_10@1_train"
@@ -27,18 +40,21 @@ TYPICAL = "complex_TBP_planar_10@1_train"
 
 
 def demo_configs() -> list[RunConfig]:
-    """Return the demo's nine runs, recipe by recipe."""
+    """Return the demo's runs, recipe by recipe."""
     return load_config(CONFIG)
 
 
 def recipe(run: Run) -> str:
-    """Name a run by its letter, that of its recipe's place in the demo, and its layers."""
-    layers = list(dict.fromkeys(map(_layers, demo_configs())))
-    return f"({'abc'[layers.index(_layers(run.config))]}) {_layers(run.config)}"
+    """Name a run by the letter and the name of its recipe."""
+    every = list(dict.fromkeys(config.parameters for config in demo_configs()))
+    place = every.index(run.config.parameters)
+    return f"({'abcde'[place]}) {RECIPES[place]}"
 
 
-def _layers(config: RunConfig) -> str:
-    return f"{config.parameters.feature_layer} + {config.parameters.output_layer}"
+def layers(run: Run) -> str:
+    """Say what goes into the network of a run, and what comes out."""
+    p = run.config.parameters
+    return f"{p.feature_layer} + {p.output_layer}" + (" with a linear path" if p.skip else "")
 
 
 def training_set(name: str) -> str:
@@ -66,30 +82,42 @@ def score_demo(runs: Sequence[Run], say: Callable[[str], None]) -> "pd.DataFrame
     return score_table(rows)
 
 
-def demo_table(scores: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
-    """Titles and rows for people: training sets by test set down, recipes across, the law's floor if there is one."""
-    keys = [(text, key) for text in sorted(set(scores["recipe"])) for key in ("mean", "field")]
-    rows = []
+def demo_lines(scores: "pd.DataFrame", runs: Sequence[Run]) -> list[str]:
+    """Return what stands above the demo's tables: what recipes, draws and columns are."""
+    recipes = {recipe(run): layers(run) for run in runs}
+    told = [f"{text}: {recipes[text]}" for text in sorted(recipes)]
+    return [TITLE, *(f"  {text}" for text in (*told, *sorted(set(scores["trained_on"])), *LEGEND))]
+
+
+def demo_tables(scores: "pd.DataFrame") -> list[tuple[list[str], list[list[str]]]]:
+    """Return titles and rows for people: a table a test set, a row a recipe, below them the law's floor if any."""
+    tables = []
     for name in dict.fromkeys(scores["dataset"]):
         here = scores[scores["dataset"] == name]
-        rows.append([name, *("" for _ in keys)])
-        for trained_on in sorted(set(here["trained_on"])):
-            by_recipe = here[here["trained_on"] == trained_on].set_index("recipe").to_dict("index")
-            rows.append([f"  {trained_on}", *(_cell(by_recipe.get(text), key) for text, key in keys)])
         floor = here.iloc[0].to_dict()
-        if isfinite(floor.get("floor_mean", nan)):
-            rows.append(["  the two-body law itself", *(_percent(floor[f"floor_{key}"]) for _, key in keys)])
-    return ["", *(f"{text[:3]} {key}" for text, key in keys)], rows
+        measured = isfinite(floor.get("floor_mean", nan))
+        # No state of a satellite is near: they do not stay in a plane.
+        keys = ["field", "mean"] if measured else ["field-near", "field-far", "mean"]
+        rows = []
+        for text in sorted(set(here["recipe"])):
+            records = here[here["recipe"] == text].to_dict("records")
+            found = [{str(key): value for key, value in record.items()} for record in records]
+            rows.append([text, *(_cell(found, key) for key in keys)])
+        if measured:
+            rows.append(["the two-body law itself", *(_percent(floor[f"floor_{key}"]) for key in keys)])
+        tables.append(([name, *(COLUMNS[key] for key in keys)], rows))
+    return tables
 
 
-def _cell(scores: Mapping[Hashable, Any] | None, key: str) -> str:
-    """An error, with the number of diverged orbits or lost samples; ``-`` for a run that failed."""
-    if scores is None:
-        return "-"
-    if key == "mean" and scores["diverged"]:
-        return f"{_percent(scores[key])} ({scores['diverged']} diverged)"
-    lost = lost_text({str(name): value for name, value in scores.items()}, key)
-    return f"{_percent(scores[key])} ({lost})" if lost else _percent(scores[key])
+def _cell(found: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Return the median over draws, the range, and the orbits that diverged or the samples that were lost."""
+    ranked = sorted(found, key=lambda scores: order(scores, key))
+    low, middle, high = (_percent(ranked[k][key]) for k in (0, len(ranked) // 2, -1))
+    lost = sum(int(scores["diverged"]) for scores in found) if key == "mean" else 0
+    gone = f"; {lost} orbits diverged" if lost else ""
+    if key != "mean" and any(text := lost_text(scores, key) for scores in found):
+        gone = f"; {text}"
+    return middle if len(ranked) == 1 else f"{middle} ({low} to {high}{gone})"
 
 
 def _percent(value: float) -> str:
@@ -97,7 +125,7 @@ def _percent(value: float) -> str:
 
 
 def draw_demo(runs: Sequence[Run]) -> list[Path]:
-    """Draw losses, one orbit and its errors of the runs on one training set, and their errors by orbit.
+    """Draw losses, one orbit and its errors of the runs on one training set; errors by orbit and by state distance.
 
     Returns
     -------
@@ -120,6 +148,8 @@ def draw_demo(runs: Sequence[Run]) -> list[Path]:
         for name, figure in figures.items():
             files.append(run.path / "figures" / f"{name}.png")
             save_figure(figure, files[-1])
-    files.append(runs[0].path.parent / "orbit_errors.png")
-    save_figure(errors(evaluations, title=f"trained on {shown}, tested on {DRAWN}"), files[-1])
+    title = f"trained on {shown}, tested on {DRAWN}"
+    for name, drawn_of in (("orbit_errors", errors), ("state_distance", distance)):
+        files.append(runs[0].path.parent / f"{name}.png")
+        save_figure(drawn_of(evaluations, title=title), files[-1])
     return files
