@@ -32,20 +32,25 @@ from keplearn.runs.find import find_runs
 from keplearn.runs.store import Run
 
 TEST = "complex_TBP_planar_100_test"
+FRESH = "complex_TBP_planar_100@1_test"
 DRAWS = [f"complex_TBP_planar_10{suffix}_train" for suffix in ("", "@1", "@2", "@3", "@4")]
 
 
-def trained(study: Path, runs: Path) -> list[Run]:
-    """Train what is missing of a study by a sweep, and return its runs in the order of the file."""
-    subprocess.run([sys.executable, "-m", "keplearn", "sweep", str(study), "--runs", str(runs)], check=True)
-    configs = load_config(study)
+def trained(study: Path, runs: Path, changes: Sequence[str] = ()) -> list[Run]:
+    """Train what is missing of a study by a sweep, and return its runs in the order of the file.
+
+    ``changes``: "key=value" for entries of the file.
+    """
+    command = [sys.executable, "-m", "keplearn", "sweep", str(study), "--runs", str(runs)]
+    subprocess.run([*command, *(word for change in changes for word in ("--set", change))], check=True)
+    configs = load_config(study, changes)
     found = {run.run_id: run for run in find_runs(runs, configs[0].group, "finished")}
     return [found[config.run_id] for config in configs]
 
 
-def score(run: Run, which: str = "best", segments: int | None = None) -> dict[str, float]:
-    """Return the scores of a run's model on the hundred unseen orbits."""
-    dataset = load_dataset(TEST)
+def score(run: Run, which: str = "best", segments: int | None = None, on: str = TEST) -> dict[str, float]:
+    """Return the scores of a run's model on the hundred unseen orbits, or on others."""
+    dataset = load_dataset(on)
     return summary(keep_evaluation(run.path, run.model(which), dataset, which=which, segments=segments))
 
 
@@ -61,7 +66,9 @@ def middle(scores: Sequence[dict[str, float]], key: str = "mean") -> str:
 
 
 def short(value: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Three significant digits, without an exponent where a number is not very small."""
+    if 0.0 < abs(value) < 1e-4:
+        return f"{value:.2e}"
     return np.format_float_positional(float(f"{value:.3g}"), trim="-")
 
 
@@ -173,6 +180,29 @@ def velocity(runs: Path) -> str:
         + f"\n\nPositions alone have the smaller `mean` on {better} draws of {len(DRAWS)}. Worse than predicting no "
         f"acceleration at all, 100 %, are models with velocity on {some} and models without on {none}."
     )
+
+
+RECIPES = ("neutral", "conference", "position", "spherical", "skip", "central", "potential", "rtn")
+LADDER = (
+    f"data.dataset_name=[{','.join(DRAWS[:3])}]",
+    f"data.test=[{TEST}]",
+    "parameters.seed=[0,1,2,3,4]",
+)
+"""What the ladder's recipes are trained on, and from which beginnings."""
+
+
+@block("docs/findings.md", factor=10.0)
+def ladder(runs: Path) -> str:
+    """Every recipe, on three draws of ten orbits from five seeds each: medians and ranges."""
+    rows = []
+    for name in RECIPES:
+        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, LADDER)
+        scores = [run.record["scores"][TEST] for run in found]
+        fresh = [score(run, on=FRESH) for run in found]
+        keys = ("field-near", "field-in", "field-far", "mean")
+        rows.append([f"`{name}`", *(middle(scores, key) for key in keys), middle(fresh, "field-near")])
+    titles = [f"`{key}`, %" for key in ("field-near", "field-in", "field-far", "mean")]
+    return table(["recipe", *titles, "`field-near` on another hundred, %"], rows)
 
 
 NOTEBOOK = {
