@@ -50,6 +50,7 @@ MORE = {
         "--colour output_layer"
     ],
     "distance": [f"study --where {SOME} --on {TEST}"],
+    "ensemble": [f"study --where {SOME} --on {TEST}"],
     "field": ["RUN --show vectors"],
     "grid": ["RUN", f"study --where {SOME} --a 7000,42000 --e 0,0.6"],
     "heatmap": [

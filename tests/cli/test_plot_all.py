@@ -23,6 +23,7 @@ LABELS = {
     "distance": "state distance to the nearest training state",
     "dots": "segment length (samples)",
     "elements": "eccentricity",
+    "ensemble": "state distance to the nearest training state",
     "errors": "eccentricity",
     "features": "time (h)",
     "field": "10³ km",

@@ -1,0 +1,134 @@
+"""The figure of an ensemble: its error against its spread, and both against the state distance."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from keplearn.core.errors import KeplearnError
+from keplearn.core.numbers import number_text
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.distance import FAR, NEAR
+from keplearn.evaluation.ensemble import calibration
+from keplearn.evaluation.ensemble import ensemble as as_one
+from keplearn.evaluation.statistics import quantiles
+from keplearn.figures.parts import style
+from keplearn.figures.registry import figure
+from keplearn.groups.scoring import evaluate_runs
+from keplearn.runs.store import Run
+
+_PER_DECADE = 6
+_LEAST = 20
+"""Samples of a bin whose quantiles are drawn."""
+_SHORTEST = 1e-3
+"""What is nearer stands in the first bin: training states themselves are at distance 0."""
+_LEVELS = (0.1, 0.5, 0.9)
+
+
+def _members(runs: Sequence[Run], dataset: OrbitDataset, model: str) -> xarray.Dataset:
+    """Return the ensemble of some runs on a dataset."""
+    return as_one([found for _, found in evaluate_runs(runs, dataset, which=model)])
+
+
+@figure("runs", prepare=_members)
+def ensemble(found: xarray.Dataset, title: str = "") -> Figure:
+    """Draw an ensemble's error against its spread, and both against the distance to the nearest training state.
+
+    Several runs that differ by their seed are one model: the mean of their accelerations at the true states. Lines are
+    medians in bins, bands go from the 10 % to the 90 % quantile. On the dashed line the spread says how large the
+    error is; above it the ensemble is too sure of itself.
+
+    Parameters
+    ----------
+    found
+        What `keplearn.evaluation.ensemble.ensemble` gives.
+    title
+        Above the figure; the number of members and the shares within once and twice the spread stand below it.
+
+    Raises
+    ------
+    KeplearnError
+        If the training states of a member are not known.
+    """
+    if "distance" not in found:
+        raise KeplearnError(
+            "It is not known what the members were trained on, nor how far from that samples are."
+        )
+    spread, error, distance = (found[name].to_numpy().ravel() for name in ("spread", "error", "distance"))
+    known = ~(np.isnan(spread) | np.isnan(error) | np.isnan(distance)) & (spread > 0) & (error > 0)
+    if not known.any():
+        raise KeplearnError("There is nothing to draw: the ensemble has no spread anywhere.")
+    spread, error, distance = spread[known], error[known], np.maximum(distance[known], _SHORTEST)
+    drawn, (left, right) = style.new_figure(3.9, columns=2)
+    n, (once, twice) = int(found.attrs["members"]), calibration(found)
+    _draw_bins(left, spread, error, "error", style.FIELD, "o")
+    ends = np.array(left.get_xlim())
+    left.plot(
+        ends,
+        ends * np.sqrt(1 + 1 / n),
+        color=style.TRUTH,
+        linestyle=(0, (4, 2)),
+        linewidth=1.0,
+        gid="calibrated",
+    )
+    left.set_xlim(*ends)
+    if ends[1] < 100 * ends[0]:
+        left.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    left.xaxis.set_minor_formatter(NullFormatter())
+    _draw_bins(right, distance, error, "error by distance", style.FIELD, "o")
+    _draw_bins(right, distance, spread, "spread by distance", style.PREDICTION, "s")
+    for at in (NEAR, FAR):
+        right.axvline(at, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+    left.set_xlabel("spread of the members (%)")
+    left.set_ylabel("error of their mean (%)")
+    right.set_xlabel("state distance to the nearest training state")
+    right.set_ylabel("error, spread (%)")
+    _draw_legend(drawn)
+    told = (
+        f"{n} members: the mean is {number_text(float(error.mean()))} % off, "
+        f"a member {number_text(float(np.nanmean(found['member_error'].to_numpy())))} %;\n"
+        f"{once:.0f} % of the errors of the mean are within the spread, {twice:.0f} % within twice"
+    )
+    drawn.suptitle(f"{title}\n{told}" if title else told)
+    return drawn
+
+
+def _draw_bins(
+    axes: Axes,
+    x: Float64[np.ndarray, "value"],
+    y: Float64[np.ndarray, "value"],
+    gid: str,
+    colour: str,
+    marker: str,
+) -> None:
+    """Draw medians and a band of y in bins of log x."""
+    place = np.floor(_PER_DECADE * np.log10(x)).astype(int)
+    bins = [k for k in np.unique(place) if (place == k).sum() >= _LEAST]
+    if not bins:
+        return
+    low, middle, high = np.array([quantiles(y[place == k], _LEVELS) for k in bins]).T
+    middles = 10.0 ** ((np.array(bins) + 0.5) / _PER_DECADE)
+    axes.set_xscale("log")
+    style.log_axis(axes)
+    axes.fill_between(middles, low, high, color=colour, alpha=0.16, linewidth=0.0, gid=f"{gid}:quantiles")
+    axes.plot(middles, middle, color=colour, marker=marker, markersize=3.5, gid=f"{gid}:median")
+
+
+def _draw_legend(drawn: Figure) -> None:
+    """Say what lines and bands are."""
+    lines: dict[str, dict[str, Any]] = {
+        "error of the mean": {"color": style.FIELD, "marker": "o"},
+        "spread": {"color": style.PREDICTION, "marker": "s"},
+        "error as the spread says": {"color": style.TRUTH, "linestyle": (0, (4, 2)), "linewidth": 1.0},
+    }
+    handles: list[Any] = [Line2D([], [], markersize=4, label=label, **look) for label, look in lines.items()]
+    handles.append(Patch(color=style.GREY, alpha=0.25, linewidth=0.0, label="10 % to 90 %"))
+    drawn.legend(handles=handles, loc="outside lower center", ncols=4)
