@@ -36,7 +36,7 @@ def short_runs(short_demo):
     return short_demo[0]
 
 
-RECIPES = ["(a) earlier studies", "(b) neutral", "(c) conference", "(d) skip", "(e) rtn"]
+RECIPES = ["(a) earlier studies", "(b) neutral", "(c) conference", "(d) skip", "(e) central"]
 
 
 def test_the_tables_have_every_recipe_and_the_floor_beside_the_satellites(short_runs):

@@ -8,7 +8,7 @@ from config_helpers import runs_of
 
 import keplearn
 from keplearn.config import load_config
-from keplearn.demo import RECIPES
+from keplearn.demo import RECIPES as LADDER
 
 HOME = Path(__file__).parents[2]
 CONFIGS, STUDY = HOME / "configs", HOME / "benchmarks" / "study.yaml"
@@ -67,6 +67,6 @@ def test_the_demo_is_a_ladder_of_the_recipes_on_three_draws():
     assert len({run.dataset_name for run in runs}) == 3
     first, *others = dict.fromkeys(run.parameters for run in runs)
     assert (first.optimizer, first.objective) == (("adam",), ("trajectory",))
-    for name, parameters in zip(RECIPES[1:], others, strict=True):
-        (recipe,) = load_config(CONFIGS / "recipes" / f"{name}.yaml")
+    for name, parameters in zip(LADDER[1:], others, strict=True):
+        (recipe,) = load_config(RECIPES / f"{name}.yaml")
         assert parameters == recipe.parameters

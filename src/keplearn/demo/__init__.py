@@ -31,7 +31,7 @@ LEGEND = (
     "near, far: at true states near the training states, and far from them; field: at all true states",
     "mean: along the propagated path",
 )
-RECIPES = ("earlier studies", "neutral", "conference", "skip", "rtn")
+RECIPES = ("earlier studies", "neutral", "conference", "skip", "central")
 """What the recipes of demo.yaml are called, in their order; but for the first as ``keplearn recipe`` has them."""
 DRAWN = "complex_TBP_planar_100_test"
 """The test dataset of the figures."""
