@@ -1,8 +1,8 @@
 """``make bench``: keplearn beside two ways to use Diffrax, on the same cores, in one run; a table and a JSON.
 
 ``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step),
-``study`` (a study of 48 runs end to end), ``sweep`` (what each engine costs beyond training) and ``mirror`` (what
-Weights & Biases costs a training, and leaves) make one part alone.
+``study`` (a study of 48 runs end to end), ``sweep`` (what each engine costs beyond training), ``mirror`` (what
+Weights & Biases costs a training, and leaves) and ``accuracy`` (time to an error) make one part alone.
 """
 
 import argparse
@@ -123,13 +123,20 @@ def bench_mirror() -> dict[str, Any]:
     return mirror.bench()
 
 
+def bench_accuracy() -> dict[str, Any]:
+    """Measure and print the time to an error."""
+    from benchmarks import accuracy
+
+    return accuracy.bench()
+
+
 def main() -> None:
     """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["steps", "start", "study", "sweep", "mirror", "worker"],
+        choices=["steps", "start", "study", "sweep", "mirror", "accuracy", "worker"],
         help="all by default",
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -147,6 +154,7 @@ def main() -> None:
         "study": bench_study,
         "sweep": bench_sweep,
         "mirror": bench_mirror,
+        "accuracy": bench_accuracy,
     }
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for part in parts if given.part is None else [given.part]:

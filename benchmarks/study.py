@@ -108,7 +108,7 @@ def measure_pattern(number: int) -> dict[str, float]:
     for phase, split in zip(plan.phases, plan.splits, strict=True):
         at: dict[int, float] = {}
 
-        def report(step, value, at=at):
+        def report(step, value, model, at=at):
             value.block_until_ready()
             at[step] = time.perf_counter()
 

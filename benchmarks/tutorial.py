@@ -48,7 +48,7 @@ def solve(model: NeuralODE, times: jax.Array, initial: jax.Array, throw: bool = 
     return solution.ys
 
 
-def fit(model: NeuralODE, segments: Segments, batch: int, steps: int, report=lambda step, value: None):
+def fit(model: NeuralODE, segments: Segments, batch: int, steps: int, report=lambda step, value, model: None):
     """Train by the pattern; ``report`` is called after every step."""
     dtype = model.parameters.weights[0].dtype
     times = jnp.asarray(segments.times.T, dtype)
@@ -73,7 +73,7 @@ def fit(model: NeuralODE, segments: Segments, batch: int, steps: int, report=lam
     batches = _batches(len(segments), min(batch, len(segments)), jax.random.key(0))
     for step, chosen in zip(range(steps), batches, strict=False):
         value, model, state = make_step(times[chosen], states[chosen], model, state)
-        report(step, value)
+        report(step, value, model)
     return jax.block_until_ready(model)
 
 
@@ -99,7 +99,7 @@ def train(case: Case, steps: int) -> dict[str, float]:
     segments = training_segments(case)
     at: dict[int, float] = {}
 
-    def report(step: int, value: jax.Array) -> None:
+    def report(step: int, value: jax.Array, model: NeuralODE) -> None:
         if step in (0, steps // 2, steps - steps // 4):
             value.block_until_ready()
             at[step] = time.perf_counter()
