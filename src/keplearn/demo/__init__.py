@@ -28,8 +28,7 @@ COLUMNS = {
 }
 """What metrics are called in the tables."""
 LEGEND = (
-    "near, far: at true states near the training states, and far from them; field: at all true states",
-    "mean: along the propagated path",
+    "near, far: at true states near the training states, far from them; field: at all; mean: along the propagated path",
 )
 RECIPES = ("earlier studies", "neutral", "conference", "skip", "central")
 """What the recipes of demo.yaml are called, in their order; but for the first as ``keplearn recipe`` has them."""
@@ -86,7 +85,8 @@ def demo_lines(scores: "pd.DataFrame", runs: Sequence[Run]) -> list[str]:
     """Return what stands above the demo's tables: what recipes, draws and columns are."""
     recipes = {recipe(run): layers(run) for run in runs}
     told = [f"{text}: {recipes[text]}" for text in sorted(recipes)]
-    return [TITLE, *(f"  {text}" for text in (*told, *sorted(set(scores["trained_on"])), *LEGEND))]
+    draws = f"trained on {'; '.join(sorted(set(scores['trained_on'])))}"
+    return [TITLE, *(f"  {text}" for text in (*told, draws, *LEGEND))]
 
 
 def demo_tables(scores: "pd.DataFrame") -> list[tuple[list[str], list[list[str]]]]:
