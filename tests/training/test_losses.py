@@ -221,8 +221,8 @@ def test_weights_and_scales_enter_the_number_and_the_vector_alike():
 
 
 def test_a_loss_sees_what_it_says_that_it_needs_and_nothing_else(solved):
-    assert needs_of("percent_error", ("l2",)) == {"trajectory"}
-    assert needs_of("percent_error", ("energy_drift",)) == {"trajectory", "law"}
+    assert needs_of("percent_error", ("l2",)) == {"pair"}
+    assert needs_of("percent_error", ("energy_drift",)) == {"pair", "trajectory", "law"}
     nothing = replace(solved, trajectory=None, system=None)
     for need, look in (
         ("trajectory", lambda: nothing.predicted),
@@ -237,7 +237,7 @@ def test_a_loss_sees_what_it_says_that_it_needs_and_nothing_else(solved):
 
 @pytest.mark.parametrize(
     ("needs", "said"),
-    [("orbit", "needs 'orbit', which is none of"), ("law", "must need trajectory or field")],
+    [("orbit", "needs 'orbit', which is none of"), ("law", "must need pair, trajectory or field")],
 )
 def test_a_loss_that_compares_nothing_is_refused(needs, said):
     with pytest.raises(KeplearnError, match=f"loss mine: .*{said}"):

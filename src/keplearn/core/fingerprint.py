@@ -20,12 +20,13 @@ _HERE = Path(__file__).parents[1]
 SOURCE = _HERE
 _MODELS = (
     *("geometry", "activations", "network", "features", "outputs", "neural_ode"),
-    *("encoders", "latent_ode", "kinds"),
+    *("encoders", "posterior", "watching", "latent_ode", "kinds"),
 )
 EVALUATING = (
     "integrate/diffrax_steps.py",
     "data/units.py",
     "orbits/kepler.py",
+    "orbits/stations.py",
     *(f"systems/{name}.py" for name in ("system", "field", "two_body")),
     *(f"models/{name}.py" for name in _MODELS),
     *(
