@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.cores import last_core, on_cores
 
-PAIRS = 3
+PAIRS = 4
 COUNT = 100
 _TRAIN = """\
 import json, os, sys, time
@@ -77,10 +77,13 @@ def _speed(home: Path) -> dict[str, float]:
     ]
     clock, cores, _ = (median(column) for column in zip(*ratios, strict=True))
     plain, mirrored = ([median(column) for column in zip(*rows, strict=True)] for rows in seconds.values())
-    found = {"seconds": plain[0], "clock": clock, "cores": cores, "first": mirrored[2] - plain[2]}
+    # What the training waited for its core: free of how fast the machine happens to be.
+    waited = {how: median(100 * (c / own - 1) for c, own, _ in rows) for how, rows in seconds.items()}
+    found = {"seconds": plain[0], "clock": clock, "cores": cores, "first": mirrored[2] - plain[2], **waited}
     print(
         f"a run of {found['seconds']:.1f} s; with the mirror on the same core {100 * (clock - 1):+.1f} % on the clock, "
-        f"{100 * (cores - 1):+.1f} % of the training's own core time; {found['first']:.1f} s more for the first run",
+        f"{100 * (cores - 1):+.1f} % of the training's own core time, beside which it waits for its core "
+        f"{waited['mirrored']:.1f} %, without {waited['plain']:.1f} %; {found['first']:.1f} s more for the first run",
         flush=True,
     )
     return found
