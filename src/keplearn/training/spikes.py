@@ -21,12 +21,12 @@ class Spikes:
 
     def count(self, rows: list[Row]) -> None:
         """Look at the losses of some steps."""
+        median = self._median()
         for row in rows:
             loss, step = row["loss"], int(row["step"])
             if not np.isfinite(loss):
                 continue
-            before = self._median()
-            if 0 < before < loss / TIMES:
+            if 0 < median < loss / TIMES:
                 self.number += 1
                 self.first = self.first or step
             self.recent.append(loss)
