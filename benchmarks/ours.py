@@ -1,6 +1,7 @@
 """keplearn's own training of a case, through the same ``fit`` that every run takes."""
 
 import time
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -35,15 +36,17 @@ def train(case: Case, steps: int, stride: int | None = None) -> dict[str, float]
     started = time.perf_counter()
     first, final, rate = 0.0, None, 0.0
     window, rates = (0.0, 1.0), LEARNING_RATE
-    constant = Phase(window, rates, steps - steps // 4, case.length)
-    cooling = Phase(window, rates, steps // 4, case.length, schedule="cosine")
-    settings = FitSettings(batch_size=case.batch, dtype=case.dtype, validate_every=steps, stride=stride)
+    cooling = Phase(
+        window, rates, steps // 4, case.length, schedule="cosine", batch_size=case.batch, stride=stride
+    )
+    constant = replace(cooling, steps=steps - steps // 4, schedule="constant")
+    settings = FitSettings(dtype=case.dtype, validate_every=steps)
     for event in fit(starting_model(case), [constant, cooling], [split, split], settings):
         first = first or time.perf_counter() - started
         if isinstance(event, PhaseEnded):
             final = event.final
     seconds = 0.0
-    for event in fit(starting_model(case), [Phase(window, rates, LONG, case.length)], [split], settings):
+    for event in fit(starting_model(case), [replace(constant, steps=LONG)], [split], settings):
         if isinstance(event, PhaseEnded):
             break
         seconds += event.seconds

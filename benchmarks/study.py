@@ -113,7 +113,7 @@ def measure_pattern(number: int) -> dict[str, float]:
             at[step] = time.perf_counter()
 
         started = time.perf_counter()
-        model = tutorial.fit(model, split.train, config.parameters.batch_size, STEPS, report)
+        model = tutorial.fit(model, split.train, phase.batch_size, STEPS, report)
         per_step = statistics.median(at[k] - at[k - 1] for k in range(STEPS // 3, STEPS))
         compiling += at[0] - started - per_step
         training += per_step * phase.steps

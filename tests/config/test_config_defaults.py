@@ -185,6 +185,8 @@ def test_no_final_activation_may_be_spelled_in_words(word):
         ("length_unit", -3.0),
         ("l2", -0.1),
         ("stride", 0),
+        ("stride", [[3, 0]]),
+        ("batch_size", [[]]),
         ("schedule", "linear"),
         ("width", {"a": 1}),
         ("width", [[8, 16]]),

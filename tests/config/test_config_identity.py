@@ -9,6 +9,7 @@ from config_helpers import DATA, runs_of
 from keplearn.config import RunConfig, run_config, runs_from_dict
 from keplearn.config.schema import BESIDE, FACTS, PHASED, TABLES, Parameters
 from keplearn.core.errors import KeplearnError
+from keplearn.experiment.plan import make_phases
 
 NAME = "complex_TBP_planar_10_train"
 
@@ -129,6 +130,22 @@ def test_one_that_varies_over_phases_is_in_the_id_only_where_it_has_another_valu
     assert run_config(NAME, **phases, **same).run_id == before != run_config(NAME, **phases, **other).run_id
 
 
+def test_what_need_not_vary_over_phases_is_one_value_where_it_does_not():
+    """So that runs of a time when it could not have their ids and records."""
+    plain = run_config(NAME, batch_size=64, stride=3, steps_strategy=[[5, 9]])
+    for given in ({"batch_size": [[64]]}, {"batch_size": [[64, 64]], "stride": [[3, 3.0]]}):
+        same = run_config(NAME, **{"batch_size": 64, "stride": 3, "steps_strategy": [[5, 9]], **given})
+        assert same == plain and same.run_id == plain.run_id
+    other = run_config(NAME, batch_size=[[64, -1]], stride=[[3, None]], steps_strategy=[[5, 9]])
+    assert other.run_id != plain.run_id
+    assert other.to_dict()["parameters"]["batch_size"] == [[64, -1]]
+    assert plain.to_dict()["parameters"]["batch_size"] == 64
+    phases = make_phases(other.parameters)
+    assert [(phase.batch_size, phase.stride) for phase in phases] == [(64, 3), (-1, None)]
+    # They say how many phases there are, as the strategies do.
+    assert len(make_phases(run_config(NAME, batch_size=[[8, 8, 8]]).parameters)) == 3
+
+
 def test_defaults_written_out_make_no_difference(tmp_path):
     text = (
         DATA
@@ -192,6 +209,7 @@ def test_the_order_of_keys_is_not_in_the_id():
         {},
         {"lr_strategy": [[1e-3, 1e-4]], "length_strategy": [[[0, 0.5], [0, 1]]], "final_activation": "tanh"},
         {"length_unit": 7000.0, "stride": 3, "planar_constraint": False},
+        {"batch_size": [[8, 16]], "stride": [[None, 2]]},
     ],
 )
 def test_a_record_gives_back_the_config_and_is_a_config_itself(parameters):
@@ -234,4 +252,5 @@ def test_every_key_is_documented_and_in_one_table():
     assert all(field.description for field in fields.values())
     required = {key for key, field in fields.items() if field.is_required()}
     assert required == {key for key, fact in FACTS.items() if fact.derived} | {"dataset_name"}
-    assert all(isinstance(Parameters.model_fields[key].default, tuple) for key in PHASED)
+    defaults = {key: Parameters.model_fields[key].default for key in PHASED}
+    assert all(isinstance(defaults[key], tuple) != FACTS[key].by_phase for key in PHASED)

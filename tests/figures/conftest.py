@@ -53,11 +53,11 @@ def metrics() -> pd.DataFrame:
     """A training of two phases, 40 and 25 steps, validated every 10."""
     dataset = load_dataset("complex_TBP_planar_2_train")
     units = units_for(dataset)
-    phases = [Phase((0.0, 1.0), 1e-2, 40, 2), Phase((0.0, 1.0), 1e-3, 25, 2)]
+    first = Phase((0.0, 1.0), 1e-2, 40, 2, batch_size=16)
+    phases = [first, replace(first, learning_rate=1e-3, steps=25)]
     splits = [split_segments(dataset, units, p.window, p.segment_length, 0.5, "orbits") for p in phases]
     model = new_model(Architecture("sph_4D_rinv", "mlp_simple_hybrid", 4, 1, "tanh"), 0, units=units)
-    settings = FitSettings(
-        loss="percent_error_plus_nmse", loss_weights={"mse_weight": 1.0}, batch_size=16, validate_every=10
-    )
+    weights = {"mse_weight": 1.0}
+    settings = FitSettings(loss="percent_error_plus_nmse", loss_weights=weights, validate_every=10)
     done = fit(model, phases, splits, settings)
     return pd.DataFrame([row for part in done if isinstance(part, Rows) for row in part.rows])

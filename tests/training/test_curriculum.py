@@ -58,6 +58,19 @@ def test_learning_rates_are_constant_or_half_a_cosine():
     np.testing.assert_allclose(cosine, of_optax, rtol=0, atol=1e-17)
 
 
+def test_the_rate_is_halved_where_validations_get_no_better():
+    """After five in a row of which none is a ten thousandth better, and after five more again."""
+    phase = Phase((0.0, 1.0), 0.01, 100, 18, schedule="reduce_on_plateau")
+    losses = [3.0, 2.0, 2.1, 2.0, 1.9999, 2.0, 2.5, *[2.0] * 5, 1.0, *[1.0] * 4]
+    validated = [(10 * k, loss) for k, loss in enumerate(losses, 1)]
+    rates = [phase.learning_rates(10 * k, 10 * k + 2, validated[:k]) for k in range(len(losses) + 1)]
+    assert all(len(rate) == 2 and rate[0] == rate[1] for rate in rates)
+    assert [rate[0] for rate in rates] == [0.01] * 7 + [0.005] * 5 + [0.0025] * 6
+    # Losses may be negative: better is less.
+    assert phase.learning_rates(0, 1, [(1, -1.0), *[(k, -1.1) for k in range(2, 7)]]) == 0.01
+    assert phase.learning_rates(0, 1, [(1, -1.0), *[(k, -0.9) for k in range(2, 7)]]) == 0.005
+
+
 def test_rates_are_the_same_to_the_last_bit_however_many_are_asked_for_at_once():
     phase = Phase((0.0, 1.0), 0.003, 3000, 18, schedule="cosine")
     whole = phase.learning_rates(0, 3000)

@@ -37,9 +37,9 @@ from keplearn.training.tally import Tally, TrainingFailed
 
 SMALL = Architecture("sph_4D_rinv_vel", "mlp_4D_signed", width=6, depth=1, activation="tanh")
 LENGTH = 4
-ADAM = Phase((0.0, 1.0), 0.01, 24, LENGTH)
 # law=None: a poisoned segment has no grid error to measure. The stride is then to be given.
-SETTINGS = FitSettings(batch_size=16, validate_every=10, dtype="float64", law=None, stride=3)
+ADAM = Phase((0.0, 1.0), 0.01, 24, LENGTH, batch_size=16, stride=3)
+SETTINGS = FitSettings(validate_every=10, dtype="float64", law=None)
 
 
 @dataclass
@@ -133,6 +133,15 @@ def test_patience_ends_a_phase_whose_validation_gets_no_better_and_a_resumed_one
     assert resumed.rows == ended.rows[30:]
 
 
+def test_a_rate_that_falls_by_validation_is_the_same_in_a_resumed_run(split):
+    """At a rate of nothing no validation is better than the first."""
+    phase = replace(ADAM, learning_rate=1e-300, steps=80, schedule="reduce_on_plateau")
+    whole = train(split, phase)
+    assert [row["lr"] for row in whole.rows] == [1e-300] * 60 + [5e-301] * 20
+    between = [c for c in whole.checkpoints if 30 < c.step < 60][-1]
+    assert train(split, phase, resume=between).rows == whole.rows[between.step :]
+
+
 def test_a_loss_that_rises_suddenly_is_known_by_its_step_and_one_that_stays_up_as_a_collapse():
     def told(losses, cut):
         spikes, resumed = Spikes(), Spikes()
@@ -222,10 +231,10 @@ def test_the_seed_decides_weights_and_batches(plain, split):
 @pytest.mark.parametrize("batch_size", [5, 1000])
 def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, batch_size):
     """Batches of 5 of the segments, and of all of them; both are filled up, or neither."""
-    monkeypatch.setattr(batches, "batch_sizes", lambda phase, settings, n: (min(n, batch_size), 64))
-    filled = train(split, ADAM, augment=augment, batch_size=batch_size)
-    monkeypatch.setattr(batches, "batch_sizes", lambda phase, settings, n: (min(n, batch_size),) * 2)
-    exact = train(split, ADAM, augment=augment, batch_size=batch_size)
+    monkeypatch.setattr(batches, "batch_sizes", lambda phase, n: (min(n, batch_size), 64))
+    filled = train(split, replace(ADAM, batch_size=batch_size), augment=augment)
+    monkeypatch.setattr(batches, "batch_sizes", lambda phase, n: (min(n, batch_size),) * 2)
+    exact = train(split, replace(ADAM, batch_size=batch_size), augment=augment)
     for one, other in zip(filled.rows, exact.rows, strict=True):
         assert one["lost"] == other["lost"] == 0
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-9)
@@ -236,9 +245,9 @@ def test_filling_batches_up_changes_rounding_alone(split, monkeypatch, augment, 
     "batch_size, sizes", [(256, (20, 64)), (50, (20, 50)), (16, (16, 16)), (-1, (20, 20))]
 )
 def test_small_batches_are_filled_up_to_few_sizes(batch_size, sizes):
-    assert batches.batch_sizes(ADAM, FitSettings(batch_size=batch_size), 20) == sizes
-    bfgs = replace(ADAM, optimizer="bfgs")
-    assert batches.batch_sizes(bfgs, FitSettings(batch_size=batch_size), 20) == (20, 20)
+    phase = replace(ADAM, batch_size=batch_size)
+    assert batches.batch_sizes(phase, 20) == sizes
+    assert batches.batch_sizes(replace(phase, optimizer="bfgs"), 20) == (20, 20)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +322,7 @@ def test_clipped_steps_are_counted(mixed):
 
 @enough
 def test_a_segment_that_is_always_lost_does_not_stop_the_others(split):
-    rows = train(poison(split, 1), replace(ADAM, steps=20), batch_size=-1).rows
+    rows = train(poison(split, 1), replace(ADAM, steps=20, batch_size=-1)).rows
     assert [row["lost"] for row in rows] == [1] * 20
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
@@ -324,7 +333,7 @@ def test_a_run_that_keeps_losing_most_segments_fails_and_says_why(split):
     with pytest.raises(
         TrainingFailed, match="over half of the segments were lost 100 steps in a row"
     ) as error:
-        train(bad, replace(ADAM, steps=300), batch_size=-1)
+        train(bad, replace(ADAM, steps=300, batch_size=-1))
     assert error.value.kind == "lost_segments"
     assert "up to step 100 of phase 0 (41 of 44" in str(error.value)
 

@@ -40,13 +40,11 @@ WEIGHTS = {"kl_weight": 1.0}
 SETTINGS = FitSettings(
     loss="evidence_lower_bound",
     loss_weights=WEIGHTS,
-    batch_size=8,
     validate_every=4,
     dtype="float64",
     law=None,
-    stride=1,
 )
-ADAM = Phase((0.0, 1.0), 1e-2, 8, LENGTH)
+ADAM = Phase((0.0, 1.0), 1e-2, 8, LENGTH, batch_size=8, stride=1)
 
 
 class Lawful(LatentODE):

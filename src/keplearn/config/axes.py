@@ -68,7 +68,9 @@ def _phases(key: str, item: object) -> object:
         if isinstance(item, list) and not _is_window(item):
             return tuple(tuple(window) if isinstance(window, list) else window for window in item)
         return (tuple(item) if isinstance(item, list) else item,)
-    return tuple(item) if isinstance(item, list) else (item,)
+    if not isinstance(item, list):
+        return item if FACTS[key].by_phase else (item,)
+    return tuple(item)
 
 
 def _is_window(item: object) -> bool:

@@ -37,6 +37,8 @@ class Fact:
         Of its values, in words.
     phased
         Whether it may vary over the phases of a run: it is then a tuple with one entry a phase.
+    by_phase
+        Whether it may too, and is a tuple only where it does: a key that once could not.
     shapes_program
         Whether runs that differ in it need different compiled programs; else it is an argument of one.
     ordered
@@ -55,6 +57,7 @@ class Fact:
     label: str = ""
     unit: str = ""
     phased: bool = False
+    by_phase: bool = False
     shapes_program: bool = True
     ordered: bool = True
     weight: bool = False

@@ -66,8 +66,8 @@ class Parameters(BaseModel):
     train_val_split: Annotated[
         f.Fraction, Fact(label="training share", shapes_program=False, effect=SEVERAL_ORBITS)
     ] = Field(0.8, description="share that trains; at 1 validation is on the training set")
-    batch_size: Annotated[f.AllOrCount, Fact(unit="segments", effect=BATCHES)] = Field(
-        256, description="segments per step; -1: all, as bfgs always does"
+    batch_size: Annotated[f.BatchSize, Fact(unit="segments", by_phase=True, effect=BATCHES)] = Field(
+        256, description="segments per step; -1: all, as bfgs always does; may vary by phase"
     )
     num_trajs: Annotated[f.AllOrCount, Fact(label="training orbits", shapes_program=False)] = Field(
         -1, description="use the first so many orbits; -1: all"
@@ -110,7 +110,8 @@ class Parameters(BaseModel):
     schedule: Annotated[tuple[f.Schedule, ...], Fact(phased=True, effect=BATCHES)] = Field(
         ("constant",),
         min_length=1,
-        description="learning rate within a phase: constant | cosine | warmup_cosine | exponential, per phase",
+        description="learning rate within a phase: constant | cosine | warmup_cosine | exponential | reduce_on_plateau "
+        "(by validation), per phase",
     )
     integrator: Annotated[tuple[f.Integrator, ...], Fact(phased=True, effect=INTEGRATED)] = Field(
         ("grid",), min_length=1, description="grid (fixed steps) | adaptive (rtol, atol), per phase"
@@ -121,9 +122,10 @@ class Parameters(BaseModel):
         description="what the loss compares: trajectory (integrated states) | derivative (accelerations of "
         "differences of samples) | weak (increments of velocity over segment_length samples), per phase",
     )
-    stride: Annotated[f.Count | None, Fact(unit="samples", effect=GRID)] = Field(
+    stride: Annotated[f.Stride, Fact(unit="samples", by_phase=True, effect=GRID)] = Field(
         None,
-        description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known",
+        description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known; may vary by "
+        "phase",
     )
     grid_rtol: Annotated[f.Positive, Fact(shapes_program=False, effect=GRID)] = Field(
         1e-3,
@@ -257,15 +259,14 @@ class Parameters(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _broadcast(cls, values: object) -> object:
-        """Repeat one-entry strategies over all phases."""
+        """Repeat one-entry strategies over all phases; of a key that need not be one leave a single value."""
         if not isinstance(values, Mapping):
             return values
-        phased = [key for key, fact in facts_of(cls).items() if fact.phased]
+        facts = facts_of(cls)
+        phased = [key for key, fact in facts.items() if fact.phased or fact.by_phase]
         given = {key: values.get(key, cls.model_fields[key].default) for key in phased}
         lengths = {key: len(v) if isinstance(v, tuple) else 1 for key, v in given.items()}
         phases = max(lengths.values())
-        if phases == 1:
-            return values
         if not set(lengths.values()) <= {1, phases}:
             key = next(key for key in phased if lengths[key] not in (1, phases))
             shown = [key for key in phased if key.endswith("_strategy") or lengths[key] > 1]
@@ -275,8 +276,10 @@ class Parameters(BaseModel):
                 f"the strategies disagree on the number of phases: {listing}. "
                 "Give each one entry, or all the same number",
             )
-        repeated = {key: v * phases for key, v in given.items() if lengths[key] == 1 and isinstance(v, tuple)}
-        return {**values, **repeated}
+        tuples = {key: v for key, v in given.items() if isinstance(v, tuple)}
+        repeated = {key: v * phases for key, v in tuples.items() if lengths[key] == 1}
+        single = {key: v[0] for key, v in tuples.items() if facts[key].by_phase and len(set(v)) == 1}
+        return {**values, **(repeated if phases > 1 else {}), **single}
 
     @model_validator(mode="after")
     def _consistent(self) -> "Parameters":

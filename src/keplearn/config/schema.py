@@ -98,7 +98,9 @@ class RunConfig(BaseModel):
         }
         values = {key: listed(value) for key, value in self.parameters}
         # In the file form the outermost list is the list of values: here there is one.
-        record["parameters"] = {k: [v] if k in PHASED else v for k, v in values.items()}
+        record["parameters"] = {
+            k: [v] if k in PHASED and isinstance(v, list) else v for k, v in values.items()
+        }
         return record | {key: listed(getattr(self, key)) for key in BESIDE}
 
     @classmethod
@@ -146,8 +148,8 @@ BESIDE = ("figures",)
 #: What is known of each key.
 FACTS: dict[str, Fact] = {**facts_of(RunConfig), **facts_of(Parameters)}
 
-#: The entries that vary over the phases of a run: tuples with one entry per phase.
-PHASED = tuple(key for key, fact in FACTS.items() if fact.phased)
+#: The entries that may vary over the phases of a run: tuples with one entry per phase.
+PHASED = tuple(key for key, fact in FACTS.items() if fact.phased or fact.by_phase)
 
 
 def _tuples(value: object) -> object:

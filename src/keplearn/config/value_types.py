@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from keplearn.config.names import full_name, known_names
 from keplearn.core.errors import KeplearnError, nearest
@@ -162,6 +162,14 @@ Size = Annotated[Integer, Field(ge=1, le=10**5)]
 AllOrCount = Annotated[Integer, Field(le=10**9), AfterValidator(_all_or_positive)]
 Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 Degree = Annotated[Integer, Field(ge=1, le=16)]
+# One value, or one a phase (`keplearn.config.facts.Fact.by_phase`).
+_BY_PHASE = Discriminator(lambda value: "phases" if isinstance(value, tuple) else "one")
+BatchSize = Annotated[
+    Annotated[AllOrCount, Tag("one")] | Annotated[tuple[AllOrCount, ...], Tag("phases")], _BY_PHASE
+]
+Stride = Annotated[
+    Annotated[Count | None, Tag("one")] | Annotated[tuple[Count | None, ...], Tag("phases")], _BY_PHASE
+]
 SegmentLength = Annotated[Integer, Field(ge=2, le=10**6)]
 Window = Annotated[tuple[Float, Float], BeforeValidator(_pair), AfterValidator(_window)]
 LengthUnit = Annotated[str | float, BeforeValidator(_length_unit)]

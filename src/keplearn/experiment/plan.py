@@ -155,13 +155,11 @@ def _fit_settings(p: Parameters, dataset: OrbitDataset, units: Units) -> FitSett
     return FitSettings(
         loss=KINDS[p.model].loss or p.loss_fcn,
         loss_weights={name: getattr(p, name) for name in _LOSS_WEIGHTS},
-        batch_size=p.batch_size,
         seed=p.seed,
         dtype=p.dtype,
         rtol=p.rtol,
         atol=p.atol,
         max_grad_norm=p.max_grad_norm,
-        stride=p.stride,
         law=dataset.system and dataset.system.canonical(units.length_km, units.mu),
         reference=dataset.reference.canonical(units.length_km, units.mu),
         planar=dataset.planar,
@@ -195,7 +193,7 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
             count = count_training(samples, *how)
             if count:
                 setup = setup_of(phase, architecture_of(p), settings, uniform)
-                needed.add((setup, batch_sizes(phase, settings, count)[1]))
+                needed.add((setup, batch_sizes(phase, count)[1]))
         found.append(needed)
     return found
 
@@ -203,7 +201,8 @@ def training_programs(configs: Iterable[RunConfig]) -> list[set[Hashable]]:
 def make_phases(p: Parameters) -> list[Phase]:
     """Make the phases of a run's strategies, which have one entry a phase each."""
     strategies = (p.length_strategy, p.lr_strategy, p.steps_strategy, p.segment_length_strategy)
-    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, p.objective, strict=True)
+    single = (x if isinstance(x, tuple) else (x,) * len(p.steps_strategy) for x in (p.batch_size, p.stride))
+    rows = zip(*strategies, p.optimizer, p.schedule, p.integrator, p.objective, *single, strict=True)
     return [Phase(*row) for row in rows]
 
 

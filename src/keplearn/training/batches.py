@@ -34,11 +34,11 @@ class Batches:
     def __init__(self, number: int, phase: Phase, setup: Setup, split: Split, settings: FitSettings):
         self.number, self.settings = number, settings
         self.count = len(split.train)
-        self.size, filled = batch_sizes(phase, settings, self.count)
+        self.size, filled = batch_sizes(phase, self.count)
         full_batch = OPTIMIZERS[phase.optimizer].full_batch
         # Where a step takes all segments there is nothing to draw, but for rotations and chance anew in every step; a
         # batch as large as wanted is drawn all the same, and so shares the program of those that leave some out.
-        some = self.size < self.count or filled == settings.batch_size
+        some = self.size < self.count or filled == phase.batch_size
         self.drawn = not full_batch and (settings.augment or "posterior" in setup.needs or some)
         with jax.enable_x64(True):
             self.data = on_device(split.train, setup, settings.dtype, (settings.seed, number, 0))

@@ -6,12 +6,15 @@ import jax
 import numpy as np
 from jaxtyping import Float64, Int32
 
-from keplearn.training.schedules import SCHEDULES
+from keplearn.training.schedules import Validated, make_schedule
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: a time window of the orbit, a segment length, and how its steps are taken."""
+    """One phase: a time window of the orbit, a segment length, and how its steps are taken.
+
+    ``batch_size`` -1: all segments; ``stride``: samples per step of the grid, None for the default.
+    """
 
     window: tuple[float, float]
     learning_rate: float
@@ -21,12 +24,14 @@ class Phase:
     schedule: str = "constant"
     integrator: str = "grid"
     objective: str = "trajectory"
+    batch_size: int = 256
+    stride: int | None = None
 
-    def learning_rates(self, first: int, last: int) -> Float64[np.ndarray, "step"]:
-        """Rates of the steps first ≤ k < last by the schedule."""
+    def learning_rates(self, first: int, last: int, validated: Validated = ()) -> Float64[np.ndarray, "step"]:
+        """Rates of the steps first ≤ k < last by the schedule, after these validations: the step and loss of each."""
         steps = np.arange(first, last)
         with jax.enable_x64(True):
-            rates = SCHEDULES[self.schedule](self.learning_rate, self.steps)(steps)
+            rates = make_schedule(self.schedule, self.learning_rate, self.steps, validated)(steps)
         return np.broadcast_to(np.asarray(rates, np.float64), steps.shape)
 
 

@@ -17,6 +17,7 @@ from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model
 from keplearn.models.neural_ode import NeuralODE, Scales
 from keplearn.training.compared import solve
+from keplearn.training.curriculum import Phase
 from keplearn.training.problem import Batch, Constants, Setup, Shape, assemble, padded
 from keplearn.training.settings import FitSettings
 
@@ -55,10 +56,10 @@ def paths(segments: Segments, dtype: Any) -> Batch:
     return padded(batch, power_above(len(chosen), least=16), keep=0.0)
 
 
-def path_setup(length: int, uniform: bool, architecture: Architecture, settings: FitSettings) -> Setup:
-    """Return what is compiled in to propagate over so many samples as a run validates: the same in all phases."""
-    stride = settings.stride if uniform and (settings.stride or settings.law) else 1
-    grid = Grid.default(length, stride)
+def path_setup(segments: Segments, architecture: Architecture, phase: Phase, settings: FitSettings) -> Setup:
+    """Return what is compiled in to propagate over segments as a run validates, by the phase's stride."""
+    stride = phase.stride if segments.uniform and (phase.stride or settings.law) else 1
+    grid = Grid.default(len(segments.states), stride)
     return Setup(architecture, grid, "grid", loss="", additive=(), optimizer="", dtype=settings.dtype)
 
 

@@ -48,8 +48,7 @@ class PhaseRunner:
         self.setup = setup_of(phase, model.architecture, settings, split.uniform)
         self.static = {draw: None, field_error: Shape(model.architecture, settings.dtype)}
         if split.paths is not None:
-            length, uniform = len(split.paths.states), split.paths.uniform
-            self.static[path_error] = path_setup(length, uniform, model.architecture, settings)
+            self.static[path_error] = path_setup(split.paths, model.architecture, phase, settings)
         self.optimizer = OPTIMIZERS[phase.optimizer]
         max_grad_norm = np.inf if settings.max_grad_norm is None else settings.max_grad_norm
         self.grid_error = self._grid_error()
@@ -136,8 +135,9 @@ class PhaseRunner:
 
     def advance(self, step: int, count: int, validate: bool) -> list[Row]:
         """Take up to ``count`` steps, the last a rescued one if segments were lost, and validate if asked."""
+        rates = self.phase.learning_rates(step, step + count, self.tally.validated or ())
         with np.errstate(over="ignore"):  # beyond float32 a rate is infinite, and no step is taken
-            rates = self.phase.learning_rates(step, step + count).astype(self.settings.dtype)
+            rates = rates.astype(self.settings.dtype)
         drawn = self.batches.drawn
         batches = self.call(draw, *self.batches.to_draw(step, step + count)) if drawn else self.data
         rows = self.chunk(step, batches, rates)

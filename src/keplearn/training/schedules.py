@@ -1,6 +1,11 @@
-"""Learning rates over the steps of a phase: Optax's schedules by name. Adding one is adding one function here."""
+"""Learning rates over the steps of a phase: Optax's schedules by name. Adding one is adding one function here.
 
-from collections.abc import Callable
+It is a function of the phase's learning rate and number of steps, and if it likes of the step and loss of each
+validation so far.
+"""
+
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -8,16 +13,23 @@ import optax
 
 from keplearn.core.tables import Table
 
-# From the phase's learning rate and number of steps to a schedule, a function of the steps already taken.
-MakeSchedule = Callable[[float, int], optax.Schedule]
+# From learning rate, number of steps (and validations) to a schedule, a function of the steps already taken.
+MakeSchedule = Callable[..., optax.Schedule]
+Validated = Sequence[tuple[int, float]]
 
 SCHEDULES: Table[MakeSchedule] = Table("schedule")
 
 
 def schedule(function: MakeSchedule) -> MakeSchedule:
-    """Enter a function from learning rate and number of steps to a schedule into the table under its own name."""
+    """Enter a function that makes a schedule into the table under its own name; see this module's first lines."""
     SCHEDULES.enter(function, function)
     return function
+
+
+def make_schedule(name: str, learning_rate: float, steps: int, validated: Validated) -> optax.Schedule:
+    """Make the schedule of this name for the steps that follow these validations."""
+    function = SCHEDULES[name]
+    return function(*(learning_rate, steps, validated)[: len(signature(function).parameters)])
 
 
 @schedule
@@ -56,3 +68,22 @@ def cosine(learning_rate: float, steps: int) -> optax.Schedule:
         return learning_rate * (1 + np.cos(np.pi * count / steps)) / 2
 
     return rate
+
+
+# Validations in a row without a better one before the rate falls, by which factor, and the share that is better.
+PLATEAU, FALL, BETTER = 5, 0.5, 1e-4
+
+
+@schedule
+def reduce_on_plateau(learning_rate: float, steps: int, validated: Validated) -> optax.Schedule:
+    """Half the rate after every five validations in a row of which none was better by a ten thousandth.
+
+    As `optax.contrib.reduce_on_plateau`, by validations that lost no segment; it has no state beside them.
+    """
+    best, waited, rate = None, 0, learning_rate
+    for _, loss in validated:
+        if best is None or loss < best - BETTER * abs(best):
+            best, waited = loss, 0
+        elif (waited := waited + 1) == PLATEAU:
+            rate, waited = FALL * rate, 0
+    return optax.constant_schedule(rate)

@@ -30,13 +30,11 @@ class FitSettings:
 
     loss: str = "percent_error"
     loss_weights: Mapping[str, float] = field(default_factory=dict)
-    batch_size: int = 256
     seed: int = 0
     dtype: str = "float32"
     rtol: float = 1e-6
     atol: float = 1e-8
     max_grad_norm: float | None = 100.0
-    stride: int | None = None
     law: System | None = _TWO_BODY
     reference: System = _TWO_BODY
     planar: bool = True
@@ -50,7 +48,7 @@ class FitSettings:
 
 def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, uniform: bool = True) -> Setup:
     """Return what of a phase is compiled in; ``uniform`` says whether its samples are equally spaced in time."""
-    stride = 1 if settings.stride is None and settings.law is None else settings.stride
+    stride = 1 if phase.stride is None and settings.law is None else phase.stride
     additive = tuple(name for name in ADDITIVE_TERMS if settings.loss_weights.get(name, 0.0) != 0.0)
     return Setup(
         architecture=architecture,
@@ -65,17 +63,17 @@ def setup_of(phase: Phase, architecture: Architecture, settings: FitSettings, un
     )
 
 
-def batch_sizes(phase: Phase, settings: FitSettings, n_segments: int) -> tuple[int, int]:
+def batch_sizes(phase: Phase, n_segments: int) -> tuple[int, int]:
     """Return the segments in each step's batch, of so many training segments, and the size it is filled up to.
 
     Batches smaller than wanted are filled up to 64, 256, 1024 …, so that runs and phases with a few segments more
     or less share a program: to make one takes as long as thousands of their steps. A long phase has its own, and so
     have whole windows, each of which is long.
     """
-    if OPTIMIZERS[phase.optimizer].full_batch or settings.batch_size == -1:
+    if OPTIMIZERS[phase.optimizer].full_batch or phase.batch_size == -1:
         return n_segments, n_segments
-    if n_segments >= settings.batch_size:
-        return settings.batch_size, settings.batch_size
+    if n_segments >= phase.batch_size:
+        return phase.batch_size, phase.batch_size
     if phase.steps >= LONG or OBJECTIVES[phase.objective].whole_windows:
         return n_segments, n_segments
-    return n_segments, min(settings.batch_size, power_above(n_segments, least=64, base=4))
+    return n_segments, min(phase.batch_size, power_above(n_segments, least=64, base=4))
