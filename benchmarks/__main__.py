@@ -2,7 +2,8 @@
 
 ``python -m benchmarks steps`` (training steps per second on one core), ``start`` (time to the first step),
 ``study`` (a study of 48 runs end to end), ``sweep`` (what each engine costs beyond training), ``mirror`` (what
-Weights & Biases costs a training, and leaves) and ``accuracy`` (time to an error) make one part alone.
+Weights & Biases costs a training, and leaves), ``accuracy`` (time to an error) and ``latent`` (a latent ODE beside
+Diffrax's example) make one part alone.
 """
 
 import argparse
@@ -130,13 +131,20 @@ def bench_accuracy() -> dict[str, Any]:
     return accuracy.bench()
 
 
+def bench_latent() -> dict[str, Any]:
+    """Measure and print a latent ODE beside Diffrax's own example of one."""
+    from benchmarks import latent
+
+    return latent.bench()
+
+
 def main() -> None:
     """Measure what was asked for, print it, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["steps", "start", "study", "sweep", "mirror", "accuracy", "worker"],
+        choices=["steps", "start", "study", "sweep", "mirror", "accuracy", "latent", "worker"],
         help="all by default",
     )
     parser.add_argument("--job", help=argparse.SUPPRESS)
@@ -155,6 +163,7 @@ def main() -> None:
         "sweep": bench_sweep,
         "mirror": bench_mirror,
         "accuracy": bench_accuracy,
+        "latent": bench_latent,
     }
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for part in parts if given.part is None else [given.part]:

@@ -6,10 +6,6 @@ and an expert's Diffrax, both with Adam and the network of the recipe ``spherica
 goes on, while the clock stands still.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.cases import TRAINING, Case, starting_model, training_segments
-from benchmarks.cores import last_core, on_cores
+from benchmarks.cores import alone
 from keplearn.models.neural_ode import NeuralODE
 
 LEVELS = (5.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
@@ -146,13 +142,8 @@ def _adam(way: str, watch: Watch) -> None:
 
 def _measure(way: str, programs: str) -> dict[str, Any]:
     """Train by one way in a process of its own, on one core."""
-    words = ["-c", "import json, sys; from benchmarks.accuracy import work; "
-             "print(json.dumps(work(sys.argv[1], float(sys.argv[2]))))"]  # fmt: skip
-    done = subprocess.run(
-        [*on_cores(last_core()), sys.executable, *words, way, repr(time.time())],
-        capture_output=True, text=True, check=True, env=os.environ | {"KEPLEARN_CACHE_DIR": programs, "NPROC": "1"},
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    code = "from benchmarks.accuracy import work; print(json.dumps(work(words[0], float(words[1]))))"
+    return alone(code, way, repr(time.time()), programs=programs)
 
 
 def bench() -> dict[str, Any]:

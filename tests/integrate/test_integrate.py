@@ -10,7 +10,7 @@ from effort import OPTIONS
 from jax.test_util import check_grads
 
 from keplearn.core.errors import KeplearnError
-from keplearn.integrate import Grid, adaptive_solve, fixed_solve, grid_solve
+from keplearn.integrate import Grid, adaptive_solve, fixed_solve, flow_solve, grid_solve
 from keplearn.integrate.nystrom import NYSTROM5, TSIT5, step
 from keplearn.orbits.elements import kepler_states
 
@@ -126,6 +126,32 @@ def test_tsit5_in_nystrom_form_is_tsit5():
         for k in range(truth.shape[-1]):
             theirs = np.asarray(fixed_solve(field, jnp.asarray(truth[0, :, k]), times, grid))
             np.testing.assert_allclose(ours[ends - 1, :, k], theirs[ends], rtol=0, atol=2e-14)
+
+
+def test_numbers_without_a_meaning_go_the_steps_of_tsit5_and_order_4_in_between():
+    """At irregular times, of several lengths of the last step; beside Diffrax's steps and the closed form."""
+
+    def flow(t, y):
+        return jnp.concatenate([y[3:], damped(t, y[:3], y[3:])])
+
+    r0, v0 = np.array([[1.0], [0.2], [-0.3]]), np.array([[0.1], [-0.5], [0.7]])
+    errors = []
+    for steps in (8, 16, 32):
+        parts = np.random.default_rng(steps).uniform(0.2, 1.0, 3 * steps + 1)
+        times = 4 * np.cumsum(parts) / parts.sum()
+        times, grid = times - times[0], Grid(3 * steps + 2, 3, uniform=False)
+        times = np.append(times, times[-1] + 0.01)
+        truth = damped_states(times, r0, v0)
+        run = jax.jit(lambda y, t, g=grid: flow_solve(flow, y, t, g), compiler_options=OPTIONS)
+        ours = np.asarray(run(jnp.asarray(truth[0]), jnp.asarray(times)[:, None]))
+        if steps == 8:
+            one = lambda t, y, _: flow(t, y[:, None])[:, 0]  # noqa: E731
+            theirs = np.asarray(fixed_solve(one, jnp.asarray(truth[0, :, 0]), jnp.asarray(times), grid))
+            ends = np.cumsum(grid.widths)
+            np.testing.assert_allclose(ours[ends - 1, :, 0], theirs[ends], rtol=0, atol=1e-13)
+        errors.append(np.abs(ours - truth[1:]).max())
+    assert errors[-1] < 1e-5
+    np.testing.assert_array_less(3.8, measured_order(errors))
 
 
 @pytest.mark.parametrize("method", [TSIT5, NYSTROM5], ids=["Tsit5", "Nyström"])

@@ -10,14 +10,25 @@ import time
 
 import jax
 import pytest
-from forty_runs import CLI, SABOTEUR, assert_forty_ended, assert_same_scores, processes_of, wait_for
+from forty_runs import (
+    CLI,
+    SABOTEUR,
+    assert_forty_ended,
+    assert_same_scores,
+    failures,
+    processes_of,
+    wait_for,
+)
 from fuzz import keplearn
 from processes import heeding_ctrl_c
 
 from keplearn.cli.sweep import sweep
+from keplearn.config import load_config
 from keplearn.core.errors import KeplearnError
 from keplearn.groups.standing import Standing
 from keplearn.groups.study import Study
+from keplearn.models.latent_ode import LatentODE
+from keplearn.runs.store import Run
 from keplearn.sweeps.driver import driver, driving, stop
 from keplearn.sweeps.limits import Limits
 from keplearn.sweeps.local import sweep_here
@@ -37,6 +48,48 @@ def test_seven_of_forty_runs_fail_and_harm_no_other(study, alone):
     assert "RuntimeError" in (study.path / by_seed[0] / "log.txt").read_text()
     left = {path.name for path in study.path.iterdir()}
     assert left == {"sweep.json", *study.configs}
+
+
+LATENTS = """
+wandb: {group: latents}
+plugins: [broken.py]
+data: {dataset_name: complex_TBP_planar_2_train, test: []}
+parameters:
+  model: latent_ode
+  refine_training: 1
+  hidden_size: 3
+  width: 4
+  depth: 1
+  steps_strategy: 10
+  segment_length_strategy: 10
+  length_strategy: [0.0, 0.1]
+  feature_layer: sph_4D_logr
+variants: [{seed: [0, 2, 7, 8]}, {seed: 9, feature_layer: broken}]
+"""
+BROKEN = """
+import keplearn
+
+
+@keplearn.feature_layer("nothing", uses_velocity=False)
+def broken(r, v, settings):
+    raise ValueError("this layer is of no use")
+"""
+
+
+def test_latent_odes_that_fail_leave_those_that_finish(tmp_path, forget):
+    """An exception, a worker that is killed, a layer that cannot be computed; and two whose models are there."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "latents.yaml").write_text(LATENTS)
+    study = Study.of(load_config(tmp_path / "latents.yaml"), tmp_path / "runs")
+    with driving(study) as scratch:
+        sweep_here(study, list(study.configs), scratch, LIMITS, workers=1, worker=SABOTEUR)
+    standing = Standing(study).read()
+    assert standing.counts == {"finished": 2, "failed": 3}
+    found = {seed: kind for seed, (kind, _) in failures(standing).items()}
+    assert found == {0: "RuntimeError", 2: "killed", 9: "ValueError"}
+    for run_id in standing.having("finished"):
+        run = Run(study.path / run_id)
+        assert isinstance(run.model(), LatentODE) and len(run.metrics()) == 10
 
 
 def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):

@@ -1,5 +1,6 @@
 """Fixed steps over several samples at once; the samples in between are read off a quintic Hermite polynomial."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from keplearn.core.errors import KeplearnError
-from keplearn.integrate.nystrom import NYSTROM5, TSIT5, Acceleration, step
+from keplearn.integrate.nystrom import DENSE, NYSTROM5, TSIT5, Acceleration, flow_step, step
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,15 @@ def _irregular_weights(
     times: Float[Array, "sample segment"], grid: Grid
 ) -> Float[Array, "step 2 stride segment 6"]:
     """Weights of each step's ends at its samples, whatever their times; the caller drops what is beyond its end."""
+    return jnp.moveaxis(_hermite(_parts(times, grid), jnp), 0, 1)
+
+
+def _parts(times: Float[Array, "sample segment"], grid: Grid) -> Float[Array, "step stride segment"]:
+    """Which part of its step each sample is at; 1 in the place of samples that the last, shorter one lacks."""
     ends = np.concatenate([[0], np.cumsum(grid.widths)])
     samples = np.minimum(ends[:-1, None] + np.arange(1, grid.stride + 1), ends[1:, None])
     start, end = times[ends[:-1], None], times[ends[1:], None]
-    return jnp.moveaxis(_hermite((times[samples] - start) / (end - start), jnp), 0, 1)
+    return (times[samples] - start) / (end - start)
 
 
 class GridSolution(NamedTuple):
@@ -146,3 +152,31 @@ def grid_solve(
     _, (samples, apart) = jax.lax.scan(advance, start, (times[ends[:-1]], durations, weights))
     samples = samples.reshape(-1, 6, position.shape[-1])[: grid.length - 1]
     return GridSolution(samples, jnp.max(apart, axis=0))
+
+
+def flow_solve(
+    flow: Callable[..., Any],
+    start: Float[Array, "number segment"],
+    times: Float[Array, "sample segment"],
+    grid: Grid,
+) -> Float[Array, "sample_after_first number segment"]:
+    """Integrate y' = f(t, y) over each segment's samples with Tsit5 steps of ``grid.stride`` samples, however spaced.
+
+    ``flow`` maps times (segment,) and numbers (number, segment) to their derivatives. Samples within a step are of
+    order 4. A solution that blows up becomes non-finite; nothing is raised.
+    """
+    ends = np.concatenate([[0], np.cumsum(grid.widths)])
+    begins = times[ends[:-1]]
+    powers = _parts(times, grid)[..., None] ** np.arange(DENSE.shape[1])
+    dense = jnp.moveaxis(powers @ DENSE.T.astype(start.dtype), -1, 1)
+
+    def advance(y, given):
+        t, h, weights = given
+        stages, end = flow_step(flow, t, y, h)
+        samples = [weight[:, None] * stage for weight, stage in zip(weights, stages, strict=True)]
+        return end, y + h * sum(samples[1:], start=samples[0])
+
+    given = (begins, times[ends[1:]] - begins, dense)
+    # Two steps in one go take half the time; more of them would be longer to compile.
+    _, samples = jax.lax.scan(advance, start, given, unroll=2)
+    return samples.reshape(-1, *start.shape)[: grid.length - 1]

@@ -66,13 +66,28 @@ def _end_weights(stages: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     (Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I, II.6), for all trees of up to four
     nodes. Tsitouras' six stages meet all eight.
     """
-    c, a = nodes, stages
-    trees = np.stack([np.ones_like(c), c, c**2, a @ c, c**3, c * (a @ c), a @ c**2, a @ a @ c])
     wanted = np.array([1, 1, 1, 1 / 2, 1, 1 / 2, 1 / 3, 1 / 6])
-    return np.linalg.lstsq(trees, wanted)[0]
+    return np.linalg.lstsq(_trees(stages, nodes), wanted)[0]
+
+
+def _trees(a: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Φ_i(τ) of the eight trees of up to four nodes, a row each."""
+    return np.stack([np.ones_like(c), c, c**2, a @ c, c**3, c * (a @ c), a @ c**2, a @ a @ c])
+
+
+def _dense_weights(method: Nystrom) -> np.ndarray:
+    """Coefficients (stage, power) of weights b_i(θ) for y' = f(t, y), of order 4 throughout a step, by such conditions.
+
+    Tsitouras' six stages meet all eight at any θ, in one way: at θ = 1 it is the step itself.
+    """
+    assert method.velocity_stages is not None
+    trees, orders = _trees(method.velocity_stages, method.nodes), np.array([1, 2, 3, 3, 4, 4, 4, 4])
+    density = np.array([1, 2, 3, 6, 4, 8, 12, 24])
+    return np.linalg.lstsq(trees, (orders[:, None] == np.arange(5)) / density[:, None])[0]
 
 
 TSIT5 = _tsit5()
+DENSE = _dense_weights(TSIT5)
 
 # Nyström's method of order 5 for a(r): Hairer, Nørsett & Wanner, Solving Ordinary Differential Equations I,
 # table II.14.1.
@@ -110,6 +125,16 @@ def step(method: Nystrom, acceleration: Acceleration, t: Array, r: Array, v: Arr
     apart = (h * h) * _weighted(method.position_stages[-1] - method.position_weights, stages)
     disagreement = jax.lax.stop_gradient(jnp.linalg.norm(apart, axis=0) / jnp.linalg.norm(r, axis=0))
     return r1, v1, stages[0], _weighted(method.end_weights, stages), disagreement
+
+
+def flow_step(flow: Callable[..., Array], t: Array, y: Array, h: Array) -> tuple[list[Array], Array]:
+    """Take a step of `TSIT5` for y' = f(t, y) from t to t + h (segment,): its stages, and y (number, segment) there."""
+    stages: list[Array] = []
+    assert TSIT5.velocity_stages is not None
+    for node, row in zip(TSIT5.nodes, TSIT5.velocity_stages, strict=True):
+        at = y + h * _weighted(row, stages) if stages else y
+        stages.append(jax.lax.optimization_barrier(flow(t + float(node) * h, at)))
+    return stages, y + h * _weighted(TSIT5.velocity_weights, stages)
 
 
 def _weighted(weights: np.ndarray, stages: list[Array]) -> Array:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from keplearn.core.tables import Table
-from keplearn.integrate import GridSolution, adaptive_solve, fixed_solve, grid_solve
+from keplearn.integrate import GridSolution, adaptive_solve, fixed_solve, flow_solve, grid_solve
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.quadrature import AFTER, BEFORE
 from keplearn.training.problem import Batch, Constants, Setup
@@ -147,6 +147,8 @@ def solve(
             lambda y, t: adaptive_solve(flow, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
         )(initial, times)
         return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], undisputed)
+    if setup.architecture.field is None:
+        return GridSolution(flow_solve(flow, initial, times, setup.grid), undisputed)
     if setup.architecture.first_order:
         fixed = jax.vmap(lambda y, t: fixed_solve(flow, y, t, setup.grid), in_axes=-1, out_axes=-1)
         return GridSolution(fixed(initial, times)[1:], undisputed)
