@@ -10,7 +10,8 @@ import numpy as np
 import optax
 
 from keplearn.data.dataset import load_dataset
-from keplearn.data.segments import Segments, split_segments
+from keplearn.data.segments import Segments
+from keplearn.data.splits import split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import adaptive_solve
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.cases import LEARNING_RATE, Case, judge, starting_model, training_segments
-from keplearn.data.segments import Segments, Split
+from keplearn.data.segments import Segments
+from keplearn.data.splits import Split
 from keplearn.integrate import Grid, grid_solve
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.training.curriculum import Phase

@@ -28,6 +28,7 @@ ENOUGH_FOR = (
     "cli",
     "models/test_latent_ode.py",
     "training/test_latent_training.py",
+    "training/test_shooting.py",
     "runs/test_damage.py",
     "runs/test_events.py",
     "runs/test_observed.py",

@@ -45,6 +45,7 @@ PAIRS = [
     ),
     ({"rtol": 1e-5, "atol": 1e-7}, {"integrator": "grid"}, {"integrator": [["grid", "adaptive"]]}),
     ({"integrator": "adaptive"}, {"objective": "derivative"}, {"objective": [["weak", "trajectory"]]}),
+    ({"continuity": 3.0}, {"objective": "trajectory"}, {"objective": [["weak", "shooting"]]}),
     ({"stride": 2, "grid_rtol": 1e-2}, {"integrator": "adaptive"}, {"integrator": [["grid", "adaptive"]]}),
     ({"split_order": "segments"}, {"train_val_split": 1.0}, {"train_val_split": 0.8}),
     ({"length_unit": "earth_radius"}, {"from_run": "group/0123456789abcdef"}, {}),

@@ -42,6 +42,7 @@ OTHER = {
     "best_by": "field",
     "weight_decay": 0.5,
     "patience": 3,
+    "continuity": 3.0,
     "kl_weight": 0.5,
     "kl_annealing": 9,
 }

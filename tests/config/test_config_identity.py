@@ -90,6 +90,7 @@ _OTHER: dict[str, Any] = {
     "best_by": "field",
     "weight_decay": 0.3,
     "patience": 3,
+    "continuity": 3.0,
     "standardize": True,
     "objective": "weak",
     "skip": True,

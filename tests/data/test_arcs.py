@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from keplearn.data.arcs import Arc, arcs, cut_at_gaps
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.importing import import_dataset, without_gaps
-from keplearn.data.segments import count_training, split_segments
+from keplearn.data.splits import count_training, split_segments
 from keplearn.data.units import units_for
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.orbits.elements import one_revolution

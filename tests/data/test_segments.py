@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset, load_dataset
-from keplearn.data.segments import (
-    NoSegments,
-    count_training,
-    cut,
-    split_segments,
-    validate_on,
-    validation_samples,
-)
+from keplearn.data.segments import CUTS, cut
+from keplearn.data.splits import NoSegments, count_training, split_segments, validate_on, validation_samples
 from keplearn.data.units import units_for
 
 WHOLE = (0.0, 1.0)
@@ -40,9 +34,14 @@ def shortened(dataset: OrbitDataset, samples: list[int]) -> OrbitDataset:
 
 
 def split(
-    dataset: OrbitDataset, fraction: float = 1.0, order: str = "orbits", length: int = 18, window=WHOLE
+    dataset: OrbitDataset,
+    fraction: float = 1.0,
+    order: str = "orbits",
+    length: int = 18,
+    window=WHOLE,
+    how=cut,
 ):
-    return split_segments(dataset, units_for(dataset), window, length, fraction, order)
+    return split_segments(dataset, units_for(dataset), window, length, fraction, order, how)
 
 
 def test_an_orbit_of_360_samples_has_20_segments_of_18(orbits):
@@ -174,15 +173,16 @@ def test_uniform_tells_equal_spacing(orbits):
     length=st.integers(2, 40),
     fraction=st.floats(0.05, 1.0),
     order=st.sampled_from(["orbits", "segments"]),
+    how=st.sampled_from(list(CUTS)),
 )
 def test_training_segments_are_counted_without_cutting(
-    orbits, samples, first, edges, length, fraction, order
+    orbits, samples, first, edges, length, fraction, order, how
 ):
     dataset = shortened(orbits, [360, *samples]).first(first)
     window = (edges[0] / 20, edges[1] / 20)
-    count = count_training(dataset.n_samples.tolist(), window, length, fraction, order)
+    count = count_training(dataset.n_samples.tolist(), window, length, fraction, order, CUTS[how])
     try:
-        made = len(split(dataset, fraction, order, length, window).train)
+        made = len(split(dataset, fraction, order, length, window, CUTS[how]).train)
     except NoSegments:
         made = 0
     assert count == made

@@ -9,7 +9,7 @@ import xarray
 
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.segments import split_segments
+from keplearn.data.splits import split_segments
 from keplearn.data.units import units_for
 from keplearn.evaluation.rollout import evaluate_law
 from keplearn.models.neural_ode import Architecture, new_model

@@ -11,7 +11,7 @@ from keplearn.config import run_config
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.segments import Segments, cut, cut_windows
+from keplearn.data.segments import CUTS, Segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, NeuralODE, new_model
@@ -50,21 +50,22 @@ def pair(objective: str, model: NeuralODE, segments: Segments) -> Pair:
     batch = on_device(segments, setup, np.float64)
     one = jnp.ones(())
     constants = Constants(model.scales, {}, one, one, one, one)
-    return OBJECTIVES[objective].function(setup, model, batch, constants)
+    free = (jnp.zeros((6, len(segments))),) if batch.pieces else ()
+    return OBJECTIVES[objective].function(setup, model, batch, constants, *free)
 
 
-def some(name: str, length: int, whole: bool = False) -> tuple[OrbitDataset, Segments]:
-    """Segments or windows of a dataset, as it is observed, accelerations by differences."""
+def some(name: str, length: int, how: str = "segments") -> tuple[OrbitDataset, Segments]:
+    """Segments of a dataset, as it is observed, accelerations by differences."""
     dataset = load_dataset(name).as_observed.differenced
-    how = (dataset, units_for(dataset), (0.0, 1.0), length, range(len(dataset)))
-    return dataset, (cut_windows if whole else cut)(*how)
+    return dataset, CUTS[how](dataset, units_for(dataset), (0.0, 1.0), length, range(len(dataset)))
 
 
 @pytest.mark.parametrize(
-    ("objective", "length", "most"), [("trajectory", 4, 1e-5), ("derivative", 4, 1e-8), ("weak", 18, 1e-7)]
+    ("objective", "length", "most"),
+    [("trajectory", 4, 1e-5), ("shooting", 4, 1e-5), ("derivative", 4, 1e-8), ("weak", 18, 1e-7)],
 )
 def test_nothing_is_left_of_a_model_that_obeys_the_law(objective, length, most):
-    _, segments = some(NAME, length, OBJECTIVES[objective].whole_windows)
+    _, segments = some(NAME, length, OBJECTIVES[objective].cut)
     with jax.enable_x64(True):
         found = pair(objective, lawful(), segments)
     predicted, truth = np.asarray(found.predicted), np.asarray(found.truth)
@@ -78,7 +79,7 @@ def test_nothing_is_left_of_a_model_that_obeys_the_law(objective, length, most):
 @pytest.mark.parametrize("length", [2, 7, 18])
 def test_weak_sums_up_the_steps_of_every_span(name, length):
     """Orbits that have fewer samples than others end earlier, and count no span beyond."""
-    dataset, windows = some(name, length, whole=True)
+    dataset, windows = some(name, length, "windows")
     units = units_for(dataset)
     with jax.enable_x64(True):
         model = new_model(Architecture("sph_4D_logr_vel", "mlp_4D_signed", 5, 1, "tanh"), 1, "float64")
@@ -120,8 +121,12 @@ def test_weak_sums_up_the_steps_of_every_span(name, length):
             "output_layer mlp_simple would learn no r'",
         ),
         ({"objective": "weak", "model": "latent_ode"}, "evidence lower bound is none's"),
+        ({"objective": "shooting", "model": "latent_ode"}, "evidence lower bound is none's"),
+        ({"objective": "shooting", "energy_drift": 0.1}, "the term energy_drift needs the trajectory"),
+        ({"objective": "shooting", "integrator": "adaptive"}, "which adaptive steps do not have"),
+        ({"objective": "shooting", "output_layer": "mlp_simple"}, "output_layer mlp_simple do not have"),
     ],
 )
 def test_what_an_objective_cannot_serve_is_refused(parameters, said):
-    with pytest.raises(KeplearnError, match=f"objective: (weak|derivative) .*{said}"):
+    with pytest.raises(KeplearnError, match=f"objective: (weak|derivative|shooting) .*{said}"):
         run_config(NAME, **parameters)

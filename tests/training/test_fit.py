@@ -15,7 +15,8 @@ from jax.flatten_util import ravel_pytree
 
 from keplearn.core import programs
 from keplearn.data.dataset import load_dataset
-from keplearn.data.segments import Samples, Segments, Split, split_segments
+from keplearn.data.segments import Segments
+from keplearn.data.splits import Samples, Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.neural_ode import Architecture, Scales, new_model
@@ -24,12 +25,12 @@ from keplearn.training import batches, stack
 from keplearn.training import phase as loop
 from keplearn.training.calls import Answer
 from keplearn.training.chunk import rotate
-from keplearn.training.compared import solve
 from keplearn.training.curriculum import Phase, random_rotations
 from keplearn.training.events import Checkpoint, PhaseEnded, Row, Rows
 from keplearn.training.fit import fit
 from keplearn.training.grid_error import grid_error
 from keplearn.training.objective import objective, validation, without_lost
+from keplearn.training.paths import solve
 from keplearn.training.problem import Batch, Constants, Setup, assemble
 from keplearn.training.settings import FitSettings
 from keplearn.training.spikes import Spikes

@@ -12,7 +12,7 @@ from effort import OPTIONS
 from jax.flatten_util import ravel_pytree
 
 from keplearn.data.dataset import load_dataset
-from keplearn.data.segments import Split, split_segments
+from keplearn.data.splits import Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
 from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode

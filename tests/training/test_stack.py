@@ -12,7 +12,7 @@ from test_fit import ADAM, SETTINGS, SMALL, Record, poison, split, train  # noqa
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.lanes import in_turns
-from keplearn.data.segments import Samples, Split
+from keplearn.data.splits import Samples, Split
 from keplearn.models.neural_ode import NeuralODE, new_model
 from keplearn.training import stack
 from keplearn.training.calls import Execute

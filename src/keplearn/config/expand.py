@@ -170,14 +170,14 @@ def _check_phases(p: Parameters) -> None:
     """Refuse what an optimiser by least squares or an objective cannot take; most need no look, and no JAX."""
     loss = own_loss(p.model) or p.loss_fcn
     for optimizer, integrator, objective in zip(p.optimizer, p.integrator, p.objective, strict=True):
-        if takes_least_squares(optimizer) or not integrates(objective):
+        if takes_least_squares(optimizer) or objective != "trajectory":
             from keplearn.training.checks import obstacle, obstacle_to_objective
             from keplearn.training.losses import ADDITIVE_TERMS
 
             additive = tuple(key for key in ADDITIVE_TERMS if FACTS[key].weight and getattr(p, key) != 0)
-            if said := obstacle_to_objective(objective, loss, additive, p.output_layer):
-                raise Conflict("objective", said)
             steps = integrator if integrates(objective) else ""
+            if said := obstacle_to_objective(objective, loss, additive, steps, p.output_layer):
+                raise Conflict("objective", said)
             if said := obstacle(optimizer, loss, additive, steps, p.output_layer):
                 raise Conflict("optimizer", said)
 

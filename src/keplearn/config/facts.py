@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from keplearn.config.names import dataset_facts, decays_weights, integrates, own_loss, takes_all_segments
+from keplearn.config.names import (
+    cut_for,
+    dataset_facts,
+    decays_weights,
+    integrates,
+    own_loss,
+    takes_all_segments,
+)
 from keplearn.core.tables import is_foreign
 
 if TYPE_CHECKING:
@@ -136,6 +143,10 @@ MIRRORED = Effect(
 INTEGRATED = Effect(lambda run: any(_integrated(run)), "objective integrates nothing", _integrated)
 ADAPTIVE = Effect(lambda run: _steps(run, "adaptive"), "integrator is not adaptive")
 GRID = Effect(lambda run: _steps(run, "grid"), "integrator is not grid")
+JOINED = Effect(
+    lambda run: any(cut_for(name) == "pieces" for name in run.parameters.objective),
+    "objective has no pieces with gaps between",
+)
 NMSE = _if("loss_fcn", "percent_error_plus_nmse")
 ATTRACTION = _if("loss_fcn", "percent_error_with_attraction")
 HARMONICS = Effect(

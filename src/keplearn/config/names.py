@@ -35,7 +35,7 @@ _NAMES = {
     "activation": _Names("keplearn.models.activations", "ACTIVATIONS"),
     "init": _Names("keplearn.models.network", "INITS"),
     "loss_fcn": _Names("keplearn.training.losses", "LOSSES"),
-    "objective": _Names("keplearn.training.compared", "OBJECTIVES", ("integrates", "whole_windows")),
+    "objective": _Names("keplearn.training.compared", "OBJECTIVES", ("integrates", "cut")),
     "optimizer": _Names(
         "keplearn.training.optimizers", "OPTIMIZERS", ("full_batch", "least_squares", "decays")
     ),
@@ -145,9 +145,9 @@ def integrates(objective: str) -> bool:
     return _fact("objective", objective, "integrates")
 
 
-def takes_whole_windows(objective: str) -> bool:
-    """Say whether an objective leaves the window of each orbit whole."""
-    return _fact("objective", objective, "whole_windows")
+def cut_for(objective: str) -> str:
+    """Return how orbits are cut for an objective, of `keplearn.data.segments.CUTS`."""
+    return _fact("objective", objective, "cut") or "segments"
 
 
 def decays_weights(optimizer: str) -> bool:

@@ -20,6 +20,7 @@ from keplearn.config.facts import (
     GRID,
     HARMONICS,
     INTEGRATED,
+    JOINED,
     LATENT,
     LAYERS,
     NMSE,
@@ -31,6 +32,7 @@ from keplearn.config.facts import (
     facts_of,
 )
 from keplearn.config.names import (
+    cut_for,
     has_magnitude,
     needs_position_features,
     own_loss,
@@ -120,8 +122,13 @@ class Parameters(BaseModel):
         ("trajectory",),
         min_length=1,
         description="what the loss compares: trajectory (integrated states) | derivative (accelerations of "
-        "differences of samples) | weak (increments of velocity over segment_length samples), per phase",
+        "differences of samples) | weak (increments of velocity over segment_length samples) | shooting (states along "
+        "pieces of segment_length samples with beginnings of their own, and the gaps between), per phase",
     )
+    continuity: Annotated[
+        f.NonNegative,
+        Fact(label="weight of gaps", shapes_program=False, weight=True, since="2026-11-26", effect=JOINED),
+    ] = Field(10.0, description="weight of the gaps between pieces in the loss, with objective shooting")
     stride: Annotated[f.Stride, Fact(unit="samples", by_phase=True, effect=GRID)] = Field(
         None,
         description="samples per step of the grid; null: min(segment length - 1, 6), 1 if no law is known; may vary by "
@@ -304,6 +311,11 @@ class Parameters(BaseModel):
                 raise f.Conflict(
                     "best_by", "a free latent has no field of positions and velocities: set it to loss"
                 )
+        if self.augment == "rotation" and any(cut_for(name) == "pieces" for name in self.objective):
+            raise f.Conflict(
+                "augment",
+                "rotation turns segments, and in objective shooting they have beginnings that stay: set it to none",
+            )
         if needs_position_features(self.output_layer) and uses_velocity(self.feature_layer):
             raise f.Conflict(
                 "output_layer",

@@ -1,26 +1,16 @@
-"""Segments: the windows of a curriculum phase, cut from orbits and split into training and validation."""
+"""Segments: stretches of trajectories, cut from the windows of orbits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int
 
-from keplearn.core.errors import KeplearnError
 from keplearn.core.shapes import ScalarArray, StateArray, VectorArray
 from keplearn.data.dataset import OrbitDataset
 from keplearn.data.units import Units
 from keplearn.orbits.quadrature import AFTER, BEFORE, POINTS, step_weights
-
-# The order in which segments are dealt to training and validation; the run's seed never decides the data.
-_SPLIT_SEED = 2026
-
-
-class NoSegments(KeplearnError):
-    """A phase without a training segment."""
-
-    kind = "no_segments"
 
 
 class Quadrature(NamedTuple):
@@ -38,13 +28,15 @@ class Segments:
     """Stretches of trajectories in canonical units, feature-major, each with its time from 0.
 
     ``states`` (sample, 6, segment), ``times`` (sample, segment), ``accelerations`` (sample, 3, segment). Whole
-    windows have a ``quadrature`` too; where one is shorter than others its last sample is repeated.
+    windows have a ``quadrature`` too; where one is shorter than others its last sample is repeated. ``next``: of
+    pieces the number of the one that begins with their last sample, -1 where none does.
     """
 
     states: Float64[np.ndarray, "sample 6 segment"]
     times: Float64[np.ndarray, "sample segment"]
     accelerations: Float64[np.ndarray, "sample 3 segment"]
     quadrature: Quadrature | None = None
+    next: Int[np.ndarray, "segment"] | None = None
 
     def __len__(self) -> int:
         return self.states.shape[-1]
@@ -55,46 +47,18 @@ class Segments:
             x[..., indices] for x in (self.states, self.times, self.accelerations)
         )
         quadrature = self.quadrature and Quadrature(*(x[..., indices] for x in self.quadrature))
-        return Segments(states, times, accelerations, quadrature)
+        following = self.next
+        if following is not None:
+            place = np.full(len(self) + 1, -1)  # of each piece among those that are taken; of none at the end
+            place[indices] = np.arange(len(indices))
+            following = place[following[indices]]
+        return Segments(states, times, accelerations, quadrature, following)
 
     @property
     def uniform(self) -> bool:
         """Whether samples are equally spaced in time within each segment."""
         spacing = np.diff(self.times, axis=0)
         return bool(np.allclose(spacing, spacing.mean(axis=0), rtol=1e-6, atol=0))
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Single states (6, sample) and the accelerations there (3, sample), canonical, feature-major."""
-
-    states: Float64[np.ndarray, "6 sample"]
-    accelerations: Float64[np.ndarray, "3 sample"]
-
-    def __len__(self) -> int:
-        return self.states.shape[-1]
-
-
-@dataclass(frozen=True)
-class Split:
-    """A phase's segments. ``own_validation`` is False where validation is on the training set.
-
-    ``samples``: where the field's error is measured as it validates, and ``paths``: along which the error of the
-    propagated path is, if they are. ``truth``: the true states of the training segments, where these have an error.
-    """
-
-    train: Segments
-    validation: Segments
-    own_validation: bool
-    num_train_orbits: int
-    samples: Samples | None = None
-    paths: Segments | None = None
-    truth: Segments | None = None
-
-    @property
-    def uniform(self) -> bool:
-        """Whether samples are equally spaced in time within each of its segments."""
-        return self.train.uniform and self.validation.uniform
 
 
 def cut(
@@ -105,10 +69,31 @@ def cut(
     A remainder at the end of the window is dropped. The window holds the samples
     round(start·N) ≤ k < round(end·N) of an orbit's N samples, halves rounded up.
     """
+    return _cut_every(dataset, units, window, length, orbits, length)
+
+
+def cut_pieces(
+    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range
+) -> Segments:
+    """Cut as `cut` does, but so that each segment begins with the last sample of the one before."""
+    segments = _cut_every(dataset, units, window, length, orbits, length - 1)
+    following = np.arange(1, len(segments) + 1)
+    counts = [
+        (end - start - 1) // (length - 1)
+        for start, end in (window_of(window, int(dataset.n_samples[orbit])) for orbit in orbits)
+    ]
+    following[np.cumsum([count for count in counts if count > 0], dtype=int) - 1] = -1
+    return replace(segments, next=following)
+
+
+def _cut_every(
+    dataset: OrbitDataset, units: Units, window: tuple[float, float], length: int, orbits: range, step: int
+) -> Segments:
+    """Cut a segment of ``length`` samples every ``step`` samples of the window of each of these orbits."""
     states, times, accelerations = [], [], []
     for orbit in orbits:
-        start, end = _window(window, int(dataset.n_samples[orbit]))
-        for first in range(start, end - length + 1, length):
+        start, end = window_of(window, int(dataset.n_samples[orbit]))
+        for first in range(start, end - length + 1, step):
             samples = slice(first, first + length)
             states.append(dataset.states[orbit, samples])
             accelerations.append(dataset.accelerations[orbit, samples])
@@ -126,7 +111,7 @@ def cut_windows(
 
     A window that has not so many, or fewer than the quadrature takes, is left out.
     """
-    ends = [(orbit, *_window(window, int(dataset.n_samples[orbit]))) for orbit in orbits]
+    ends = [(orbit, *window_of(window, int(dataset.n_samples[orbit]))) for orbit in orbits]
     ends = [(orbit, start, end) for orbit, start, end in ends if end - start >= max(length, POINTS)]
     most = max((end - start for _, start, end in ends), default=length)
     weights = np.zeros((most - 1, BEFORE + AFTER + 1, len(ends)))
@@ -160,131 +145,16 @@ def _segments(
 
 
 Cut = Callable[[OrbitDataset, Units, tuple[float, float], int, range], Segments]
-"""`cut` or `cut_windows`."""
+"""`cut`, `cut_windows` or `cut_pieces`."""
+CUTS: dict[str, Cut] = {"segments": cut, "windows": cut_windows, "pieces": cut_pieces}
 
 
-def samples_of(dataset: OrbitDataset, units: Units, orbits: range) -> Samples:
-    """Return all samples of these orbits."""
-    counts = [(orbit, int(dataset.n_samples[orbit])) for orbit in orbits]
-    states, accelerations = (
-        np.concatenate([array[orbit, :count] for orbit, count in counts])
-        for array in (dataset.states, dataset.accelerations)
-    )
-    return Samples(
-        np.ascontiguousarray(units.to_canonical_states(states).T),
-        np.ascontiguousarray(units.to_canonical_accelerations(accelerations).T),
-    )
-
-
-def validation_samples(dataset: OrbitDataset, units: Units, split: Split, order: str) -> Samples:
-    """Return all samples of the orbits that a split validates on, whatever its window.
-
-    Where segments were dealt (order ``segments``), no orbit is left out of training: the validation segments' samples.
-    """
-    if order == "segments" and split.own_validation:
-        return Samples(
-            *(np.hstack(list(x)) for x in (split.validation.states, split.validation.accelerations))
-        )
-    first = split.num_train_orbits
-    return samples_of(dataset, units, range(first, len(dataset)) if split.own_validation else range(first))
-
-
-def validate_on(
-    split: Split,
-    dataset: OrbitDataset,
-    units: Units,
-    window: tuple[float, float],
-    length: int,
-    cut: Cut = cut,
-) -> Split:
-    """Put another dataset's segments, cut as the training ones are, in the place of a split's validation.
-
-    Raises
-    ------
-    NoSegments
-        Where none comes out.
-    """
-    segments = cut(dataset, units, window, length, range(len(dataset)))
-    if len(segments) == 0:
-        raise NoSegments(
-            f"{dataset.name} has no validation segment of {length} samples in the window {list(window)}: "
-            "shorten segment_length_strategy, widen length_strategy, or validate on longer orbits."
-        )
-    return replace(split, validation=segments, own_validation=True)
-
-
-def split_segments(
-    dataset: OrbitDataset,
-    units: Units,
-    window: tuple[float, float],
-    length: int,
-    fraction: float,
-    order: str,
-    cut: Cut = cut,
-) -> Split:
-    """Split into training and validation, by whole orbits (``orbits``) or segments (``segments``), and cut.
-
-    ``cut``: `cut`, or `cut_windows`. With one orbit, or ``fraction`` 1, or where nothing is left for it, validation is
-    on the training set.
-
-    Raises
-    ------
-    NoSegments
-        Where no training segment comes out, with the numbers that show why.
-    """
-    total = len(dataset)
-    undivided = total == 1 or fraction >= 1
-    training = total if undivided or order == "segments" else max(1, _round(fraction * total))
-    if order == "orbits":
-        parts = tuple(
-            cut(dataset, units, window, length, o) for o in (range(training), range(training, total))
-        )
-    else:
-        every = cut(dataset, units, window, length, range(total))
-        count = len(every) if undivided else max(1, _round(fraction * len(every)))
-        shuffled = np.random.default_rng(_SPLIT_SEED).permutation(len(every))
-        parts = every.take(np.sort(shuffled[:count])), every.take(np.sort(shuffled[count:]))
-    train, validation = parts
-    if len(train) == 0:
-        count = int(np.max(dataset.n_samples[:training]))
-        start, end = _window(window, count)
-        raise NoSegments(
-            f"segment length {length} > {end - start} usable samples in the window {list(window)} "
-            f"of {count}: the phase has no training segment. "
-            "Shorten segment_length_strategy or widen length_strategy."
-        )
-    if len(validation) == 0:
-        return Split(train, train, False, training)
-    return Split(train, validation, True, training)
-
-
-def count_training(
-    n_samples: Sequence[int],
-    window: tuple[float, float],
-    length: int,
-    fraction: float,
-    order: str,
-    cut: Cut = cut,
-) -> int:
-    """Return how many training segments `split_segments` makes of orbits with these numbers of samples."""
-    total = len(n_samples)
-    undivided = total == 1 or fraction >= 1
-    training = total if undivided or order == "segments" else max(1, _round(fraction * total))
-    counts = []
-    for samples in n_samples[:training]:
-        start, end = _window(window, samples)
-        whole = int(end - start >= max(length, POINTS))
-        counts.append(whole if cut is cut_windows else (end - start) // length)
-    every = sum(counts)
-    return every if undivided or order == "orbits" else min(every, max(1, _round(fraction * every)))
-
-
-def _window(window: tuple[float, float], count: int) -> tuple[int, int]:
+def window_of(window: tuple[float, float], count: int) -> tuple[int, int]:
     """First sample of a window and the one after its last, of ``count``."""
-    start, end = (_round(edge * count) for edge in window)
+    start, end = (rounded(edge * count) for edge in window)
     return start, end
 
 
-def _round(x: float) -> int:
+def rounded(x: float) -> int:
     """Round to the nearest integer, halves up: also those that decimals miss by rounding (0.35 · 90)."""
     return int(np.floor(x + 0.5 + 1e-9))

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keplearn.config.names import takes_whole_windows
+from keplearn.config.names import cut_for
 from keplearn.core.errors import KeplearnError, KeptWarning
 from keplearn.core.shapes import ScalarArray
 from keplearn.data.dataset import training_data
 from keplearn.data.orbit_dataset import OrbitDataset
-from keplearn.data.segments import cut, cut_windows, split_segments
+from keplearn.data.segments import CUTS
+from keplearn.data.splits import split_segments
 from keplearn.data.units import Units
 from keplearn.evaluation.distance import TrainingStates
 from keplearn.evaluation.layout import FACTS
@@ -109,8 +110,8 @@ def _trained(run: Run, which: str) -> Iterator[TrainingStates]:
         raise KeplearnError(f"{name} holds other orbits than it was trained on.")
     if which.startswith("phase:"):
         last = int(which.removeprefix("phase:"))
-    whole = map(takes_whole_windows, p.objective)
-    phases = tuple(zip(map(tuple, p.length_strategy), p.segment_length_strategy, whole, strict=True))
+    cuts = map(cut_for, p.objective)
+    phases = tuple(zip(map(tuple, p.length_strategy), p.segment_length_strategy, cuts, strict=True))
     share = p.train_val_split if config.validation is None else 1.0
     yield _cut(name, p.num_trajs, written, phases[: last + 1], share, p.split_order)
     if config.from_run:
@@ -135,16 +136,15 @@ def _cut(
     name: str,
     orbits: int,
     written: int,
-    phases: tuple[tuple[tuple[float, float], int, bool], ...],
+    phases: tuple[tuple[tuple[float, float], int, str], ...],
     share: float,
     order: str,
 ) -> TrainingStates:
-    """Return the states of the training segments of some phases: window, segment length, whether windows are whole."""
+    """Return the states of the training segments of some phases: window, segment length, how they are cut."""
     dataset = _data(name, orbits, written)
     seen = dataset.as_observed
     splits = [
-        split_segments(seen, _KM, window, length, share, order, cut_windows if whole else cut)
-        for window, length, whole in phases
+        split_segments(seen, _KM, window, length, share, order, CUTS[cut]) for window, length, cut in phases
     ]
     states = [np.moveaxis(split.train.states, 1, -1).reshape(-1, 6) for split in splits]
     return TrainingStates.of(np.concatenate(states), dataset.mu, dataset.reference.centred)

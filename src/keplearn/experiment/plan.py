@@ -16,17 +16,16 @@ from keplearn.core.plugins import require
 from keplearn.core.tables import digests
 from keplearn.data.dataset import OrbitDataset, load_dataset, training_data
 from keplearn.data.description import notes, sampling
-from keplearn.data.segments import (
-    Cut,
+from keplearn.data.segments import CUTS, Cut
+from keplearn.data.segments import cut as cut_segments
+from keplearn.data.splits import (
     Split,
     count_training,
-    cut_windows,
     samples_of,
     split_segments,
     validate_on,
     validation_samples,
 )
-from keplearn.data.segments import cut as cut_segments
 from keplearn.data.units import Units, check_mu, units_for
 from keplearn.models.kinds import KINDS, Architecture, Model
 from keplearn.runs.find import open_run
@@ -208,7 +207,7 @@ def make_phases(p: Parameters) -> list[Phase]:
 
 def cut_of(phase: Phase) -> Cut:
     """Return how a phase's orbits are cut."""
-    return cut_windows if OBJECTIVES[phase.objective].whole_windows else cut_segments
+    return CUTS[OBJECTIVES[phase.objective].cut]
 
 
 def architecture_of(p: Parameters) -> Architecture:

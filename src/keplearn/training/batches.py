@@ -1,5 +1,6 @@
 """A phase's segments on the device, and the batches that its steps take."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -7,14 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from keplearn.core.programs import power_above
-from keplearn.data.segments import Quadrature, Segments, Split
+from keplearn.data.segments import Quadrature, Segments
+from keplearn.data.splits import Split
 from keplearn.models.latent_ode import LatentArchitecture
 from keplearn.training.chunk import rotate
 from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase, batch_order, normal, random_rotations
 from keplearn.training.measured import paths, points
 from keplearn.training.optimizers import OPTIMIZERS
-from keplearn.training.problem import Batch, Chance, Setup, padded
+from keplearn.training.problem import Batch, Chance, Pieces, Setup, padded
 from keplearn.training.settings import FitSettings, batch_sizes
 
 # Steps in one call of a compiled chunk at most.
@@ -46,11 +48,13 @@ class Batches:
                 self.data = padded(self.data, power_above(self.count), keep=1.0)
             else:
                 self.data = padded(self.data, filled, keep=0.0)
-            self.validation = on_device(split.validation, setup, settings.dtype, (settings.seed, number, -1))
+            # Pieces of other orbits have no beginnings that are trained: validation fits them.
+            validated = replace(split.validation, next=None)
+            self.validation = on_device(validated, setup, settings.dtype, (settings.seed, number, -1))
             # Where runs validate on data of their own there is more of it: closer sizes, at the cost of programs.
             base = 4 if split.samples is None else 2
             filled_up = power_above(len(split.validation), least=256, base=base)
-            if OBJECTIVES[phase.objective].whole_windows:  # a few, and long
+            if OBJECTIVES[phase.objective].cut != "segments":  # a few, and long, or dear
                 filled_up = len(split.validation)
             self.validation = padded(self.validation, filled_up, keep=0.0)
             self.points = None if split.samples is None else points(split.samples, settings.dtype)
@@ -107,7 +111,12 @@ def on_device(segments: Segments, setup: Setup, dtype: Any, seed: tuple[int, int
         shape = setup.architecture
         numbers = len(shape.coordinates) * shape.bound_samples
         chance = Chance(array(normal(numbers, len(segments), *seed)), ones)
-    return Batch(array(segments.states), array(segments.times), ones, accelerations, chance, quadrature)
+    pieces = None
+    if segments.next is not None:
+        pieces = Pieces(jnp.arange(len(segments), dtype=jnp.int32), jnp.asarray(segments.next, jnp.int32))
+    return Batch(
+        array(segments.states), array(segments.times), ones, accelerations, chance, quadrature, pieces
+    )
 
 
 def _steps_at_once(bytes_drawn: int) -> int:

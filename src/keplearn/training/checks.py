@@ -17,6 +17,7 @@ from keplearn.training.losses import ADDITIVE_TERMS, LOSSES, OWN, needs_of, part
 from keplearn.training.objective import seen
 from keplearn.training.optimizers import OPTIMIZERS
 from keplearn.training.problem import Batch, Constants, Setup
+from keplearn.training.solved import NEEDS
 
 # Of what kind the parts of a loss are depends on no model; this one has all that terms ask for.
 _ANY = Architecture("sph_4D_rinv", "mlp_4D_signed", width=2, depth=1, activation="tanh")
@@ -32,23 +33,27 @@ def check_phase(setup: Setup) -> None:
     """
     field = setup.architecture.field
     head = field.output_layer if field else ""
-    if said := obstacle_to_objective(setup.objective, setup.loss, setup.additive, head):
-        raise KeplearnError(f"objective {said}.")
     integrator = setup.integrator if OBJECTIVES[setup.objective].integrates else ""
+    if said := obstacle_to_objective(setup.objective, setup.loss, setup.additive, integrator, head):
+        raise KeplearnError(f"objective {said}.")
     if said := obstacle(setup.optimizer, setup.loss, setup.additive, integrator, head):
         raise KeplearnError(f"optimizer {said}.")
 
 
-def obstacle_to_objective(objective: str, loss: str, additive: tuple[str, ...], output_layer: str) -> str:
-    """Return why an objective cannot serve a loss with its terms and head, or "" if it can."""
+def obstacle_to_objective(
+    objective: str, loss: str, additive: tuple[str, ...], integrator: str, output_layer: str
+) -> str:
+    """Return why an objective cannot serve a loss with its terms, integrator ("": none) and head, or "" if it can."""
     made = OBJECTIVES[objective]
-    if made.integrates:
+    if made.gives.issuperset(NEEDS):
         return ""
     name, instead = objective.partition("@")[0], "set objective: trajectory in that phase"
     if loss in OWN:
         return (
             f"{name} is for the fields of neural ODEs, and the {loss.replace('_', ' ')} is none's: {instead}"
         )
+    if made.integrates and (said := _no_forwards(name, integrator, output_layer)):
+        return said
     if OUTPUT_LAYERS[output_layer].whole_state:
         return (
             f"{name} compares {made.compares}, and output_layer {output_layer} would learn no r': {instead}, or choose "
@@ -76,19 +81,26 @@ def obstacle(optimizer: str, loss: str, additive: tuple[str, ...], integrator: s
         return (
             f"{name} minimises sums of squares, and the {loss.replace('_', ' ')} is none: choose adam or bfgs"
         )
-    if integrator and needs_of(loss, additive) & {"pair", "trajectory"}:
-        forwards = f"{name} takes derivatives forwards in time, which"
-        if integrator == "adaptive":
-            return f"{forwards} adaptive steps do not have: set integrator: grid"
-        if OUTPUT_LAYERS[output_layer].whole_state:
-            return (
-                f"{forwards} the steps of output_layer {output_layer} do not have: choose a head that gives "
-                "accelerations"
-            )
+    integrated = integrator and needs_of(loss, additive) & {"pair", "trajectory"}
+    if integrated and (said := _no_forwards(name, integrator, output_layer)):
+        return said
     if other := _without_squares(loss, additive):
         return (
             f"{name} minimises sums of squares, and {', '.join(other)} is none: choose a loss of squares, such as "
             "relative_squared_error or mean_squared_error, with no other term than l2"
+        )
+    return ""
+
+
+def _no_forwards(name: str, integrator: str, output_layer: str) -> str:
+    """Return why what takes derivatives forwards in time cannot have them of the steps of an integrator, or ""."""
+    forwards = f"{name} takes derivatives forwards in time, which"
+    if integrator == "adaptive":
+        return f"{forwards} adaptive steps do not have: set integrator: grid"
+    if OUTPUT_LAYERS[output_layer].whole_state:
+        return (
+            f"{forwards} the steps of output_layer {output_layer} do not have: choose a head that gives "
+            "accelerations"
         )
     return ""
 

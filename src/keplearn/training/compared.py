@@ -9,25 +9,30 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from keplearn.core.tables import Table
-from keplearn.integrate import GridSolution, adaptive_solve, fixed_solve, flow_solve, grid_solve
 from keplearn.models.neural_ode import NeuralODE
 from keplearn.orbits.quadrature import AFTER, BEFORE
+from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.paths import fitted, path_from, sizes, solve
 from keplearn.training.problem import Batch, Constants, Setup
+from keplearn.training.solved import Gap
 
 Compared = Float[Array, "sample component segment"]
 
 
 class Pair(NamedTuple):
-    """What the model predicts and what is true, and by how much a solution's steps disagree in a segment."""
+    """What the model predicts and what is true, and by how much a solution's steps disagree in a segment.
+
+    ``gap``: of pieces with beginnings of their own, between where each ends and the next begins.
+    """
 
     predicted: Compared
     truth: Compared
     disagreement: Float[Array, "segment"]
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True)
@@ -37,23 +42,24 @@ class Objective:
     Attributes
     ----------
     function
-        Makes the pair of a batch.
+        Makes the pair of a batch; of pieces it is given their free beginnings too.
     gives
         What of `keplearn.training.solved.NEEDS` losses and terms can ask for under it.
     integrates
         Whether it integrates the model.
-    whole_windows
-        Whether each orbit's window stays whole, with the weights of a quadrature; else it is cut into segments.
+    cut
+        Whether each orbit's window is cut into ``segments``, stays whole (``windows``), with the weights of a
+        quadrature, or is cut into ``pieces`` that begin where they like (`keplearn.data.segments.CUTS`).
     differences
         Whether accelerations are those of differences of what is observed (`OrbitDataset.differenced`).
     compares
         What, in words.
     """
 
-    function: Callable[[Setup, NeuralODE, Batch, Constants], Pair]
+    function: Callable[..., Pair]
     gives: frozenset[str]
     integrates: bool = False
-    whole_windows: bool = False
+    cut: str = "segments"
     differences: bool = False
     compares: str = ""
 
@@ -78,6 +84,33 @@ def trajectory(setup: Setup, model: NeuralODE, batch: Batch, constants: Constant
     return Pair(solved.states, batch.states[1:], solved.disagreement)
 
 
+@objective(gives=("pair", "field"), integrates=True, cut="pieces", compares="states along pieces of an orbit")
+def shooting(
+    setup: Setup, model: NeuralODE, batch: Batch, constants: Constants, free: Float[Array, "6 piece"]
+) -> Pair:
+    """States that the model comes to from a beginning of its own for each piece, and the observed ones; and the gaps.
+
+    Positions by their radius, velocities by their speed. Multiple shooting (Bock, in Modelling of chemical reaction
+    systems, Springer 1981) with gaps that are penalised and not forbidden (Turan & Jäschke, Multiple shooting for
+    training neural differential equations, IEEE Control Systems Letters 6, 2022). Beginnings are trained beside the
+    model; in validation they are those that fit each piece best.
+    """
+    scale = sizes(batch.states)
+    truth, pieces = batch.states / scale, batch.pieces
+    if pieces is None:
+        path, disagreement = path_from(setup, model, batch, constants, fitted(setup, model, batch, constants))
+        return Pair(path / scale, truth, disagreement)
+    # So much of the first observed radius and speed: as stiff as weights to what sees all pieces, which count by their
+    # number; and no more than a step of Adam moves weights by.
+    unit = free.shape[1] ** 0.5 if OPTIMIZERS[setup.optimizer].full_batch else 0.01
+    path, disagreement = path_from(setup, model, batch, constants, unit * free[:, pieces.own])
+    # It is compared as the last observed state is: the next one's beginning would be a scale that could be trained.
+    following = batch.states[-1] / scale[-1] + unit * free[:, pieces.next]
+    ends = truth[-1] + path[-1] / scale[-1] - following
+    joined = jnp.asarray(pieces.next >= 0, batch.keep.dtype)
+    return Pair(path / scale, truth, disagreement, Gap(ends[None], truth[-1:], joined))
+
+
 @objective(differences=True, compares="accelerations")
 def derivative(setup: Setup, model: NeuralODE, batch: Batch, constants: Constants) -> Pair:
     """Accelerations at the samples: the model's, and those of differences of the observed states."""
@@ -85,7 +118,7 @@ def derivative(setup: Setup, model: NeuralODE, batch: Batch, constants: Constant
     return Pair(_accelerations(model, batch), batch.accelerations, jnp.zeros_like(batch.keep))
 
 
-@objective(whole_windows=True, compares="increments of velocity")
+@objective(cut="windows", compares="increments of velocity")
 def weak(setup: Setup, model: NeuralODE, batch: Batch, constants: Constants) -> Pair:
     """Increments of velocity over all spans of as many samples as a segment has.
 
@@ -125,38 +158,3 @@ def _sums(x: Float[Array, "step 3 segment"], count: int) -> Float[Array, "span 3
         power, size = power[: len(power) - size] + power[size:], 2 * size
     assert found is not None
     return found
-
-
-def solve(
-    setup: Setup,
-    flow: Any,
-    initial: Float[Array, "flow segment"],
-    times: Float[Array, "sample segment"],
-    constants: Constants,
-) -> GridSolution:
-    """Integrate every segment from its first sample; a segment that the solver gives up on becomes NaN.
-
-    ``flow`` is the field: of positions and velocities, or where it is of first order any function of time and numbers.
-
-    Steps that a solver controls, and those of a field that gives whole states, have no disagreement: 0.
-    """
-    undisputed = jnp.zeros_like(times[0])
-    if setup.integrator == "adaptive":
-        rtol, atol = constants.rtol, constants.atol
-        ys, ok = jax.vmap(
-            lambda y, t: adaptive_solve(flow, y, t, rtol=rtol, atol=atol), in_axes=-1, out_axes=(-1, 0)
-        )(initial, times)
-        return GridSolution(jnp.where(ok, ys, jnp.nan)[1:], undisputed)
-    if setup.architecture.field is None:
-        return GridSolution(flow_solve(flow, initial, times, setup.grid), undisputed)
-    if setup.architecture.first_order:
-        fixed = jax.vmap(lambda y, t: fixed_solve(flow, y, t, setup.grid), in_axes=-1, out_axes=-1)
-        return GridSolution(fixed(initial, times)[1:], undisputed)
-    return grid_solve(
-        flow.acceleration,
-        initial[:3],
-        initial[3:],
-        times,
-        setup.grid,
-        setup.architecture.uses_velocity,
-    )

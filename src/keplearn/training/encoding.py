@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 from keplearn.models.encoders import Observed
 from keplearn.models.latent_ode import LatentODE
 from keplearn.models.posterior import Latent, Mode, log_ratio
-from keplearn.training.compared import solve
 from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.paths import solve
 from keplearn.training.problem import Batch, Constants, Setup
 from keplearn.training.refining import fit_beginnings
 from keplearn.training.solved import Encoded, Solved

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from keplearn.data.segments import Split
+from keplearn.data.splits import Split
 from keplearn.models.kinds import Model
 from keplearn.training.calls import Execute, answer_call
 from keplearn.training.checks import check_phase
@@ -63,9 +63,10 @@ def fit(
         runner = PhaseRunner(number, phase, split, settings, model.without_units(), execute or answer_call)
         yield from runner.run(parameters, resume if resume is not None and number == resume.phase else None)
         runner.tally.check_end(phase.steps)
-        carry = runner.carry
+        carry, size = runner.carry, len(parameters)  # what is trained beside the model ends with its phase
         with jax.enable_x64(True):
-            parameters = jnp.asarray(np.asarray(carry.parameters))
-            best = jnp.asarray(np.asarray(carry.best)) if np.isfinite(float(carry.best_value)) else parameters
+            parameters = jnp.asarray(np.asarray(carry.parameters)[:size])
+            best = np.asarray(carry.best)[:size]
+            best = jnp.asarray(best) if np.isfinite(float(carry.best_value)) else parameters
         best, final = (runner.model(flat, units) for flat in (best, parameters))
         yield PhaseEnded(number, best, final, runner.summary())

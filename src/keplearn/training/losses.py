@@ -6,8 +6,8 @@ squares, methods of least squares can minimise it too. The first sample of a seg
 |·| of a state is the norm of its six components in canonical units.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -18,7 +18,16 @@ from keplearn.core.errors import KeplearnError
 from keplearn.core.jax_shapes import Scalar
 from keplearn.core.tables import Table
 from keplearn.training.bound import evidence_lower_bound
-from keplearn.training.residuals import Flat, Part, Penalty, Residuals, least_squares_of, size, value_of
+from keplearn.training.residuals import (
+    Flat,
+    Part,
+    Penalty,
+    Residuals,
+    least_squares_of,
+    size,
+    value_of,
+    weighted,
+)
 from keplearn.training.solved import NEEDS, Solved
 
 Weights = Mapping[str, Scalar]
@@ -166,21 +175,18 @@ def total_loss(
     name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
 ) -> tuple[Scalar, Parts]:
     """Return the loss that is minimised and its parts: the named loss and the additive terms in use."""
-    parts: Parts = {}
-    for function in _functions(name, additive):
-        # Numbers one function after another: the order in which gradients are summed decides their last bits.
-        parts |= {part: value_of(x, solved.keep) for part, x in function(solved, weights).items()}
+    # Numbers one function after another: the order in which gradients are summed decides their last bits.
+    parts = {part: value_of(x, keep) for part, x, keep in _parts(name, additive, solved, weights)}
     return jnp.sum(jnp.stack(list(parts.values()))), parts
 
 
 def least_squares(name: str, additive: tuple[str, ...], solved: Solved, weights: Weights) -> Flat:
     """Return a loss of squares alone (`keplearn.training.checks`) as a vector half of whose squared length it is."""
     vectors = []
-    for function in _functions(name, additive):
-        for part, x in function(solved, weights).items():
-            vector = least_squares_of(x, solved.keep)
-            assert vector is not None, part
-            vectors.append(vector)
+    for part, x, keep in _parts(name, additive, solved, weights):
+        vector = least_squares_of(x, keep)
+        assert vector is not None, part
+        vectors.append(vector)
     return jnp.concatenate(vectors)
 
 
@@ -188,16 +194,22 @@ def parts_without_squares(
     name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
 ) -> list[str]:
     """Return the parts of a loss that are not made of squares."""
-    return [
-        part
-        for function in _functions(name, additive)
-        for part, x in function(solved, weights).items()
-        if least_squares_of(x, solved.keep) is None
-    ]
+    parts = _parts(name, additive, solved, weights)
+    return [part for part, x, keep in parts if least_squares_of(x, keep) is None]
 
 
-def _functions(name: str, additive: tuple[str, ...]) -> list[Callable[[Solved, Weights], Mapping[str, Part]]]:
-    return [_loss(name).function, *(ADDITIVE_TERMS[term].function for term in additive)]
+def _parts(
+    name: str, additive: tuple[str, ...], solved: Solved, weights: Weights
+) -> Iterator[tuple[str, Part, Float[Array, "segment"]]]:
+    """Yield the parts of a loss, its terms, and ``continuity`` times the loss of gaps, with what counts in each."""
+    for function in (_loss(name).function, *(ADDITIVE_TERMS[term].function for term in additive)):
+        for part, x in function(solved, weights).items():
+            yield part, x, solved.keep
+    if (gap := solved.gap) is not None:
+        keep = solved.keep * gap.joined
+        between = replace(solved, truth=gap.truth, trajectory=gap.predicted, keep=keep)
+        for part, x in _loss(name).function(between, weights).items():
+            yield f"gap_{part}", weighted(x, weights["continuity"]), keep
 
 
 def _loss(name: str) -> Loss:

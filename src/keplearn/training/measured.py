@@ -12,12 +12,13 @@ from jaxtyping import Array, Float
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.core.programs import power_above
-from keplearn.data.segments import Samples, Segments
+from keplearn.data.segments import Segments
+from keplearn.data.splits import Samples
 from keplearn.integrate import Grid
 from keplearn.models.kinds import Architecture, Model
 from keplearn.models.neural_ode import NeuralODE, Scales
-from keplearn.training.compared import solve
 from keplearn.training.curriculum import Phase
+from keplearn.training.paths import solve
 from keplearn.training.problem import Batch, Constants, Setup, Shape, assemble, padded
 from keplearn.training.settings import FitSettings
 

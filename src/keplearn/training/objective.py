@@ -15,7 +15,7 @@ from keplearn.training.compared import OBJECTIVES
 from keplearn.training.encoding import seen_encoded
 from keplearn.training.losses import Parts, least_squares, total_loss
 from keplearn.training.optimizers import OPTIMIZERS, Function
-from keplearn.training.problem import Batch, Constants, Setup, assemble, replace_lost
+from keplearn.training.problem import Batch, Constants, Setup, assemble, beside, replace_lost
 from keplearn.training.residuals import Flat
 from keplearn.training.solved import FieldPair, Solved
 
@@ -40,13 +40,14 @@ def seen(
     model = assemble(setup, flat, constants.scales)
     if isinstance(model, LatentODE):
         return seen_encoded(setup, model, batch, constants)
-    predicted, truth, disagreement, rates = None, batch.states[1:], jnp.zeros_like(batch.keep), None
+    predicted, truth, disagreement, gap = None, batch.states[1:], jnp.zeros_like(batch.keep), None
     if setup.needs & {"pair", "trajectory"}:
-        made = OBJECTIVES[setup.objective].function(setup, model, batch, constants)
-        predicted, truth, disagreement = made
-    if "field" in setup.needs:
-        rates = field_pair(model, batch)
-    return Solved(truth, batch.states[0], batch.keep, model, predicted, rates, setup.law), disagreement
+        compared = OBJECTIVES[setup.objective]
+        more = (beside(setup, flat),) if compared.cut == "pieces" else ()
+        predicted, truth, disagreement, gap = compared.function(setup, model, batch, constants, *more)
+    rates = field_pair(model, batch) if "field" in setup.needs else None
+    solved = Solved(truth, batch.states[0], batch.keep, model, predicted, rates, setup.law, gap=gap)
+    return solved, disagreement
 
 
 def in_training(setup: Setup, flat: Flat, batch: Batch, constants: Constants) -> Solved:
@@ -95,12 +96,14 @@ def _counted(batch: Batch, solved: Solved, loss: Scalar, parts: Parts) -> tuple[
 
 def _without(solved: Solved, good: Bool[Array, "segment"]) -> Solved:
     """Take the truth for what is predicted of other segments, with ``keep`` 0."""
-    trajectory, rates = solved.trajectory, solved.rates
+    trajectory, rates, gap = solved.trajectory, solved.rates, solved.gap
+    if gap is not None:
+        gap = gap._replace(predicted=jnp.where(good, gap.predicted, gap.truth))
     if trajectory is not None:
         trajectory = jnp.where(good, trajectory, solved.truth)
     if rates is not None:
         rates = rates._replace(predicted=jnp.where(good, rates.predicted, rates.truth))
-    return replace(solved, trajectory=trajectory, rates=rates, keep=solved.keep * good)
+    return replace(solved, trajectory=trajectory, rates=rates, gap=gap, keep=solved.keep * good)
 
 
 def validation(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from keplearn.data.segments import Split
+from keplearn.data.splits import Split
 from keplearn.models.kinds import Model
 from keplearn.training.batches import Batches, on_device
 from keplearn.training.calls import Call, Execute
@@ -101,7 +101,11 @@ class PhaseRunner:
         return answer.result
 
     def begin(self, parameters: Array) -> Carry:
-        """Return the state before the first step."""
+        """Return the state before the first step; pieces begin where they were observed to."""
+        if self.data.pieces is not None:
+            with jax.enable_x64(True):
+                beside = jnp.zeros(6 * self.data.keep.size, parameters.dtype)
+                parameters = jnp.concatenate([parameters, beside])
         state = self.call(start, parameters, self.data if self.optimizer.full_batch else None, self.constants)
         with jax.enable_x64(True):
             worst = jnp.asarray(np.inf, parameters.dtype)

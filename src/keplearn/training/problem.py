@@ -1,5 +1,6 @@
 """What a training is given: what is compiled in of a phase, its segments, its numbers, and the model that they make."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.data.segments import Quadrature
@@ -56,11 +57,18 @@ class Chance(NamedTuple):
     share: Float[Any, "segment"]
 
 
+class Pieces(NamedTuple):
+    """The number of each segment among the pieces of a phase, and that of the one that begins where it ends, or -1."""
+
+    own: Int32[Array, "segment"]
+    next: Int32[Array, "segment"]
+
+
 class Batch(NamedTuple):
     """Segments, their times from 0, and ``keep``: 0 for a lost segment.
 
     ``accelerations``, ``quadrature``: where the loss or the objective asks for them. ``chance``: what is drawn for each
-    segment where a loss needs the posterior.
+    segment where a loss needs the posterior. ``pieces``: where segments have beginnings of their own.
     """
 
     states: Float[Array, "sample 6 segment"]
@@ -69,6 +77,7 @@ class Batch(NamedTuple):
     accelerations: Float[Array, "sample 3 segment"] | None = None
     chance: Chance | None = None
     quadrature: Quadrature | None = None
+    pieces: Pieces | None = None
 
 
 class Constants(NamedTuple):
@@ -84,15 +93,22 @@ class Constants(NamedTuple):
 
 
 @cache
-def _unravel(architecture: Architecture, dtype: str):
+def _unravel(architecture: Architecture, dtype: str) -> tuple[int, Callable[[Flat], Any]]:
     with jax.enable_x64(True):
-        return ravel_pytree(kind_of(architecture).new(architecture, 0, dtype).parameters)[1]
+        flat, unravel = ravel_pytree(kind_of(architecture).new(architecture, 0, dtype).parameters)
+    return flat.size, unravel
 
 
 def assemble(setup: Setup | Shape, flat: Flat, scales: Scales) -> Model:
-    """Make the model of a flat vector of parameters."""
-    parameters = _unravel(setup.architecture, setup.dtype)(flat)
+    """Make the model of a flat vector of parameters; behind the model's there may be others (`beside`)."""
+    size, unravel = _unravel(setup.architecture, setup.dtype)
+    parameters = unravel(flat if flat.size == size else flat[:size])
     return kind_of(setup.architecture).model(parameters, scales, setup.architecture)
+
+
+def beside(setup: Setup, flat: Flat) -> Float[Array, "6 piece"]:
+    """Return what is trained beside the model: of each piece where it begins, from where it was observed to."""
+    return flat[_unravel(setup.architecture, setup.dtype)[0] :].reshape(6, -1)
 
 
 def padded(batch: Batch, size: int, keep: float) -> Batch:

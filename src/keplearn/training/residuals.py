@@ -5,7 +5,7 @@ does a vector half of whose squared length it is, which is what methods of least
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -77,6 +77,13 @@ Part = Residuals | Penalty | Scalar
 def value_of(part: Part, keep: Float[Array, "segment"]) -> Scalar:
     """Return a part's number."""
     return part.value(keep) if isinstance(part, Residuals | Penalty) else part
+
+
+def weighted(part: Part, weight: Scalar) -> Part:
+    """Return a part times a weight."""
+    if isinstance(part, Residuals | Penalty):
+        return replace(part, weight=weight * part.weight)
+    return weight * part
 
 
 def least_squares_of(part: Part, keep: Float[Array, "segment"]) -> Flat | None:

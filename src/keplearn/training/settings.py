@@ -74,6 +74,6 @@ def batch_sizes(phase: Phase, n_segments: int) -> tuple[int, int]:
         return n_segments, n_segments
     if n_segments >= phase.batch_size:
         return phase.batch_size, phase.batch_size
-    if phase.steps >= LONG or OBJECTIVES[phase.objective].whole_windows:
+    if phase.steps >= LONG or OBJECTIVES[phase.objective].cut == "windows":
         return n_segments, n_segments
     return n_segments, min(phase.batch_size, power_above(n_segments, least=64, base=4))

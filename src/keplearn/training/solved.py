@@ -26,6 +26,14 @@ class FieldPair(NamedTuple):
     truth: Float[Array, "sample 6 segment"]
 
 
+class Gap(NamedTuple):
+    """Where pieces of an orbit end, and where the next one begins; ``joined``: 0 for a piece without a next one."""
+
+    predicted: Float[Array, "1 6 segment"]
+    truth: Float[Array, "1 6 segment"]
+    joined: Float[Array, "segment"]
+
+
 class Encoded(NamedTuple):
     """What a latent ODE made of a batch: the distribution of the beginnings, how sure it is of what it observes.
 
@@ -63,6 +71,8 @@ class Solved:
         The network being trained.
     trajectory, rates, system, latent
         What `predicted`, `field`, `law` and `encoded` give; None where nobody has asked for it.
+    gap
+        Of pieces with beginnings of their own; the loss compares it as it does the rest.
     """
 
     truth: Float[Array, "sample component segment"]
@@ -73,6 +83,7 @@ class Solved:
     rates: FieldPair | None = None
     system: System | None = None
     latent: Encoded | None = None
+    gap: Gap | None = None
 
     @property
     def learned(self) -> NeuralODE:
