@@ -17,7 +17,8 @@ import numpy as np
 import optax
 
 from benchmarks.cores import alone
-from keplearn.data.segments import Segments, Split
+from keplearn.data.segments import Segments
+from keplearn.data.splits import Split
 from keplearn.integrate import adaptive_solve
 from keplearn.models.encoders import Observed
 from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
