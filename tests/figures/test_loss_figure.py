@@ -65,6 +65,14 @@ def test_a_loss_of_one_part_is_one_curve_under_the_parts_name(metrics):
     assert not lines(figure, "percent_error:steps")
 
 
+def test_the_gradient_has_its_median_by_phase(metrics):
+    figure = loss(metrics)
+    for phase, rows in metrics.groupby("phase"):
+        steps, values = drawn(figure, f"gradient:{phase}")
+        assert set(values) == {rows["grad_norm"].median()} and steps[1] - steps[0] == len(rows) - 1
+    assert [label[:8] for label in legend(figure, 1)] == ["phase 0:", "phase 1:"]
+
+
 def texts(figure: Figure, gid: str) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts if text.get_gid() == gid]
 

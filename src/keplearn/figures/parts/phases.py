@@ -19,7 +19,7 @@ _SIZE, _LETTER, _PANEL, _LINE = 7.5, 0.066, 5.0, 0.125
 
 
 def phase_labels(parameters: Parameters) -> list[str]:
-    """Return for each phase how it trains: optimiser, learning rate, segment length, window; with commas between."""
+    """Return for each phase how it trains: optimiser, learning rate, objective, segments, window; commas between."""
     p = parameters
     labels = []
     for k, optimizer in enumerate(p.optimizer):
@@ -28,9 +28,12 @@ def phase_labels(parameters: Parameters) -> list[str]:
         if p.schedule[k] != "constant":
             rate += f" ({p.schedule[k].partition('@')[0]})"
         start, end = p.length_strategy[k]
+        objective = p.objective[k].partition("@")[0]
         segments = f"segments of {p.segment_length_strategy[k]}"
         window = "whole orbits" if (start, end) == (0.0, 1.0) else f"window {start:g} to {end:g}"
-        labels.append(", ".join([name, *([] if takes_all_segments(optimizer) else [rate]), segments, window]))
+        how = [] if takes_all_segments(optimizer) else [rate]
+        how += [] if objective == "trajectory" else [objective]
+        labels.append(", ".join([name, *how, segments, window]))
     return labels
 
 

@@ -42,6 +42,10 @@ PARTS: dict[str, Part] = {
     "reconstruction": Part("reconstruction", "", style.BLUE, "--"),
     "kl": Part("KL divergence", "", style.ORANGE, "-."),
 }
+PARTS |= {
+    f"gap_{name}": Part(f"gaps: {PARTS[name].label}", PARTS[name].unit, style.SKY, ":")
+    for name in ("percent_error", "mean_squared_error", "relative_squared_error", "nmse")
+}
 """The parts that losses have, each with its colour in every figure; another one is drawn in grey."""
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from keplearn.core.numbers import number_text
 from keplearn.figures.parts import style
 from keplearn.figures.parts.phases import label_height, mark_phases
 from keplearn.figures.parts.series import PARTS, Part, Series, cumulative, draw_series, loss_axis, loss_parts
@@ -36,7 +37,8 @@ def loss(
 
     Training is drawn faint, with its running median on top; validation with markers, at the steps where it
     took place, and where it was measured the acceleration error there. Parts stand as they enter the loss, multiplied
-    by their weights. Zeros lie below the axis.
+    by their weights. Zeros lie below the axis. The gradient's norm has its median by phase beside it: where it falls as
+    segments grow, gradients vanish over them.
 
     Spikes are where the loss is above three times the median of the losses of the 25 steps before, in the same phase.
     The three highest are numbered, and below stands what led to each, from 25 steps before it began to its top: the
@@ -167,9 +169,20 @@ def _draw_errors(
 
 
 def _draw_gradient(axes: Axes, metrics: pd.DataFrame, steps: Series) -> None:
+    """Draw the norm over the steps, and each phase's median: how far gradients vanish over longer segments."""
     draw_series(axes, steps, metrics, "grad_norm", style.BLACK, "-")
     style.log_axis(axes)
     axes.set_ylabel("gradient\nnorm")
+    look: dict[str, Any] = {"color": style.PREDICTION, "linewidth": 1.2}
+    lines = []
+    for phase, rows in metrics.assign(cumulative=steps).groupby("phase"):
+        median = rows["grad_norm"].median()
+        if np.isfinite(median):
+            where = rows["cumulative"].iloc[[0, -1]]
+            label = f"phase {phase:.0f}: {number_text(float(median))}"
+            lines += axes.plot(where, [median] * 2, label=label, gid=f"gradient:{phase:.0f}", **look)
+    if len(lines) <= 4:  # as many as there is room for
+        _list(axes, lines, "median by phase")
 
 
 def _zeros(values: pd.Series) -> str:
