@@ -54,6 +54,7 @@ def train(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     """
     configs = _configs(file, overrides or [], mirroring.overrides(), runs, resume, from_)
 
+    from keplearn.cli.recipe import beside_recipes
     from keplearn.core.device import choose_device
 
     on_gpu = choose_device(device) == "gpu"
@@ -61,6 +62,8 @@ def train(  # noqa: D417 (mirroring: keplearn.cli.mirroring)
     trained = train_all(configs, runs, again=again, together=on_gpu and len(configs) > 1, each=show)
     if not json_:
         _print_scores(trained)
+        if said := beside_recipes(trained):
+            print(said)
     if any(run.state == "failed" for run in trained):
         sys.exit(1)
 
