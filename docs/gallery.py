@@ -40,6 +40,9 @@ FORECASTS = HOME.parent / "configs" / "latent_ode.yaml"
 MORE = {
     "ahead": [f"latent_ode --on {TEST}"],
     "forecast": [f"latent_ode --orbit {TEST}#3"],
+    "samples": [f"latent_ode --orbit {TEST}#3"],
+    "latent": [f"latent_ode --orbit {TEST}#3"],
+    "gaps": [f"latent_ode --on {TEST}"],
     "acceleration": [f"RUN --orbit {TEST}#3", f"RUN --all --on {TEST}"],
     "box": [
         f"study --on {TEST} --by feature_layer,output_layer",

@@ -22,8 +22,8 @@ def test_marks_of_a_page_are_those_of_its_blocks(page):
 def test_no_result_stands_outside_the_blocks(page):
     text = (HOME / page).read_text(encoding="utf-8")
     prose = re.sub(r"<!-- (\w+): .*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
-    # 100 % is the error of no acceleration at all, 5.4 % what others report.
-    assert set(re.findall(r"[\d.]+ %", prose)) <= {"100 %", "5.4 %"}
+    # 100 % is the error of no acceleration at all, 5.4 % what others report, 90 % what an interval is to hold.
+    assert set(re.findall(r"[\d.]+ %", prose)) <= {"100 %", "5.4 %", "90 %"}
 
 
 def test_the_draws_are_as_round_as_the_page_says(tmp_path):

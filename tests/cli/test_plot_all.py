@@ -68,7 +68,7 @@ def folder(small_study, tmp_path_factory) -> Path:
     return folder
 
 
-FORECASTS = ("ahead", "forecast")
+FORECASTS = ("ahead", "forecast", "gaps", "latent", "samples")
 """What is drawn only of models that observe a part of each orbit (tests/figures/test_forecast_figures.py)."""
 
 

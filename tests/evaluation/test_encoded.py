@@ -16,14 +16,15 @@ from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import load_dataset
 from keplearn.data.units import units_for
 from keplearn.evaluation.baselines import kepler_fit, osculating, pieces_of, straight_line
+from keplearn.evaluation.draws import paths_of
 from keplearn.evaluation.encoded import _travel, solve_encoded
 from keplearn.evaluation.law import law
 from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.table import summary
 from keplearn.evaluation.vectors import inside, interval, ranked_probability
-from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
-from keplearn.models.neural_ode import Architecture
+from keplearn.models.latent_ode import LOG_SPREAD, LatentArchitecture, LatentODE, new_latent_ode
+from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.systems.field import SystemField
 from keplearn.systems.two_body import TwoBody
@@ -133,6 +134,28 @@ def test_a_free_latent_is_scored_and_has_no_field():
         np.testing.assert_allclose(middle, slopes[1:-1], rtol=0, atol=0.03 * np.abs(slopes).max())
     with pytest.raises(KeplearnError, match="no field of positions and velocities"):
         law(model, ORBITS)
+
+
+def test_draws_of_a_beginning_spread_as_the_encoder_says_and_go_on_by_the_field():
+    """In the planes of orbits in space, which a planar model takes for its own; padding stays empty."""
+    turned = kepler_dataset([[9e3, 0.2, 0.6, 1.0, 0.3, 1.0], [20e3, 0.5, 0.6, 2.0, 1.0, 4.0]], samples=60)
+    orbits, model = padded(turned, [60, 50]), replace(lawful(0), units=units_for(turned))
+    paths = paths_of(model, orbits, [0, 1], draws=200)
+    off = (paths.positions - orbits.states[..., :3])[:, :, 0] / units_for(turned).length_km
+    assert np.abs(off[0]).max() < 0.01  # an untrained encoder answers with the cubic's beginning
+    spread = np.sqrt(off[1:].var(axis=0).sum(axis=-1) / 2)
+    np.testing.assert_allclose(spread, np.exp(LOG_SPREAD), rtol=0.1)
+    normal = np.cross(orbits.states[:, 0, :3], orbits.states[:, 0, 3:])
+    across = np.einsum("dosk,ok->dos", paths.positions, normal / np.linalg.norm(normal, axis=-1)[:, None])
+    assert np.nanmax(np.abs(across)) < 1e-6
+    r, v = np.split(paths.latents, 2, axis=-1)
+    energy = (v**2).sum(-1) / 2 - 1 / np.linalg.norm(r, axis=-1)
+    assert np.nanmax(np.abs(energy - energy[..., :1])) < 1e-6  # between steps the solver is of lower order
+    assert np.array_equal(np.isnan(energy[5]), np.isnan(orbits.times))
+    with pytest.raises(KeplearnError, match="there is no #2"):
+        paths_of(model, orbits, [1, 2])
+    with pytest.raises(KeplearnError, match="starts from a true state"):
+        paths_of(new_model(NETWORK, 0, units=units_for(turned)), orbits, [0])
 
 
 def test_the_kepler_fit_finds_the_orbit_and_the_line_leaves_it():

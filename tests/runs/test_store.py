@@ -180,9 +180,16 @@ def test_runs_are_found_by_group_and_state(written, config):
         open_run(written, "ffff")
 
 
-def test_a_group_in_a_runs_place_and_a_run_in_a_groups_are_told(written, config):
+def test_a_group_in_a_runs_place_is_its_only_run_and_told_where_there_are_several(written, config):
+    assert open_run(written, "study").run_id == config.run_id
+    other = run_config("complex_TBP_planar_1_train", group="study", width=5, depth=1)
+    with RunWriter(written, other) as writer:
+        writer.start({}, resume=False)
     with pytest.raises(KeplearnError, match=r"no run 'study' in .*\. It is a group: give one of its runs"):
         open_run(written, "study")
+
+
+def test_a_run_in_a_groups_place_is_told(written, config):
     with pytest.raises(KeplearnError, match=rf"no group '{config.run_id}' in .*\. It is a run of study\.$"):
         find_runs(written, config.run_id)
 

@@ -53,7 +53,9 @@ class Test:
 
 NO_SAVING, NO_TEST = Saving(), Test()
 
-RunName = Annotated[str, Parameter(help="A run's id, a unique beginning of it, or group/id.")]
+RunName = Annotated[
+    str, Parameter(help="A run's id, a unique beginning of it, group/id, or a group of one run.")
+]
 Restarts = Annotated[
     int | None, Parameter(help="Restart from the true state every so many samples; by default never.")
 ]

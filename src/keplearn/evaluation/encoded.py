@@ -54,24 +54,11 @@ def solve_encoded(
         beginning, and ``success``.
     """
     shape = model.architecture
-    travel = lambda beginning: _travel(model, beginning, t, steps)  # noqa: E731
-    observed = _observed(model, given, t)
-    _, values, seen, sites = observed
-    posterior = model.posterior(observed)
-    beginning, covariance = posterior.mean, jnp.diag(jnp.exp(2 * posterior.log_spread))
-    if shape.refine:
-
-        def fitted(beginning: Beginning) -> Fit:
-            decoded, slopes = _decoded(model.decode, travel(beginning), sites)
-            deviations = _deviations(model, values)
-            # What lies beyond a solution that was given up is no number, and may be where nothing is observed.
-            left = jnp.where(seen[:, None] > 0, (decoded - values) / deviations, 0)
-            return Fit(beginning, left, jnp.where(seen[:, None, None] > 0, slopes / deviations[..., None], 0))
-
-        fit = refined(fitted, beginning, shape.refine, values.shape)
-        beginning, covariance = fit.beginning, jnp.linalg.inv(fit.curvature)
-    path = travel(beginning)
-    states, accelerations = _predicted(model, path.flow)
+    observed = observed_of(model, given, t)
+    beginning, covariance = infer(model, steps, observed)
+    sites = observed.sites
+    path = _travel(model, beginning, t, steps)
+    states, accelerations = states_along(model, path.flow)
     field = model.field
     at_truth = jnp.full((len(t), 3), jnp.nan)
     if field is not None:
@@ -89,6 +76,27 @@ def solve_encoded(
     found = {"states": states, "accelerations": accelerations, "field": at_truth, "covariance": whole}
     found = {key: _where_reached(states, x) if key != "field" else x for key, x in found.items()}
     return found | {"latent": beginning, "success": path.success}
+
+
+def infer(
+    model: LatentODE, steps: dict[str, Any], observed: Observed
+) -> tuple[Beginning, Float[Array, "latent latent"]]:
+    """Return mean and covariance of where an orbit begins, of what is observed of it: the encoder's, or the fit's."""
+    times, values, seen, sites = observed
+    posterior = model.posterior(observed)
+    beginning, covariance = posterior.mean, jnp.diag(jnp.exp(2 * posterior.log_spread))
+    if model.architecture.refine:
+
+        def fitted(beginning: Beginning) -> Fit:
+            decoded, slopes = _decoded(model.decode, _travel(model, beginning, times, steps), sites)
+            deviations = _deviations(model, values)
+            # What lies beyond a solution that was given up is no number, and may be where nothing is observed.
+            left = jnp.where(seen[:, None] > 0, (decoded - values) / deviations, 0)
+            return Fit(beginning, left, jnp.where(seen[:, None, None] > 0, slopes / deviations[..., None], 0))
+
+        fit = refined(fitted, beginning, model.architecture.refine, values.shape)
+        beginning, covariance = fit.beginning, jnp.linalg.inv(fit.curvature)
+    return beginning, covariance
 
 
 def _where_reached(states: Float[Array, "sample 6"], values: Array) -> Array:
@@ -110,7 +118,7 @@ def _travel(model: LatentODE, beginning: Beginning, t: Float[Array, "sample"], s
     return Path(found[:, :size], found[:, size:].reshape(len(t), size, -1), success)
 
 
-def _observed(model: LatentODE, given: Float[Array, "sample 6"], t: Float[Array, "sample"]) -> Observed:
+def observed_of(model: LatentODE, given: Float[Array, "sample 6"], t: Float[Array, "sample"]) -> Observed:
     """What is observed of the states that are given, and where; 0 where nothing is."""
     known = jnp.isfinite(given[:, np.array(model.architecture.components)]).all(-1)
     observed = model.watch(given, t)
@@ -133,7 +141,7 @@ def _deviations(
     return jnp.broadcast_to(jnp.reshape(jax.vmap(model.deviation)(values), (len(values), -1)), values.shape)
 
 
-def _predicted(
+def states_along(
     model: LatentODE, path: Float[Array, "sample flow"]
 ) -> tuple[Float[Array, "sample 6"], Float[Array, "sample 3"]]:
     """States and accelerations along a path; those of a free latent by derivatives of its decoder along its flow."""

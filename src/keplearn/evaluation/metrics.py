@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from keplearn.core.shapes import OrbitStates, OrbitVectors, ScalarArray
-from keplearn.evaluation.baselines import kepler_fit, osculating, pieces_of, straight_line
+from keplearn.core.shapes import OrbitVectors, ScalarArray
+from keplearn.evaluation.baselines import Forecast, kepler_fit, osculating, pieces_of, straight_line
 from keplearn.evaluation.distance import FAR, NEAR
 from keplearn.evaluation.lead import CIRCULAR, lead_deg, revolutions
 from keplearn.evaluation.registry import (
@@ -246,7 +246,7 @@ def forecast_end(x: Distribution) -> float:
 )  # fmt: skip
 def forecast_line(x: Samples) -> ScalarArray:
     """The forecast's error, had the orbit gone straight on from the last observed position: what needs no model."""
-    return percent_error(pieces_of(straight_line, x.times, _given(x), x.begins), x.true_position)
+    return _without_model(x, straight_line)
 
 
 @metric(
@@ -255,8 +255,7 @@ def forecast_line(x: Samples) -> ScalarArray:
 )  # fmt: skip
 def forecast_osculating(x: Samples) -> ScalarArray:
     """The forecast's error of the Kepler orbit fitted to the last tenth of the observations alone: persistence."""
-    fit = partial(osculating, mu=x.mu)
-    return percent_error(pieces_of(fit, x.times, _given(x), x.begins), x.true_position)
+    return _without_model(x, partial(osculating, mu=x.mu))
 
 
 @metric(
@@ -265,13 +264,13 @@ def forecast_osculating(x: Samples) -> ScalarArray:
 )  # fmt: skip
 def forecast_kepler(x: Samples) -> ScalarArray:
     """The forecast's error of a Kepler orbit fitted to the same observations by least squares: the two-body floor."""
-    fit = partial(kepler_fit, mu=x.mu)
-    return percent_error(pieces_of(fit, x.times, _given(x), x.begins), x.true_position)
+    return _without_model(x, partial(kepler_fit, mu=x.mu))
 
 
-def _given(x: Samples) -> OrbitStates:
-    """What the model has observed."""
-    return x.true_states * np.nan if x.given is None else x.given
+def _without_model(x: Samples, forecast: Forecast) -> ScalarArray:
+    """Position error of what needs no model, from what the model has observed, % of the true radius."""
+    given = x.true_states * np.nan if x.given is None else x.given
+    return percent_error(pieces_of(forecast, x.times, given, x.begins), x.true_position)
 
 
 @metric(

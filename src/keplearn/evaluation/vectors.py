@@ -58,15 +58,20 @@ def unit(x: VectorArray) -> VectorArray:
         return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
+def reach(share: float) -> float:
+    """Return the standard deviations to either side that hold a share of a normal distribution."""
+    return NormalDist().inv_cdf((1 + share) / 2)
+
+
 def inside(off: VectorArray, deviation: VectorArray | None, share: float) -> ScalarArray:
     """Share of components within the central interval of a normal distribution; those without a deviation aside."""
-    reach = NormalDist().inv_cdf((1 + share) / 2)
-    return _over_components(lambda z, s: np.where(np.abs(z) <= reach, 1.0, 0.0), off, deviation)
+    most = reach(share)
+    return _over_components(lambda z, s: np.where(np.abs(z) <= most, 1.0, 0.0), off, deviation)
 
 
 def interval(deviation: VectorArray | None, share: float) -> ScalarArray:
     """Width of the central interval of normal distributions, mean of the components that have a deviation."""
-    width = 2 * NormalDist().inv_cdf((1 + share) / 2)
+    width = 2 * reach(share)
     if deviation is None:
         return np.array(np.nan)
     return _over_components(lambda z, s: width * s, np.zeros_like(deviation), deviation)

@@ -62,7 +62,7 @@ def group_names(runs: str | Path) -> list[str]:
 
 
 def open_run(runs: str | Path, reference: str) -> Run:
-    """Open a run by its id, a unique beginning of it, or ``group/id``.
+    """Open a run by its id, a unique beginning of it, or ``group/id``; a group of one run by the group's name.
 
     Raises
     ------
@@ -87,6 +87,9 @@ def open_run(runs: str | Path, reference: str) -> Run:
         raise KeplearnError(f"run {reference!r} is ambiguous in {runs}: {names}")
     also = f" {unreadable[0]}" if unreadable else ""
     if not group and run_id in group_names(runs):
+        alone = [path for path in every if path.parent.name == run_id]
+        if len(alone) == 1:
+            return Run(alone[0])
         hint = f" It is a group: give one of its runs (keplearn runs --group {run_id})."
     else:
         hint = nearest(run_id, [path.name for path in every])

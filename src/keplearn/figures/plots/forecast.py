@@ -2,17 +2,15 @@
 
 from typing import Any
 
-import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
 from keplearn.core.errors import KeplearnError
+from keplearn.evaluation.vectors import reach
 from keplearn.figures.parts import style
 from keplearn.figures.parts.inputs import one_orbit
+from keplearn.figures.parts.observed import shade_observed
 from keplearn.figures.registry import figure
-
-_REACH = 1.6448536269514722
-"""Standard deviations to either side that hold 90 % of a normal distribution."""
 
 
 @figure("evaluation")
@@ -42,8 +40,8 @@ def forecast(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Fig
         )
     one = one_orbit(evaluation, orbit, ("predicted_position", "predicted_deviation", "observed"))
     true, predicted = (1e-3 * one.finite(name) for name in ("position", "predicted_position"))
-    reach = _REACH * 1e-3 * one.finite("predicted_deviation")
-    shown = [k for k in range(3) if (reach[:, k] > 0).any()]
+    half = reach(0.9) * 1e-3 * one.finite("predicted_deviation")
+    shown = [k for k in range(3) if (half[:, k] > 0).any()]
     figure, axes = style.new_figure(2.0 + 1.7 * len(shown), (1.0,) * len(shown), 2)
     off = predicted - true
     scale = 1e3
@@ -51,7 +49,7 @@ def forecast(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Fig
         left, right = axes[2 * row], axes[2 * row + 1]
         for panel, middle, factor in ((left, predicted[:, k], 1.0), (right, off[:, k], scale)):
             look: dict[str, Any] = {"color": style.PREDICTION, "alpha": 0.25, "linewidth": 0.0}
-            low, high = (factor * (middle + sign * reach[:, k]) for sign in (-1, 1))
+            low, high = (factor * (middle + sign * half[:, k]) for sign in (-1, 1))
             name = f"{'xyz'[k]}{':off' if panel is right else ''}"
             panel.fill_between(one.hours, low, high, label="90 % interval", gid=f"{name}:interval", **look)
             if panel is left:
@@ -65,7 +63,7 @@ def forecast(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Fig
                 label="predicted",
                 gid=name,
             )
-            _shade(panel, one.hours, one.values["observed"] > 0)
+            shade_observed(panel, one.hours, one.values["observed"] > 0)
         right.axhline(0.0, color=style.TRUTH, linewidth=0.8)
         left.set_ylabel(f"{'xyz'[k]} (10³ km)")
         right.set_ylabel(f"{'xyz'[k]} predicted − true (km)")
@@ -76,13 +74,3 @@ def forecast(evaluation: xarray.Dataset, orbit: int = 0, title: str = "") -> Fig
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     figure.suptitle(title or one.title)
     return figure
-
-
-def _shade(panel: Any, hours: np.ndarray, observed: np.ndarray) -> None:
-    """Make the background grey over each stretch that is observed."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], observed, [False]]).astype(int)))
-    for number, (first, last) in enumerate(edges.reshape(-1, 2)):
-        label = "observed" if number == 0 else None
-        panel.axvspan(
-            hours[first], hours[last - 1], color=style.PALE, alpha=0.5, linewidth=0.0, zorder=0, label=label
-        )
