@@ -9,6 +9,7 @@ import pytest
 
 import keplearn.demo
 from keplearn.cli.demo import demo
+from keplearn.demo import _cell
 from keplearn.runs.find import find_runs
 
 ROUND = "complex_TBP_planar_10_train"
@@ -72,3 +73,15 @@ def test_the_command_prints_the_table_and_draws_next_to_the_runs(short_demo):
     assert all(file.stat().st_size > 10_000 for file in files)
     typical = [run for run in runs if run.config.dataset_name == keplearn.demo.TYPICAL]
     assert {file.parent.parent for file in files[:-2]} == {run.path for run in typical}
+
+
+def test_a_cell_tells_what_is_lost_in_all_draws():
+    draws = [
+        {"mean": 1.0, "field-near": 0.1, "diverged": 1, "lost": 9, "lost-field": 2},
+        {"mean": 3.0, "field-near": 0.3, "diverged": 0, "lost": 0, "lost-field": 0},
+        {"mean": 2.0, "field-near": 0.2, "diverged": 2, "lost": 7, "lost-field": 40},
+    ]
+    assert _cell(draws, "mean") == "2 (3 to 1; 3 orbits diverged)"
+    assert _cell(draws, "field-near") == "0.1 (0.3 to 0.2; 42 samples lost)"
+    assert _cell(draws[:1], "field-near") == "0.1 (2 samples lost)"
+    assert _cell(draws[1:2], "mean") == "3"

@@ -12,7 +12,7 @@ import pytest
 
 from keplearn.core import tables
 from keplearn.core.errors import KeplearnError
-from keplearn.training.optimizers import OPTIMIZERS, LeastSquares, Minimiser, optimizer
+from keplearn.training.optimizers import OPTIMIZERS, LeastSquares, Minimiser, Pace, optimizer
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def run(optimizer, function, start, steps, rate=0.0, max_norm=np.inf, decay=0.0)
     rate, max_norm = jnp.asarray(rate, start.dtype), jnp.asarray(max_norm, start.dtype)
 
     def body(carry, _):
-        step = optimizer.step(function, carry[0], carry[1], rate, max_norm, decay)
+        step = optimizer.step(function, carry[0], carry[1], Pace(rate, max_norm, decay))
         return (step.parameters, step.state), (step.loss, step.gradient_norm, step.finite)
 
     begin = (start, optimizer.init(function, start))
@@ -133,7 +133,9 @@ def test_a_long_gradient_is_shortened_to_the_bound_and_keeps_its_direction():
     gradient = -SCALES * MINIMUM
     length = np.linalg.norm(gradient)
     for bound in (0.01 * length, 100 * length):
-        step = jax.jit(lambda b: ADAM.step(quadratic, x, ADAM.init(quadratic, x), jnp.asarray(0.1), b))(bound)
+        step = jax.jit(lambda b: ADAM.step(quadratic, x, ADAM.init(quadratic, x), Pace(jnp.asarray(0.1), b)))(
+            bound
+        )
         taken = np.asarray(step.state[0].mu) / 0.1
         np.testing.assert_allclose(taken, gradient * min(1.0, bound / length), rtol=1e-12)
         assert step.gradient_norm == pytest.approx(length)
@@ -152,7 +154,7 @@ def test_one_huge_gradient_does_not_stall_what_comes_after():
         def body(carry, i):
             steep = jnp.where(i == 0, 1e12, 1.0)
             function = lambda x: jax.tree.map(lambda loss: steep * loss, quadratic(x))  # noqa: E731
-            step = ADAM.step(function, carry[0], carry[1], jnp.asarray(0.05), bound)
+            step = ADAM.step(function, carry[0], carry[1], Pace(jnp.asarray(0.05), bound))
             return (step.parameters, step.state), None
 
         x = jnp.full(8, 3.0)
@@ -166,7 +168,7 @@ def test_one_huge_gradient_does_not_stall_what_comes_after():
 
 def test_adam_does_not_go_where_parameters_are_not_finite():
     x = jnp.zeros(8)
-    step = ADAM.step(quadratic, x, ADAM.init(quadratic, x), jnp.asarray(np.inf), jnp.asarray(100.0))
+    step = ADAM.step(quadratic, x, ADAM.init(quadratic, x), Pace(jnp.asarray(np.inf), jnp.asarray(100.0)))
     assert not step.finite and np.isfinite(step.loss)
     np.testing.assert_array_equal(step.parameters, x)
 
@@ -177,7 +179,7 @@ def test_adam_stays_where_a_gradient_is_not_finite():
 
     x = jnp.array([0.0, 1.0])
     state = ADAM.init(broken, x)
-    step = ADAM.step(broken, x, state, jnp.asarray(0.1), jnp.asarray(jnp.inf))
+    step = ADAM.step(broken, x, state, Pace(jnp.asarray(0.1), jnp.asarray(jnp.inf)))
     assert not step.finite
     np.testing.assert_array_equal(step.parameters, x)
     for new, old in zip(jax.tree.leaves(step.state), jax.tree.leaves(state), strict=True):
@@ -230,7 +232,7 @@ def test_the_state_of_every_adapter_is_arrays_alone_for_programs_and_checkpoints
         jax.eval_shape(state, jnp.zeros(3))
         for state in (
             lambda x: adapter.init(function, x),
-            lambda x: adapter.step(function, x, adapter.init(function, x), x[0], x[0]).state,
+            lambda x: adapter.step(function, x, adapter.init(function, x), Pace(x[0], x[0])).state,
         )
     )
     assert jax.tree.leaves(before) == jax.tree.leaves(after) != []

@@ -9,7 +9,7 @@ from keplearn.config import RunConfig, load_config
 from keplearn.data.dataset import load_dataset
 from keplearn.data.names import Draw, parse_name
 from keplearn.data.satellites import satellites_dataset
-from keplearn.evaluation.ranking import lost_text, order
+from keplearn.evaluation.ranking import lost_in, order
 from keplearn.evaluation.table import score_table
 from keplearn.figures import acceleration, distance, errors, loss, orbit, save_figure
 from keplearn.groups.scoring import evaluate_runs, score_runs
@@ -28,7 +28,8 @@ COLUMNS = {
 }
 """What metrics are called in the tables."""
 LEGEND = (
-    "near, far: at true states near the training states, far from them; field: at all; mean: along the propagated path",
+    "near, far: at true states near the training states, far from them; field: at all; "
+    "mean: along the propagated path"
 )
 RECIPES = ("earlier studies", "neutral", "conference", "skip", "central")
 """What the recipes of demo.yaml are called, in their order; but for the first as ``keplearn recipe`` has them."""
@@ -86,7 +87,7 @@ def demo_lines(scores: "pd.DataFrame", runs: Sequence[Run]) -> list[str]:
     recipes = {recipe(run): layers(run) for run in runs}
     told = [f"{text}: {recipes[text]}" for text in sorted(recipes)]
     draws = f"trained on {'; '.join(sorted(set(scores['trained_on'])))}"
-    return [TITLE, *(f"  {text}" for text in (*told, draws, *LEGEND))]
+    return [TITLE, *(f"  {text}" for text in (*told, draws, LEGEND))]
 
 
 def demo_tables(scores: "pd.DataFrame") -> list[tuple[list[str], list[list[str]]]]:
@@ -113,11 +114,11 @@ def _cell(found: Sequence[Mapping[str, Any]], key: str) -> str:
     """Return the median over draws, the range, and the orbits that diverged or the samples that were lost."""
     ranked = sorted(found, key=lambda scores: order(scores, key))
     low, middle, high = (_percent(ranked[k][key]) for k in (0, len(ranked) // 2, -1))
-    lost = sum(int(scores["diverged"]) for scores in found) if key == "mean" else 0
-    gone = f"; {lost} orbits diverged" if lost else ""
-    if key != "mean" and any(text := lost_text(scores, key) for scores in found):
-        gone = f"; {text}"
-    return middle if len(ranked) == 1 else f"{middle} ({low} to {high}{gone})"
+    counts, what = [lost_in(scores, key) for scores in found], "samples lost"
+    if key == "mean":
+        counts, what = [int(scores["diverged"]) for scores in found], "orbits diverged"
+    beside = [f"{low} to {high}"] * (len(ranked) > 1) + [f"{sum(counts)} {what}"] * any(counts)
+    return f"{middle} ({'; '.join(beside)})" if beside else middle
 
 
 def _percent(value: float) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32
 
 from keplearn.core.jax_shapes import Scalar
 from keplearn.training.objective import objective, settled, to_minimise, validation, without_lost
-from keplearn.training.optimizers import OPTIMIZERS
+from keplearn.training.optimizers import OPTIMIZERS, Pace
 from keplearn.training.problem import Batch, Chance, Constants, Setup
 
 
@@ -91,8 +91,8 @@ def take_steps(
     def body(loop):
         parameters, state, buffers, i, _, batch = loop
         function = to_minimise(setup, batch, constants)
-        bound, decay = constants.max_grad_norm, constants.weight_decay
-        step = optimizer.step(function, parameters, state, rates[i], bound, decay)
+        pace = Pace(rates[i], constants.max_grad_norm, constants.weight_decay)
+        step = optimizer.step(function, parameters, state, pace)
         values = {"loss": step.loss, **step.parts, "grad_norm": step.gradient_norm}
         buffers = {name: buffers[name].at[i].set(values[name]) for name in names}
         i = i + step.finite.astype(jnp.int32)
@@ -147,8 +147,8 @@ def rescue(
     batch = without_lost(setup, carry.parameters, batch, constants)
     function = to_minimise(setup, batch, constants)
     state = _whole_state(setup, carry, None, constants)
-    bound, decay = constants.max_grad_norm, constants.weight_decay
-    step = optimizer.step(function, carry.parameters, state, rate, bound, decay)
+    pace = Pace(rate, constants.max_grad_norm, constants.weight_decay)
+    step = optimizer.step(function, carry.parameters, state, pace)
     some = jnp.any(batch.keep > 0)
     moved = jax.tree.map(
         lambda new, old: jnp.where(some, new, old),

@@ -45,6 +45,14 @@ class Step(NamedTuple):
     finite: Bool[Array, ""]
 
 
+class Pace(NamedTuple):
+    """What bounds a step: learning rate, longest gradient, share of the rate by which all parameters shrink."""
+
+    learning_rate: Scalar
+    max_norm: Scalar
+    decay: Scalar | float = 0.0
+
+
 @dataclass(frozen=True)
 class Transformation:
     """An Optax transformation of learning rate and weight decay, on batches, of gradients clipped by their norm.
@@ -65,20 +73,12 @@ class Transformation:
         zero = jnp.zeros((), parameters.dtype)
         return self.make(zero, zero).init(parameters)
 
-    def step(
-        self,
-        function: Function,
-        parameters: Flat,
-        state: Any,
-        learning_rate: Scalar,
-        max_norm: Scalar,
-        decay: Scalar | float = 0.0,
-    ) -> Step:
+    def step(self, function: Function, parameters: Flat, state: Any, pace: Pace) -> Step:
         """Take one step down the gradient of this batch."""
         (loss, parts), gradient = jax.value_and_grad(function, has_aux=True)(parameters)
         norm = jnp.linalg.norm(gradient)
-        clipped = gradient * jnp.minimum(1, max_norm / norm)
-        made = self.make(learning_rate, jnp.asarray(decay, parameters.dtype))
+        clipped = gradient * jnp.minimum(1, pace.max_norm / norm)
+        made = self.make(pace.learning_rate, jnp.asarray(pace.decay, parameters.dtype))
         update, new_state = made.update(clipped, state, parameters)
         moved = (parameters + jnp.asarray(update), new_state)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.all(jnp.isfinite(moved[0]))
@@ -105,15 +105,7 @@ class Minimiser:
         """Return the arrays of the state before the first step; the rest of it is code, no data."""
         return eqx.filter(self._initial(function, parameters), eqx.is_array)
 
-    def step(
-        self,
-        function: Function,
-        parameters: Flat,
-        state: Any,
-        learning_rate: Scalar,
-        max_norm: Scalar,
-        decay: Scalar | float = 0.0,
-    ) -> Step:
+    def step(self, function: Function, parameters: Flat, state: Any, pace: Pace) -> Step:
         """Evaluate the function at the next trial point, and go there if it decreases enough."""
         whole = eqx.filter_eval_shape(self._initial, function, parameters)
         code = eqx.filter(whole, lambda x: isinstance(x, jax.ShapeDtypeStruct), inverse=True)

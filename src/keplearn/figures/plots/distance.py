@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from itertools import cycle
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray
-from jaxtyping import Float64
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,9 +15,9 @@ from matplotlib.patches import Patch
 from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.distance import FAR, NEAR
 from keplearn.evaluation.metrics import Metric, find_metric, sampled
-from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.table import samples_of
 from keplearn.figures.parts import style
+from keplearn.figures.parts.bins import BAND, SHORTEST, Bins, binned, draw_bins, mark_distances
 from keplearn.figures.parts.inputs import require
 from keplearn.figures.parts.labelled import labelled_evaluations
 from keplearn.figures.parts.labels import legend_columns, wrap
@@ -27,20 +26,6 @@ from keplearn.figures.parts.scales import limits
 from keplearn.figures.registry import figure
 
 _PER_DECADE = 10
-_LEAST = 20
-"""Samples of a bin whose quantiles are drawn."""
-_SHORTEST = 1e-3
-"""What is nearer stands in the first bin: training states themselves are at distance 0."""
-_LEVELS = (0.1, 0.5, 0.9)
-
-
-class _Curve(NamedTuple):
-    """A run's errors by bins of distance: quantiles of each, infinite where lost, and its share of the samples, %."""
-
-    middles: Float64[np.ndarray, "bin"]
-    quantiles: Float64[np.ndarray, "bin 3"]
-    edges: Float64[np.ndarray, "edge"]
-    shares: Float64[np.ndarray, "bin"]
 
 
 @figure(
@@ -94,11 +79,10 @@ def distance(evaluations: Mapping[str, xarray.Dataset], quantity: str = "field",
         for label, (colour, marker) in zip(curves, cycle(style.MODELS), strict=False)
     }
     for label, curve in curves.items():
-        _draw_curve(above, label, curve, looks[label], lost)
+        draw_bins(above, curve, label, lost, **looks[label])
     _draw_shares(below, curves, looks)
     for axes in (above, below):
-        for at in (NEAR, FAR):
-            axes.axvline(at, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+        mark_distances(axes, NEAR, FAR)
     left, right = below.get_xlim()
     for at, text, to in ((NEAR, f"near: up to {NEAR:g}", "right"), (FAR, f"far: beyond {FAR:g}", "left")):
         if left < at < right:
@@ -115,7 +99,7 @@ def distance(evaluations: Mapping[str, xarray.Dataset], quantity: str = "field",
     return figure
 
 
-def _curve(label: str, evaluation: xarray.Dataset, metric: Metric) -> _Curve:
+def _curve(label: str, evaluation: xarray.Dataset, metric: Metric) -> Bins:
     """Take what is drawn out of a run's evaluation."""
     samples = samples_of(evaluation)
     if "distance" not in samples:
@@ -125,34 +109,19 @@ def _curve(label: str, evaluation: xarray.Dataset, metric: Metric) -> _Curve:
     require(evaluation, (metric.of,))
     errors, distances = metric.factor * samples[metric.of].ravel(), samples["distance"].ravel()
     known = ~np.isnan(errors) & ~np.isnan(distances)
-    errors, distances = errors[known], np.maximum(distances[known], _SHORTEST)
+    errors, distances = errors[known], np.maximum(distances[known], SHORTEST)
     if not errors.size:
         raise KeplearnError(f"{label}: {metric.key} has no value on any sample.")
-    place = np.floor(_PER_DECADE * np.log10(distances)).astype(int)
-    bins = np.arange(place.min(), place.max() + 1)
-    within = [errors[place == k] for k in bins]
-    found = [quantiles(x, _LEVELS) if len(x) >= _LEAST else [np.nan] * len(_LEVELS) for x in within]
-    shares = np.array([100.0 * len(x) / len(errors) for x in within])
-    edges = 10.0 ** (np.append(bins, bins[-1] + 1) / _PER_DECADE)
-    return _Curve(np.sqrt(edges[1:] * edges[:-1]), np.array(found), edges, shares)
+    return binned(distances, errors, _PER_DECADE)
 
 
-def _draw_curve(axes: Axes, label: str, curve: _Curve, look: dict[str, Any], lost: float) -> None:
-    """Draw medians and the band about them; what is lost stands in the band on top."""
-    low, middle, high = np.where(np.isposinf(curve.quantiles), lost, curve.quantiles).T
-    axes.fill_between(
-        curve.middles, low, high, color=look["color"], alpha=0.16, linewidth=0.0, gid=f"{label}:quantiles"
-    )
-    axes.plot(curve.middles, middle, markersize=3.5, gid=f"{label}:median", **look)
-
-
-def _draw_shares(axes: Axes, curves: Mapping[str, _Curve], looks: Mapping[str, dict[str, Any]]) -> None:
+def _draw_shares(axes: Axes, curves: Mapping[str, Bins], looks: Mapping[str, dict[str, Any]]) -> None:
     """Draw the share of the test samples in each bin: in grey where all runs have the same, else in their colours."""
-    each = {(curve.edges.tobytes(), curve.shares.tobytes()): label for label, curve in curves.items()}
+    each = {(curve.edges.tobytes(), curve.counts.tobytes()): label for label, curve in curves.items()}
     for label in each.values():
         curve = curves[label]
         axes.stairs(
-            curve.shares,
+            100.0 * curve.counts / curve.counts.sum(),
             curve.edges,
             fill=True,
             color=style.GREY if len(each) == 1 else looks[label]["color"],
@@ -170,6 +139,6 @@ def _draw_legend(figure: Figure, looks: Mapping[str, dict[str, Any]]) -> None:
         Line2D([], [], markersize=4, label=label, **look) for label, look in looks.items() if several
     ]
     handles.append(Line2D([], [], markersize=4, label="median of a bin", **first))
-    handles.append(Patch(color=first["color"], alpha=0.25, linewidth=0.0, label="10 % to 90 %"))
+    handles.append(Patch(color=first["color"], alpha=0.25, linewidth=0.0, label=BAND))
     columns = legend_columns([str(handle.get_label()) for handle in handles])
     figure.legend(handles=handles, loc="outside lower center", ncols=columns if several else 2)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import xarray
-from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,18 +17,13 @@ from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.evaluation.distance import FAR, NEAR
 from keplearn.evaluation.ensemble import calibration
 from keplearn.evaluation.ensemble import ensemble as as_one
-from keplearn.evaluation.statistics import quantiles
 from keplearn.figures.parts import style
+from keplearn.figures.parts.bins import BAND, LEAST, SHORTEST, Values, binned, draw_bins, mark_distances
 from keplearn.figures.registry import figure
 from keplearn.groups.scoring import evaluate_runs
 from keplearn.runs.store import Run
 
 _PER_DECADE = 6
-_LEAST = 20
-"""Samples of a bin whose quantiles are drawn."""
-_SHORTEST = 1e-3
-"""What is nearer stands in the first bin: training states themselves are at distance 0."""
-_LEVELS = (0.1, 0.5, 0.9)
 
 
 def _members(runs: Sequence[Run], dataset: OrbitDataset, model: str) -> xarray.Dataset:
@@ -65,10 +59,10 @@ def ensemble(found: xarray.Dataset, title: str = "") -> Figure:
     known = ~(np.isnan(spread) | np.isnan(error) | np.isnan(distance)) & (spread > 0) & (error > 0)
     if not known.any():
         raise KeplearnError("There is nothing to draw: the ensemble has no spread anywhere.")
-    spread, error, distance = spread[known], error[known], np.maximum(distance[known], _SHORTEST)
+    spread, error, distance = spread[known], error[known], np.maximum(distance[known], SHORTEST)
     drawn, (left, right) = style.new_figure(3.9, columns=2)
     n, (once, twice) = int(found.attrs["members"]), calibration(found)
-    _draw_bins(left, spread, error, "error", style.FIELD, "o")
+    _draw(left, spread, error, "error", style.FIELD, "o")
     ends = np.array(left.get_xlim())
     left.plot(
         ends,
@@ -83,10 +77,9 @@ def ensemble(found: xarray.Dataset, title: str = "") -> Figure:
         left.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     left.xaxis.set_minor_formatter(NullFormatter())
-    _draw_bins(right, distance, error, "error by distance", style.FIELD, "o")
-    _draw_bins(right, distance, spread, "spread by distance", style.PREDICTION, "s")
-    for at in (NEAR, FAR):
-        right.axvline(at, color=style.GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+    _draw(right, distance, error, "error by distance", style.FIELD, "o")
+    _draw(right, distance, spread, "spread by distance", style.PREDICTION, "s")
+    mark_distances(right, NEAR, FAR)
     left.set_xlabel("spread of the members (%)")
     left.set_ylabel("error of their mean (%)")
     right.set_xlabel("state distance to the nearest training state")
@@ -101,25 +94,16 @@ def ensemble(found: xarray.Dataset, title: str = "") -> Figure:
     return drawn
 
 
-def _draw_bins(
-    axes: Axes,
-    x: Float64[np.ndarray, "value"],
-    y: Float64[np.ndarray, "value"],
-    gid: str,
-    colour: str,
-    marker: str,
-) -> None:
-    """Draw medians and a band of y in bins of log x."""
-    place = np.floor(_PER_DECADE * np.log10(x)).astype(int)
-    bins = [k for k in np.unique(place) if (place == k).sum() >= _LEAST]
-    if not bins:
+def _draw(axes: Axes, x: Values, y: Values, gid: str, colour: str, marker: str) -> None:
+    """Draw y by x, both on logarithmic axes; bins of too few samples are left out."""
+    found = binned(x, y, _PER_DECADE)
+    full = found.counts >= LEAST
+    if not full.any():
         return
-    low, middle, high = np.array([quantiles(y[place == k], _LEVELS) for k in bins]).T
-    middles = 10.0 ** ((np.array(bins) + 0.5) / _PER_DECADE)
     axes.set_xscale("log")
     style.log_axis(axes)
-    axes.fill_between(middles, low, high, color=colour, alpha=0.16, linewidth=0.0, gid=f"{gid}:quantiles")
-    axes.plot(middles, middle, color=colour, marker=marker, markersize=3.5, gid=f"{gid}:median")
+    drawn = found._replace(middles=found.middles[full], quantiles=found.quantiles[full])
+    draw_bins(axes, drawn, gid, color=colour, marker=marker)
 
 
 def _draw_legend(drawn: Figure) -> None:
@@ -130,5 +114,5 @@ def _draw_legend(drawn: Figure) -> None:
         "error as the spread says": {"color": style.TRUTH, "linestyle": (0, (4, 2)), "linewidth": 1.0},
     }
     handles: list[Any] = [Line2D([], [], markersize=4, label=label, **look) for label, look in lines.items()]
-    handles.append(Patch(color=style.GREY, alpha=0.25, linewidth=0.0, label="10 % to 90 %"))
+    handles.append(Patch(color=style.GREY, alpha=0.25, linewidth=0.0, label=BAND))
     drawn.legend(handles=handles, loc="outside lower center", ncols=4)
