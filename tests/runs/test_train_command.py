@@ -49,7 +49,7 @@ parameters:
   refine: 1
   hidden_size: 3
   likelihood: relative
-  steps_strategy: 160
+  steps_strategy: 500
   segment_length_strategy: 10
   length_strategy: [0.0, 0.25]
   optimizer: bfgs

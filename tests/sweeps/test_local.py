@@ -56,7 +56,6 @@ plugins: [broken.py]
 data: {dataset_name: complex_TBP_planar_2_train, test: []}
 parameters:
   model: latent_ode
-  refine_training: 1
   hidden_size: 3
   width: 4
   depth: 1
