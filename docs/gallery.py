@@ -37,6 +37,7 @@ WORDS = {
 """What figures are drawn of, by what they need; RUN is the best run of the study on its first test dataset."""
 
 FORECASTS = HOME.parent / "configs" / "latent_ode.yaml"
+KNOBS = HOME.parent / "configs" / "latent_knobs.yaml"
 MORE = {
     "ahead": [f"latent_ode --on {TEST}"],
     "forecast": [f"latent_ode --orbit {TEST}#3"],
@@ -50,7 +51,8 @@ MORE = {
     ],
     "dots": [
         f"study --on {TEST} --x segment_length_strategy --column dataset_name --row feature_layer "
-        "--colour output_layer"
+        "--colour output_layer",
+        "latent_knobs --x kl_weight --column observed_fraction --colour latent_size --metric forecast-median",
     ],
     "distance": [f"study --where {SOME} --on {TEST}"],
     "ensemble": [f"study --where {SOME} --on {TEST}"],
@@ -86,7 +88,7 @@ def main() -> None:
     parser.add_argument("--runs", default="runs", help="the directory of all runs")
     runs = parser.parse_args().runs
     keplearn = [sys.executable, "-m", "keplearn"]
-    for study in (STUDY, FORECASTS):
+    for study in (STUDY, FORECASTS, KNOBS):
         subprocess.run([*keplearn, "sweep", str(study), "--runs", runs], check=True)
     finished = [run for run in find_runs(runs, "study", "finished") if run.config.test]
     run = best((run, run.record["scores"][run.config.test[0]]) for run in finished)

@@ -20,6 +20,7 @@ from keplearn.evaluation.draws import paths_of
 from keplearn.evaluation.encoded import _travel, solve_encoded
 from keplearn.evaluation.law import law
 from keplearn.evaluation.rollout import evaluate
+from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.table import summary
 from keplearn.evaluation.vectors import inside, interval, ranked_probability
@@ -80,7 +81,7 @@ def test_the_derivative_along_a_path_is_that_of_finite_differences():
             np.testing.assert_allclose(path.transition[..., k], slope, atol=1e-7)
 
 
-def test_an_evaluation_holds_what_is_observed_and_every_score():
+def test_an_evaluation_holds_what_is_observed_and_every_score(tmp_path):
     orbits = padded(ORBITS, [60, 41])
     model = new_latent_ode(replace(SECOND, observed_fraction=0.25), 0, units=units_for(ORBITS))
     evaluation = evaluate(model, orbits)
@@ -96,6 +97,8 @@ def test_an_evaluation_holds_what_is_observed_and_every_score():
     mean = evaluation["latent_mean"].values
     assert mean.shape == (2, 4) and summed["active"] == (mean.var(axis=0) > 0.01).sum() > 0
     assert summed["lost"] == 0 and np.isfinite([summed[key] for key in ("crps", "mean", "field")]).all()
+    save_evaluation(evaluation, tmp_path / "kept.nc")
+    assert summary(load_evaluation(tmp_path / "kept.nc", orbits))["active"] == summed["active"]
 
 
 def test_of_segments_each_is_observed_where_it_begins():

@@ -56,7 +56,7 @@ def _pack(evaluation: "xarray.Dataset") -> "xarray.Dataset":
     import xarray
 
     there = {key: dims for key, (dims, _, _) in layout().items() if key in evaluation}
-    packed = evaluation[[key for key, dims in there.items() if dims == ("orbit",)]]
+    packed = evaluation[[key for key, dims in there.items() if dims not in _PACKED.values()]]
     for name, dims in _PACKED.items():
         names = [key for key, its in there.items() if its == dims]
         stacked = np.stack([evaluation[key].values for key in names])

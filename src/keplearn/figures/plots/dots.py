@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from keplearn.core.errors import KeplearnError
 from keplearn.evaluation.ranking import drawn_values
 from keplearn.evaluation.statistics import median
 from keplearn.figures.parts import style
@@ -82,7 +83,7 @@ def dots(
     Raises
     ------
     KeplearnError
-        If there is no run, the metric is no number, or a parameter is missing or given twice.
+        If there is no run, the metric is no number, no run has one, or a parameter is missing or given twice.
     """
     row, column = with_tests(table, row, column, (x, colour, marker))
     x = x or choose(table, (row, column, colour, marker))
@@ -95,6 +96,8 @@ def dots(
     places = levels(values_of(table[x]))
     by = colour if colour is not None else marker
     slots = levels(values_of(_dotted(table, metric)[by])) if by is not None else [None]
+    if not slots:
+        raise KeplearnError(f"There is nothing to draw: no run has a number for {metric}.")
     at = Places(x, by, places, slots)
     looks, band = Looks(table, colour, marker), np.nan
     for panel in drawn.panels:
