@@ -2,7 +2,7 @@
 
 A block is compared with what its function makes now (`differences`):
 
-- on the processor and with the versions that the page names, to the last digit printed, give or take one;
+- on the processor and with the versions that its mark names, to the last digit printed, give or take one;
 - elsewhere a training ends at other weights: sums are rounded in another order, and thousands of steps make much of
   it. There, numbers must agree within the block's ``factor``, or both be above 100 (an error of more than 100 % says
   that a model fails, not by how much), and what stands in parentheses (ranges, orbits that diverged) is not compared.
@@ -35,21 +35,28 @@ class Block:
 
     def written(self) -> str:
         """Return what stands in the page now."""
-        return self._parts()[1]
+        return self._found()["text"]
 
-    def write(self, text: str) -> None:
-        """Put a text between the marks."""
-        before, _, after = self._parts()
-        write_text(HOME / self.page, f"{before}{text.strip()}{after}")
+    def machine(self) -> str:
+        """Return the processor and the versions that it was written on."""
+        return self._found()["machine"]
 
-    def _parts(self) -> tuple[str, str, str]:
+    def write(self, text: str, machine: str) -> None:
+        """Put a text between the marks, and on which machine it was made into the first."""
+        found = self._found()
+        begin = f"<!-- {self.name}: written by docs/results.py on {machine} -->"
+        page = f"{found.string[: found.start()]}{begin}\n{text.strip()}{found.string[found.end('text') :]}"
+        write_text(HOME / self.page, page)
+
+    def _found(self) -> re.Match[str]:
         page = (HOME / self.page).read_text(encoding="utf-8")
-        begin, end = f"<!-- {self.name}: written by docs/results.py -->\n", f"\n<!-- end of {self.name} -->"
-        before, _, rest = page.partition(begin)
-        text, mark, after = rest.partition(end)
-        if not mark:
-            raise SystemExit(f"{self.page} lacks the marks of {self.name}: {begin.strip()} and {end.strip()}")
-        return before + begin, text, mark + after
+        begin, end = f"<!-- {self.name}: written by docs/results.py on", f"<!-- end of {self.name} -->"
+        found = re.search(
+            rf"{re.escape(begin)} (?P<machine>[^\n]*) -->\n(?P<text>.*?)\n{re.escape(end)}", page, re.DOTALL
+        )
+        if found is None:
+            raise SystemExit(f"{self.page} lacks the marks of {self.name}: {begin} MACHINE --> and {end}")
+        return found
 
 
 BLOCKS: dict[str, Block] = {}
