@@ -39,6 +39,7 @@ from keplearn.models.neural_ode import (
 from keplearn.models.posterior import Latent, Posterior
 from keplearn.models.watching import WATCHED, earth, sighted, watch
 from keplearn.orbits.stations import places_of
+from keplearn.systems.two_body import TwoBody
 
 Flow = Float[Array, "flow *batch"]
 
@@ -272,7 +273,7 @@ class Corrected(NeuralODE):
     def derivative(self, r: Vector, v: Vector) -> tuple[Vector, Vector]:
         """Return dr/dt and dv/dt, (3,) each, or (3, batch) as given."""
         drift, learned = super().derivative(r, v)
-        return drift, learned - r / norm(r) ** 3
+        return drift, learned + TwoBody(1.0).acceleration(0.0, r, v)
 
 
 class FreeField(eqx.Module):
