@@ -9,7 +9,6 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import erf
 
 from keplearn.core.shapes import ScalarArray, VectorArray
 
@@ -83,6 +82,7 @@ def ranked_probability(off: VectorArray, deviation: VectorArray | None) -> Scala
     s (z (2Φ(z) − 1) + 2φ(z) − 1/√π) with z = off/s (Gneiting & Raftery, Strictly proper scoring rules, J. Am. Stat.
     Assoc. 102, 2007).
     """
+    from scipy.special import erf  # a tenth of what a training imports, and neural ODEs have no deviations
 
     def score(z: ScalarArray, s: ScalarArray) -> ScalarArray:
         density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
