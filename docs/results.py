@@ -5,77 +5,26 @@
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from io import StringIO
 from itertools import product
 from pathlib import Path
 
+import latent  # noqa: F401  (its block)
 import numpy as np
+import recipes  # noqa: F401  (its blocks)
 from blocks import BLOCKS, HOME, block
+from trainings import DRAWS, middle, score, short, spread, table, trained
 
 from keplearn import demo as the_demo
 from keplearn.cli.demo import print_scores
-from keplearn.config import load_config
 from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
 from keplearn.data.names import parse_name
-from keplearn.evaluation.metrics import METRICS
-from keplearn.evaluation.ranking import drawn_value, order
-from keplearn.evaluation.store import keep_evaluation
-from keplearn.evaluation.table import summary
 from keplearn.orbits.families import complex_family
-from keplearn.runs.find import find_runs
 from keplearn.runs.store import Run
-
-TEST = "complex_TBP_planar_100_test"
-FRESH = "complex_TBP_planar_100@1_test"
-DRAWS = [f"complex_TBP_planar_10{suffix}_train" for suffix in ("", "@1", "@2", "@3", "@4")]
-
-
-def trained(study: Path, runs: Path, changes: Sequence[str] = ()) -> list[Run]:
-    """Train what is missing of a study by a sweep, and return its runs in the order of the file.
-
-    ``changes``: "key=value" for entries of the file.
-    """
-    command = [sys.executable, "-m", "keplearn", "sweep", str(study), "--runs", str(runs)]
-    subprocess.run([*command, *(word for change in changes for word in ("--set", change))], check=True)
-    configs = load_config(study, changes)
-    found = {run.run_id: run for run in find_runs(runs, configs[0].group, "finished")}
-    return [found[config.run_id] for config in configs]
-
-
-def score(run: Run, which: str = "best", segments: int | None = None, on: str = TEST) -> dict[str, float]:
-    """Return the scores of a run's model on the hundred unseen orbits, or on others."""
-    dataset = load_dataset(on)
-    return summary(keep_evaluation(run.path, run.model(which), dataset, which=which, segments=segments))
-
-
-def middle(scores: Sequence[dict[str, float]], key: str = "mean") -> str:
-    """Return the median, the range, and how many orbits diverged where means are of those that did not.
-
-    Of an even number of runs the median is the worse of the two in the middle.
-    """
-    ranked = [s[key] for s in sorted(scores, key=lambda s: order(s, key))]
-    lost = sum(int(s["diverged"]) for s in scores) if key == "mean" else 0
-    gone = f"; {lost} of {100 * len(scores)} diverged" if lost else ""
-    return f"{short(ranked[len(ranked) // 2])} ({short(ranked[0])} to {short(ranked[-1])}{gone})"
-
-
-def short(value: float) -> str:
-    """Three significant digits, without an exponent where a number is not very small."""
-    if 0.0 < abs(value) < 1e-4:
-        return f"{value:.2e}"
-    return np.format_float_positional(float(f"{value:.3g}"), trim="-")
-
-
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in (titles, ["---"] * len(titles), *rows))
 
 
 @block("docs/findings.md")
@@ -192,94 +141,6 @@ def velocity(runs: Path) -> str:
     )
 
 
-RECIPES = ("neutral", "position", "conference", "spherical", "skip", "rtn", "potential", "central")
-LADDER = (
-    f"data.dataset_name=[{','.join(DRAWS[:3])}]",
-    f"data.test=[{TEST}]",
-    "parameters.seed=[0,1,2,3,4,5,6,7,8,9]",
-)
-"""What the ladder's recipes are trained on, and from which beginnings."""
-
-
-@block("docs/findings.md", factor=10.0)
-def ladder(runs: Path) -> str:
-    """All recipes, on three draws of ten orbits from ten seeds each: medians and ranges."""
-    rows = []
-    keys = ("field-near", "field-in", "field-out", "field-far", "mean")
-    for name in RECIPES:
-        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, LADDER)
-        scores = [run.record["scores"][TEST] for run in found]
-        fresh = [score(run, on=FRESH) for run in found]
-        rows.append([f"`{name}`", *(middle(scores, key) for key in keys), middle(fresh, "field-near")])
-    return table(["recipe", *(f"`{key}`, %" for key in keys), "`field-near` on another hundred, %"], rows)
-
-
-SEEDS = "parameters.seed=[0,1,2]"
-NOISY = "complex_TBP_planar_missing50_noise1e-3_100"
-HALF_MISSING = (
-    f"data.dataset_name={NOISY}_train",
-    f"data.test=[{NOISY}_test]",
-    "parameters.segment_length_strategy=[[10,10,180]]",
-)
-"""Of the samples half are missing: a whole orbit has 180."""
-
-
-@block("docs/latent_ode.md", factor=10.0)
-def latent(runs: Path) -> str:
-    """A latent ODE and a neural ODE trained for as long, on clean orbits and with noise and gaps; three seeds each."""
-    keys = ("forecast", "forecast-median", "forecast-end", "field", "coverage90")
-    rows, floors = [], []
-    for what, test, changes in (("clean", TEST, ()), ("noise and gaps", f"{NOISY}_test", HALF_MISSING)):
-        found = trained(HOME / "configs" / "latent_ode.yaml", runs, [SEEDS, *changes])
-        scores = [score(run, on=test) for run in found]
-        floors.append(scores[0])
-        rows.append([f"latent ODE, {what}", _minutes(found), *(middle(scores, key) for key in keys)])
-        found = trained(HOME / "configs" / "latent_baseline.yaml", runs, [SEEDS, *changes[:2]])
-        scores = [_second_half(run, test) for run in found]
-        cells = (middle(scores, key) for key in keys[:-1])
-        rows.append([f"neural ODE from full states, {what}", _minutes(found), *cells, ""])
-    for key, name in (
-        ("forecast-line", "straight line"),
-        ("forecast-osculating", "last osculating orbit"),
-        ("forecast-kepler", "Kepler fit"),
-    ):
-        rows += [
-            [f"{name}, {what}", "", short(scores[key]), *[""] * 4]
-            for what, scores in zip(("clean", "noise and gaps"), floors, strict=True)
-        ]
-    titles = [
-        "",
-        "training, minutes",
-        "`forecast`, %",
-        "median, %",
-        "at the end, %",
-        "`field`, %",
-        "`coverage90`, %",
-    ]
-    return table(titles, rows)
-
-
-def _minutes(runs: Sequence[Run]) -> str:
-    """Return the minutes that a training took, compiling aside: the longest of some."""
-    return short(max(run.record["summary"]["seconds"]["train"] for run in runs) / 60)
-
-
-def _second_half(run: Run, on: str) -> dict[str, float]:
-    """Return the scores of a neural ODE where a latent ODE forecasts: in the second half, from the true first state."""
-    dataset = load_dataset(on)
-    evaluation = keep_evaluation(run.path, run.model(), dataset)
-    half = dataset.times.shape[1] // 2
-    off = evaluation[METRICS["position%"].of].values[:, half:]
-    known = np.where(np.isfinite(off), off, np.inf)
-    found = {"forecast": off, "forecast-end": off[:, -1]}
-    means = {key: float(np.nanmean(np.where(np.isfinite(x), x, np.nan))) for key, x in found.items()}
-    whole = summary(evaluation)
-    return means | {
-        "forecast-median": float(np.median(known)),
-        **{key: whole[key] for key in ("field", "diverged")},
-    }
-
-
 NOTEBOOK = {
     "seeds": "seed",
     "heads": "output_layer",
@@ -317,16 +178,6 @@ def _orbits(run: Run) -> str:
     (term,) = parse_name(run.config.dataset_name).terms
     kind = f"{term.family} from the periapsis" if "fixnu0" in str(term) else term.family
     return f"{term.n} {kind}"
-
-
-def spread(scores: Sequence[dict[str, float]], key: str) -> str:
-    """Return the median, and the range of the runs that lost no sample; one that did is worse than any number."""
-    values = sorted(drawn_value(s, key) for s in scores)
-    kept = [value for value in values if np.isfinite(value)]
-    half = float(np.median(values))
-    told = [f"{short(kept[0])} to {short(kept[-1])}"] if kept else []
-    told += [f"{len(values) - len(kept)} lost"] if len(kept) < len(values) else []
-    return f"{short(half) if np.isfinite(half) else 'lost'} ({'; '.join(told)})"
 
 
 def main() -> None:

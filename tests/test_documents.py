@@ -5,6 +5,7 @@ import re
 import pytest
 import results
 from blocks import BLOCKS, HOME, differences
+from trainings import middle
 
 PAGES = sorted({block.page for block in BLOCKS.values()})
 TRAINED = [name for name, block in BLOCKS.items() if block.factor > 1.0]
@@ -60,7 +61,7 @@ def test_a_page_is_compared_to_the_last_digit_or_within_a_factor(written, made, 
 
 def test_a_median_ranks_what_lost_orbits_last():
     scores = [{"mean": m, "diverged": n} for m, n in ((50.0, 0), (1.0, 6), (70.0, 0), (2.0, 1), (60.0, 0))]
-    assert results.middle(scores) == "70 (50 to 1; 7 of 500 diverged)"
+    assert middle(scores) == "70 (50 to 1; 7 of 500 diverged)"
 
 
 @pytest.fixture(scope="module")

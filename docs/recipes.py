@@ -1,0 +1,134 @@
+"""Blocks on recipes: the ladder of them, noisy orbits, one orbit alone, real satellites."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from blocks import HOME, block
+from trainings import DRAWS, FRESH, TEST, middle, score, short, table, trained
+
+from keplearn.data.dataset import load_dataset, save_dataset
+from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.data.satellites import satellites_dataset
+from keplearn.evaluation.noise_floor import noise_floor
+
+RECIPES = ("neutral", "position", "conference", "spherical", "skip", "rtn", "potential", "central")
+LADDER = (
+    f"data.dataset_name=[{','.join(DRAWS[:3])}]",
+    f"data.test=[{TEST}]",
+    "parameters.seed=[0,1,2,3,4,5,6,7,8,9]",
+)
+"""What the ladder's recipes are trained on, and from which beginnings."""
+
+
+@block("docs/findings.md", factor=10.0)
+def ladder(runs: Path) -> str:
+    """All recipes, on three draws of ten orbits from ten seeds each: medians and ranges."""
+    rows = []
+    keys = ("field-near", "field-in", "field-out", "field-far", "mean")
+    for name in RECIPES:
+        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, LADDER)
+        scores = [run.record["scores"][TEST] for run in found]
+        fresh = [score(run, on=FRESH) for run in found]
+        rows.append([f"`{name}`", *(middle(scores, key) for key in keys), middle(fresh, "field-near")])
+    return table(["recipe", *(f"`{key}`, %" for key in keys), "`field-near` on another hundred, %"], rows)
+
+
+
+
+NOISY = {"without": "", "1e-4": "_noise1e-4", "1e-3": "_noise1e-3"}
+"""Noise of the training states, of radius and speed, as people and as names of datasets say it."""
+
+
+WEAK = (
+    f"data.test=[{TEST}]",
+    "parameters.segment_length_strategy=18",
+    "parameters.steps_strategy=[[1500,6000]]",
+    "parameters.seed=[0,1,2]",
+)
+"""What the trainings of `noise` have in common."""
+
+
+@block("docs/findings.md", factor=3.0)
+def noise(runs: Path) -> str:
+    """Derivatives beside the weak form on noisy orbits, and the floor that the noise sets."""
+    rows = []
+    for orbits in (30, 100):
+        for size, word in NOISY.items():
+            name = f"complex_TBP_planar{word}_{orbits}_train"
+            near = {
+                objective: [
+                    run.record["scores"][TEST]
+                    for run in trained(
+                        HOME / "configs" / "recipes" / "spherical.yaml",
+                        runs,
+                        [f"data.dataset_name={name}", f"parameters.objective={objective}", *WEAK],
+                    )
+                ]
+                for objective in ("derivative", "weak")
+            }
+            halves = [sorted(s["field-near"] for s in scores)[len(scores) // 2] for scores in near.values()]
+            floor = noise_floor(load_dataset(name), float(size)) if word else 0.0
+            cells = [*(middle(scores, "field-near") for scores in near.values()), short(halves[0] / halves[1])]
+            rows.append([str(orbits), size, *cells, short(floor)])
+    titles = ["orbits", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
+    return table(titles, rows)
+
+
+ONE = "orbit(a=20000,e=0.6)"
+
+
+@block("docs/findings.md", factor=10.0)
+def one_orbit(runs: Path) -> str:
+    """One eccentric orbit to learn from: errors near its states, and far from them."""
+    rows = []
+    for name in RECIPES:
+        changes = [f"data.dataset_name={ONE}", f"data.test=[{TEST}]", "parameters.seed=[0,1,2]"]
+        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, changes)
+        scores = [run.record["scores"][TEST] for run in found]
+        rows.append([f"`{name}`", *(middle(scores, key) for key in ("field-near", "field-in", "field-far"))])
+    return table(["recipe", "`field-near`, %", "`field-in`, %", "`field-far`, %"], rows)
+
+
+@block("docs/findings.md", factor=3.0)
+def satellites(runs: Path) -> str:
+    """Real satellites: half of them for training and the other half for the test, and all of them for both."""
+    every, _ = satellites_dataset()
+    files = {
+        name: _part(every, name, which, runs)
+        for name, which in (
+            ("satellites-even", slice(0, None, 2)),
+            ("satellites-odd", slice(1, None, 2)),
+            ("satellites-all", slice(None)),
+        )
+    }
+    rows, floors = [], {}
+    for name in ("position", "spherical", "skip", "rtn", "central"):
+        cells = []
+        for training, test in (("satellites-even", "satellites-odd"), ("satellites-all", "satellites-all")):
+            changes = [f"data.dataset_name={files[training]}", f"data.test=[{files[test]}]"]
+            study = HOME / "configs" / "recipes" / f"{name}.yaml"
+            found = trained(study, runs, [*changes, "parameters.seed=[0,1,2]"])
+            scores = [next(iter(run.record["scores"].values())) for run in found]
+            for key in ("field", "mean"):
+                cells.append(middle(scores, key))
+                floors[test, key] = short(scores[0][f"floor_{key}"])
+        rows.append([f"`{name}`", *cells])
+    rows.append(["the two-body law itself", *floors.values()])
+    titles = ["recipe", "`field`, other half, %", "`mean`, other half, %", "`field`, all, %", "`mean`, all, %"]
+    return table(titles, rows)
+
+
+def _part(dataset: OrbitDataset, name: str, which: slice, runs: Path) -> Path:
+    """Return a file of some orbits of a dataset."""
+    arrays = ("times", "states", "elements", "accelerations")
+    part = replace(
+        dataset,
+        name=name,
+        orbit_names=dataset.orbit_names[which],
+        **{key: getattr(dataset, key)[which] for key in arrays},
+    )
+    path = runs / f"{name}.nc"
+    if not path.exists():
+        runs.mkdir(parents=True, exist_ok=True)
+        save_dataset(part, path)
+    return path
