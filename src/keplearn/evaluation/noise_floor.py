@@ -12,7 +12,7 @@ _STEP = 1e-6
 
 
 def noise_floor(dataset: OrbitDataset, noise: float) -> float:
-    """Return the mean error of the acceleration, %, that the noise of a dataset leaves to a fit of the gravitational parameter.
+    """Return the mean error of the acceleration, %, that noise leaves to a fit of the gravitational parameter.
 
     The bound of Cramér and Rao: all orbits are known to be Kepler's about one centre, their beginnings and the
     gravitational parameter are fitted to all observed samples, and no unbiased fit has a smaller variance than the
@@ -25,8 +25,8 @@ def noise_floor(dataset: OrbitDataset, noise: float) -> float:
     dataset
         True orbits; what is observed of them says which samples count.
     noise
-        Standard deviation of each component, of the radius on positions and of the speed on velocities; of planar orbits
-        within their plane alone.
+        Standard deviation of each component, of the radius on positions and of the speed on velocities; of planar
+        orbits within their plane alone.
 
     Raises
     ------

@@ -59,7 +59,7 @@ class Batches:
             self.validation = padded(self.validation, filled_up, keep=0.0)
             self.points = None if split.samples is None else points(split.samples, settings.dtype)
             self.paths = None if split.paths is None else paths(split.paths, settings.dtype)
-            self.keep = (jnp.arange(filled) < self.size).astype(settings.dtype)
+            self.keep = jnp.asarray(np.arange(filled) < self.size, settings.dtype)
             if settings.augment and full_batch:
                 # An optimiser that compares values needs one function: one rotation a segment for the phase.
                 turn = random_rotations(settings.seed, number, 0, 1, self.size, settings.planar)[0]

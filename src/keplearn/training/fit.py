@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from keplearn.data.splits import Split
 from keplearn.models.kinds import Model
@@ -56,7 +55,7 @@ def fit(
         check_phase(setup_of(phase, model.architecture, settings, split.uniform))
     units = model.units
     with jax.enable_x64(True):
-        parameters = ravel_pytree(model.parameters)[0]
+        parameters = jnp.asarray(np.concatenate([np.ravel(x) for x in jax.tree.leaves(model.parameters)]))
     for number, (phase, split) in enumerate(zip(phases, splits, strict=True)):
         if resume is not None and number < resume.phase:
             continue

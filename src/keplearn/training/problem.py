@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int32
 
@@ -112,10 +113,18 @@ def beside(setup: Setup, flat: Flat) -> Float[Array, "6 piece"]:
 
 
 def padded(batch: Batch, size: int, keep: float) -> Batch:
-    """Fill up to a size with copies of the last segment, so that fewer shapes need a program."""
+    """Fill up to a size with copies of the last segment, so that fewer shapes need a program.
+
+    By NumPy: JAX would compile a program for each shape to do it.
+    """
     more = size - batch.keep.shape[0]
-    filled = jax.tree.map(lambda x: jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)], mode="edge"), batch)
-    return filled._replace(keep=jnp.pad(batch.keep, (0, more), constant_values=keep))
+
+    def fill(x: Array) -> Array:
+        widths = [(0, 0)] * (x.ndim - 1) + [(0, more)]
+        return jnp.asarray(np.ascontiguousarray(np.pad(np.asarray(x), widths, mode="edge")))
+
+    kept = np.pad(np.asarray(batch.keep), (0, more), constant_values=keep)
+    return jax.tree.map(fill, batch)._replace(keep=jnp.asarray(kept))
 
 
 def replace_lost(batch: Batch, good: Bool[Array, "segment"]) -> Batch:
