@@ -25,9 +25,10 @@ from keplearn.runs.store import Run
 
 CONFIG = """
 wandb: {group: kill}
+figures: []
 data: {dataset_name: complex_TBP_planar_2_train, test: [complex_TBP_planar_1_test]}
 parameters:
-  steps_strategy: [[1000, 2000]]
+  steps_strategy: [[600, 1200]]
   segment_length_strategy: 10
   optimizer: [[adam, bfgs]]
   integrator: grid
@@ -121,7 +122,7 @@ def assert_same_result(run: Run, other: Run) -> None:
     assert run.record.get("scores") == other.record.get("scores")
 
 
-@pytest.mark.parametrize("at_least", [300, 1300], ids=["in the first phase", "in the second phase"])
+@pytest.mark.parametrize("at_least", [200, 800], ids=["in the first phase", "in the second phase"])
 def test_a_run_killed_by_sigkill_goes_on_to_the_same_numbers(config, undisturbed, tmp_path, at_least):
     run = stopped_in_the_middle(config, tmp_path, signal.SIGKILL, at_least)
     assert run.state == "interrupted"
@@ -150,7 +151,7 @@ def test_a_latent_ode_killed_while_its_noise_is_put_in_place_goes_on_to_the_same
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_a_checkpoint_of_the_last_step(config, undisturbed, tmp_path, how):
-    run = stopped_in_the_middle(config, tmp_path, how, 300)
+    run = stopped_in_the_middle(config, tmp_path, how, 200)
     assert run.state == "interrupted"
     with np.load(run.path / "checkpoint.npz") as checkpoint:
         assert int(checkpoint["step"]) == run.metrics()["step"].iloc[-1]
