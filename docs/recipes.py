@@ -33,8 +33,6 @@ def ladder(runs: Path) -> str:
     return table(["recipe", *(f"`{key}`, %" for key in keys), "`field-near` on another hundred, %"], rows)
 
 
-
-
 NOISY = {"without": "", "1e-4": "_noise1e-4", "1e-3": "_noise1e-3"}
 """Noise of the training states, of radius and speed, as people and as names of datasets say it."""
 
@@ -68,7 +66,10 @@ def noise(runs: Path) -> str:
             }
             halves = [sorted(s["field-near"] for s in scores)[len(scores) // 2] for scores in near.values()]
             floor = noise_floor(load_dataset(name), float(size)) if word else 0.0
-            cells = [*(middle(scores, "field-near") for scores in near.values()), short(halves[0] / halves[1])]
+            cells = [
+                *(middle(scores, "field-near") for scores in near.values()),
+                short(halves[0] / halves[1]),
+            ]
             rows.append([str(orbits), size, *cells, short(floor)])
     titles = ["orbits", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
     return table(titles, rows)
@@ -114,7 +115,13 @@ def satellites(runs: Path) -> str:
                 floors[test, key] = short(scores[0][f"floor_{key}"])
         rows.append([f"`{name}`", *cells])
     rows.append(["the two-body law itself", *floors.values()])
-    titles = ["recipe", "`field`, other half, %", "`mean`, other half, %", "`field`, all, %", "`mean`, all, %"]
+    titles = [
+        "recipe",
+        "`field`, other half, %",
+        "`mean`, other half, %",
+        "`field`, all, %",
+        "`mean`, all, %",
+    ]
     return table(titles, rows)
 
 

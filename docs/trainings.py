@@ -69,5 +69,3 @@ def spread(scores: Sequence[dict[str, float]], key: str) -> str:
     told = [f"{short(kept[0])} to {short(kept[-1])}"] if kept else []
     told += [f"{len(values) - len(kept)} lost"] if len(kept) < len(values) else []
     return f"{short(half) if np.isfinite(half) else 'lost'} ({'; '.join(told)})"
-
-

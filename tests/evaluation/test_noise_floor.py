@@ -40,7 +40,9 @@ def test_least_squares_fits_of_noisy_orbits_err_by_the_floor():
             lambda x, seen=seen: ((states(x) - seen) / sizes).ravel(), np.zeros(5), ftol=1e-6
         )
         errors.append(100 * abs(fitted.x[4]))
-    assert np.mean(errors) == pytest.approx(noise_floor(thin, NOISE), rel=3 * (np.pi / 2 - 1) ** 0.5 / 40**0.5)
+    assert np.mean(errors) == pytest.approx(
+        noise_floor(thin, NOISE), rel=3 * (np.pi / 2 - 1) ** 0.5 / 40**0.5
+    )
 
 
 def test_the_floor_falls_with_the_root_of_the_number_of_orbits_and_grows_with_the_noise():
@@ -48,7 +50,10 @@ def test_the_floor_falls_with_the_root_of_the_number_of_orbits_and_grows_with_th
     four = replace(
         one,
         orbit_names=one.orbit_names * 4,
-        **{key: getattr(one, key).repeat(4, axis=0) for key in ("times", "states", "elements", "accelerations")},
+        **{
+            key: getattr(one, key).repeat(4, axis=0)
+            for key in ("times", "states", "elements", "accelerations")
+        },
     )
     assert noise_floor(four, NOISE) == pytest.approx(noise_floor(one, NOISE) / 2)
     assert noise_floor(one, 10 * NOISE) == pytest.approx(10 * noise_floor(one, NOISE))
@@ -57,7 +62,9 @@ def test_the_floor_falls_with_the_root_of_the_number_of_orbits_and_grows_with_th
 def test_an_orbit_in_space_is_known_no_better_than_in_its_plane():
     """Noise across the plane tells nothing of the strength; noise within it is the same."""
     orbit = load_dataset(ORBIT)
-    assert noise_floor(replace(orbit, planar=False), NOISE) == pytest.approx(noise_floor(orbit, NOISE), rel=1e-6)
+    assert noise_floor(replace(orbit, planar=False), NOISE) == pytest.approx(
+        noise_floor(orbit, NOISE), rel=1e-6
+    )
 
 
 def test_orbits_of_an_unknown_law_have_no_known_floor():
