@@ -1,5 +1,6 @@
 """Blocks on recipes: the ladder of them, noisy orbits, one orbit alone, real satellites."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from keplearn.data.satellites import satellites_dataset
 from keplearn.evaluation.noise_floor import noise_floor
 
 RECIPES = ("neutral", "position", "conference", "spherical", "skip", "rtn", "potential", "central")
+REACHED = HOME / "configs" / "recipes" / "reached.json"
 LADDER = (
     f"data.dataset_name=[{','.join(DRAWS[:3])}]",
     f"data.test=[{TEST}]",
@@ -31,6 +33,11 @@ def ladder(runs: Path) -> str:
         fresh = [score(run, on=FRESH) for run in found]
         rows.append([f"`{name}`", *(middle(scores, key) for key in keys), middle(fresh, "field-near")])
     return table(["recipe", *(f"`{key}`, %" for key in keys), "`field-near` on another hundred, %"], rows)
+
+
+def reached(text: str) -> dict[str, float]:
+    """Return what each recipe of a written ladder comes to near its training states, %: `keplearn train` tells it."""
+    return {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| (\S+)", text, re.MULTILINE)}
 
 
 NOISY = {"without": "", "1e-4": "_noise1e-4", "1e-3": "_noise1e-3"}

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import json
 import tempfile
 from contextlib import redirect_stdout
 from importlib.metadata import version
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import latent  # noqa: F401  (its block)
 import numpy as np
-import recipes  # noqa: F401  (its blocks)
+import recipes
 from blocks import BLOCKS, HOME, block
 from trainings import DRAWS, middle, score, short, spread, table, trained
 
 from keplearn import demo as the_demo
 from keplearn.cli.demo import print_scores
+from keplearn.core.files import write_text
 from keplearn.core.machine import processor
 from keplearn.data.dataset import load_dataset
 from keplearn.data.names import parse_name
@@ -197,6 +199,7 @@ def main() -> None:
             BLOCKS[name].write(BLOCKS[name].make(options.runs or Path(scratch)), machine())
             print(f"wrote {name} into {BLOCKS[name].page}")
     BLOCKS["machines"].write(machines(Path()), machine())
+    write_text(recipes.REACHED, json.dumps(recipes.reached(BLOCKS["ladder"].written()), indent=2) + "\n")
 
 
 if __name__ == "__main__":

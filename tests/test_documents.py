@@ -1,10 +1,12 @@
 """The numbers of the documents are what their commands give: cheap ones here, those of trainings where asked for."""
 
+import json
 import re
 
 import pytest
 import results
 from blocks import BLOCKS, HOME, differences
+from recipes import REACHED, reached
 from trainings import middle
 
 PAGES = sorted({block.page for block in BLOCKS.values()})
@@ -33,6 +35,10 @@ def test_the_draws_are_as_round_as_the_page_says(tmp_path):
 
 def test_the_page_says_where_each_block_was_written(tmp_path):
     assert BLOCKS["machines"].written() == results.machines(tmp_path)
+
+
+def test_what_trainings_are_told_of_recipes_is_what_the_page_says():
+    assert json.loads(REACHED.read_text()) == reached(BLOCKS["ladder"].written())
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,11 @@ def noise_floor(dataset: OrbitDataset, noise: float) -> float:
     KeplearnError
         If the dataset's law is not that of two bodies.
     """
-    system = dataset.system
-    if not isinstance(system, TwoBody):
+    if not isinstance(dataset.system, TwoBody):
         raise KeplearnError(
             f"{dataset.name} does not obey the law of two bodies: its noise floor is not known."
         )
-    mu, planar = float(system.mu), [0, 1, 3, 4] if dataset.planar else [*range(6)]
+    mu, planar = dataset.mu, [0, 1, 3, 4] if dataset.planar else [*range(6)]
     begin, truth = dataset.states[:, 0], dataset.states
     sizes = np.linalg.norm(truth.reshape(*truth.shape[:2], 2, 3), axis=-1)
     deviations = noise * np.repeat(sizes, 3, axis=-1)
