@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from blocks import HOME, block
-from trainings import TEST, middle, score, short, table, trained
+from trainings import SEEDS, TEST, middle, score, short, table, trained
 
 from keplearn.data.dataset import load_dataset
 from keplearn.evaluation.metrics import METRICS
@@ -13,7 +13,6 @@ from keplearn.evaluation.store import keep_evaluation
 from keplearn.evaluation.table import summary
 from keplearn.runs.store import Run
 
-SEEDS = "parameters.seed=[0,1,2]"
 NOISY = "complex_TBP_planar_missing50_noise1e-3_100"
 HALF_MISSING = (
     f"data.dataset_name={NOISY}_train",

@@ -1,16 +1,17 @@
 """Blocks on recipes: the ladder of them, noisy orbits, one orbit alone, real satellites."""
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from blocks import HOME, block
-from trainings import DRAWS, FRESH, TEST, middle, score, short, table, trained
+from trainings import DRAWS, FRESH, SEEDS, TEST, half, middle, score, short, table, trained
 
 from keplearn.data.dataset import load_dataset, save_dataset
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.satellites import satellites_dataset
 from keplearn.evaluation.noise_floor import noise_floor
+from keplearn.runs.store import Run
 
 RECIPES = ("neutral", "position", "conference", "spherical", "skip", "rtn", "potential", "central")
 REACHED = HOME / "configs" / "recipes" / "reached.json"
@@ -22,14 +23,23 @@ LADDER = (
 """What the ladder's recipes are trained on, and from which beginnings."""
 
 
+def _trained(recipe: str, runs: Path, changes: Sequence[str]) -> list[Run]:
+    return trained(HOME / "configs" / "recipes" / f"{recipe}.yaml", runs, changes)
+
+
+def _scores(runs: Sequence[Run]) -> list[dict[str, float]]:
+    """Return the scores of runs on the one dataset that each was tested on."""
+    return [next(iter(run.record["scores"].values())) for run in runs]
+
+
 @block("docs/findings.md", factor=10.0)
 def ladder(runs: Path) -> str:
     """All recipes, on three draws of ten orbits from ten seeds each: medians and ranges."""
     rows = []
     keys = ("field-near", "field-in", "field-out", "field-far", "mean")
     for name in RECIPES:
-        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, LADDER)
-        scores = [run.record["scores"][TEST] for run in found]
+        found = _trained(name, runs, LADDER)
+        scores = _scores(found)
         fresh = [score(run, on=FRESH) for run in found]
         rows.append([f"`{name}`", *(middle(scores, key) for key in keys), middle(fresh, "field-near")])
     return table(["recipe", *(f"`{key}`, %" for key in keys), "`field-near` on another hundred, %"], rows)
@@ -48,7 +58,7 @@ WEAK = (
     f"data.test=[{TEST}]",
     "parameters.segment_length_strategy=18",
     "parameters.steps_strategy=[[1500,6000]]",
-    "parameters.seed=[0,1,2]",
+    SEEDS,
 )
 """What the trainings of `noise` have in common."""
 
@@ -61,17 +71,16 @@ def noise(runs: Path) -> str:
         for size, word in NOISY.items():
             name = f"complex_TBP_planar{word}_{orbits}_train"
             near = {
-                objective: [
-                    run.record["scores"][TEST]
-                    for run in trained(
-                        HOME / "configs" / "recipes" / "spherical.yaml",
+                objective: _scores(
+                    _trained(
+                        "spherical",
                         runs,
                         [f"data.dataset_name={name}", f"parameters.objective={objective}", *WEAK],
                     )
-                ]
+                )
                 for objective in ("derivative", "weak")
             }
-            halves = [sorted(s["field-near"] for s in scores)[len(scores) // 2] for scores in near.values()]
+            halves = [half(scores, "field-near") for scores in near.values()]
             floor = noise_floor(load_dataset(name), float(size)) if word else 0.0
             cells = [
                 *(middle(scores, "field-near") for scores in near.values()),
@@ -90,9 +99,7 @@ def one_orbit(runs: Path) -> str:
     """One eccentric orbit to learn from: errors near its states, and far from them."""
     rows = []
     for name in RECIPES:
-        changes = [f"data.dataset_name={ONE}", f"data.test=[{TEST}]", "parameters.seed=[0,1,2]"]
-        found = trained(HOME / "configs" / "recipes" / f"{name}.yaml", runs, changes)
-        scores = [run.record["scores"][TEST] for run in found]
+        scores = _scores(_trained(name, runs, [f"data.dataset_name={ONE}", f"data.test=[{TEST}]", SEEDS]))
         rows.append([f"`{name}`", *(middle(scores, key) for key in ("field-near", "field-in", "field-far"))])
     return table(["recipe", "`field-near`, %", "`field-in`, %", "`field-far`, %"], rows)
 
@@ -114,9 +121,7 @@ def satellites(runs: Path) -> str:
         cells = []
         for training, test in (("satellites-even", "satellites-odd"), ("satellites-all", "satellites-all")):
             changes = [f"data.dataset_name={files[training]}", f"data.test=[{files[test]}]"]
-            study = HOME / "configs" / "recipes" / f"{name}.yaml"
-            found = trained(study, runs, [*changes, "parameters.seed=[0,1,2]"])
-            scores = [next(iter(run.record["scores"].values())) for run in found]
+            scores = _scores(_trained(name, runs, [*changes, SEEDS]))
             for key in ("field", "mean"):
                 cells.append(middle(scores, key))
                 floors[test, key] = short(scores[0][f"floor_{key}"])
@@ -134,15 +139,8 @@ def satellites(runs: Path) -> str:
 
 def _part(dataset: OrbitDataset, name: str, which: slice, runs: Path) -> Path:
     """Return a file of some orbits of a dataset."""
-    arrays = ("times", "states", "elements", "accelerations")
-    part = replace(
-        dataset,
-        name=name,
-        orbit_names=dataset.orbit_names[which],
-        **{key: getattr(dataset, key)[which] for key in arrays},
-    )
     path = runs / f"{name}.nc"
     if not path.exists():
         runs.mkdir(parents=True, exist_ok=True)
-        save_dataset(part, path)
+        save_dataset(dataset.some(name, which), path)
     return path

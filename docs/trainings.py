@@ -17,6 +17,7 @@ from keplearn.runs.store import Run
 
 TEST = "complex_TBP_planar_100_test"
 FRESH = "complex_TBP_planar_100@1_test"
+SEEDS = "parameters.seed=[0,1,2]"
 DRAWS = [f"complex_TBP_planar_10{suffix}_train" for suffix in ("", "@1", "@2", "@3", "@4")]
 
 
@@ -43,10 +44,20 @@ def middle(scores: Sequence[dict[str, float]], key: str = "mean") -> str:
 
     Of an even number of runs the median is the worse of the two in the middle.
     """
-    ranked = [s[key] for s in sorted(scores, key=lambda s: order(s, key))]
+    ranked = _ranked(scores, key)
     lost = sum(int(s["diverged"]) for s in scores) if key == "mean" else 0
     gone = f"; {lost} of {100 * len(scores)} diverged" if lost else ""
-    return f"{short(ranked[len(ranked) // 2])} ({short(ranked[0])} to {short(ranked[-1])}{gone})"
+    return f"{short(half(scores, key))} ({short(ranked[0])} to {short(ranked[-1])}{gone})"
+
+
+def half(scores: Sequence[dict[str, float]], key: str) -> float:
+    """Return the median, of an even number the worse of the two in the middle."""
+    ranked = _ranked(scores, key)
+    return ranked[len(ranked) // 2]
+
+
+def _ranked(scores: Sequence[dict[str, float]], key: str) -> list[float]:
+    return [s[key] for s in sorted(scores, key=lambda s: order(s, key))]
 
 
 def short(value: float) -> str:
@@ -65,7 +76,7 @@ def spread(scores: Sequence[dict[str, float]], key: str) -> str:
     """Return the median, and the range of the runs that lost no sample; one that did is worse than any number."""
     values = sorted(drawn_value(s, key) for s in scores)
     kept = [value for value in values if np.isfinite(value)]
-    half = float(np.median(values))
+    median = float(np.median(values))
     told = [f"{short(kept[0])} to {short(kept[-1])}"] if kept else []
     told += [f"{len(values) - len(kept)} lost"] if len(kept) < len(values) else []
-    return f"{short(half) if np.isfinite(half) else 'lost'} ({'; '.join(told)})"
+    return f"{short(median) if np.isfinite(median) else 'lost'} ({'; '.join(told)})"

@@ -66,14 +66,14 @@ def beside_recipes(runs: "Sequence[Run]") -> str:
         for name, score in run.record.get("scores", {}).items()
         if score.get("field-near") is not None
     ]
-    best, worst = min(reached, key=lambda name: reached[name]), max(reached.values())
-    if not near or min(near)[0] <= MUCH * worst:
+    worst, best = (choose(reached, key=lambda name: reached[name]) for choose in (max, min))
+    if not near or min(near)[0] <= MUCH * reached[worst]:
         return ""
     error, on = min(near)
-    first = max(reached, key=lambda name: reached[name])
     return (
         f"Near its training states the field is {number_text(error, 2)} % off ({on}); recipes reach "
-        f"{number_text(worst, 2)} ({first}) to {number_text(reached[best], 2)} % ({best}): keplearn recipe lists them."
+        f"{number_text(reached[worst], 2)} ({worst}) to {number_text(reached[best], 2)} % ({best}): "
+        "keplearn recipe lists them."
     )
 
 

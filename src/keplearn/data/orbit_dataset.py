@@ -205,18 +205,18 @@ class OrbitDataset:
         if n == len(self):
             return self
         if not is_name(self.name):
-            return self._some(f"{self.name}, first {n}", slice(0, n))
+            return self.some(f"{self.name}, first {n}", slice(0, n))
         name = parse_name(self.name).with_orbits(n)
         # The first orbits of a sum may all be planar.
-        return replace(self._some(str(name), slice(0, n)), planar=name.planar)
+        return replace(self.some(str(name), slice(0, n)), planar=name.planar)
 
     def only(self, k: int) -> "OrbitDataset":
         """The k-th orbit alone, from 0, as ``NAME#k``."""
         if not 0 <= k < len(self):
             raise KeplearnError(f"{self.name} has {len(self)} orbits, from #0: there is no #{k}.")
-        return self._some(f"{self.name}#{k}", slice(k, k + 1))
+        return self.some(f"{self.name}#{k}", slice(k, k + 1))
 
-    def _some(self, name: str, orbits: slice) -> "OrbitDataset":
+    def some(self, name: str, orbits: slice) -> "OrbitDataset":
         """Some of the orbits, without padding that only others need."""
         longest = int(self.n_samples[orbits].max())
         return replace(

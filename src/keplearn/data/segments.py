@@ -78,10 +78,7 @@ def cut_pieces(
     """Cut as `cut` does, but so that each segment begins with the last sample of the one before."""
     segments = _cut_every(dataset, units, window, length, orbits, length - 1)
     following = np.arange(1, len(segments) + 1)
-    counts = [
-        (end - start - 1) // (length - 1)
-        for start, end in (window_of(window, int(dataset.n_samples[orbit])) for orbit in orbits)
-    ]
+    counts = [count_of(cut_pieces, window, length, int(dataset.n_samples[orbit])) for orbit in orbits]
     following[np.cumsum([count for count in counts if count > 0], dtype=int) - 1] = -1
     return replace(segments, next=following)
 
@@ -147,6 +144,17 @@ def _segments(
 Cut = Callable[[OrbitDataset, Units, tuple[float, float], int, range], Segments]
 """`cut`, `cut_windows` or `cut_pieces`."""
 CUTS: dict[str, Cut] = {"segments": cut, "windows": cut_windows, "pieces": cut_pieces}
+
+
+def count_of(cut: Cut, window: tuple[float, float], length: int, count: int) -> int:
+    """Return how many segments are cut so of the window of an orbit of ``count`` samples."""
+    start, end = window_of(window, count)
+    samples = end - start
+    if cut is cut_windows:
+        return int(samples >= max(length, POINTS))
+    if cut is cut_pieces:
+        return max(0, samples - 1) // (length - 1)
+    return samples // length
 
 
 def window_of(window: tuple[float, float], count: int) -> tuple[int, int]:

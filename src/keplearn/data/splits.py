@@ -8,9 +8,8 @@ from jaxtyping import Float64
 
 from keplearn.core.errors import KeplearnError
 from keplearn.data.dataset import OrbitDataset
-from keplearn.data.segments import Cut, Segments, cut, cut_pieces, cut_windows, rounded, window_of
+from keplearn.data.segments import Cut, Segments, count_of, cut, rounded, window_of
 from keplearn.data.units import Units
-from keplearn.orbits.quadrature import POINTS
 
 # The order in which segments are dealt to training and validation; the run's seed never decides the data.
 _SPLIT_SEED = 2026
@@ -125,8 +124,7 @@ def split_segments(
         Where no training segment comes out, with the numbers that show why.
     """
     total = len(dataset)
-    undivided = total == 1 or fraction >= 1
-    training = total if undivided or order == "segments" else max(1, rounded(fraction * total))
+    undivided, training = _training_orbits(total, fraction, order)
     if order == "orbits":
         parts = tuple(
             cut(dataset, units, window, length, o) for o in (range(training), range(training, total))
@@ -159,17 +157,12 @@ def count_training(
     cut: Cut = cut,
 ) -> int:
     """Return how many training segments `split_segments` makes of orbits with these numbers of samples."""
-    total = len(n_samples)
-    undivided = total == 1 or fraction >= 1
-    training = total if undivided or order == "segments" else max(1, rounded(fraction * total))
-    counts = []
-    for samples in n_samples[:training]:
-        start, end = window_of(window, samples)
-        if cut is cut_windows:
-            counts.append(int(end - start >= max(length, POINTS)))
-        elif cut is cut_pieces:
-            counts.append((end - start - 1) // (length - 1))
-        else:
-            counts.append((end - start) // length)
-    every = sum(counts)
+    undivided, training = _training_orbits(len(n_samples), fraction, order)
+    every = sum(count_of(cut, window, length, samples) for samples in n_samples[:training])
     return every if undivided or order == "orbits" else min(every, max(1, rounded(fraction * every)))
+
+
+def _training_orbits(total: int, fraction: float, order: str) -> tuple[bool, int]:
+    """Say whether all orbits train and validate, and of how many the training segments are cut."""
+    undivided = total == 1 or fraction >= 1
+    return undivided, total if undivided or order == "segments" else max(1, rounded(fraction * total))

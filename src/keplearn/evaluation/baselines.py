@@ -50,12 +50,12 @@ def kepler_fit(times: OrbitTimes, observed: OrbitStates, mu: float) -> OrbitVect
     seen, kept = observed[:, :last], weights[:, :last]
 
     def residuals(state: StateArray) -> Float64[np.ndarray, "orbit number"]:
-        off = (_along(state, since[:, :last], mu) - seen) * kept
+        off = (along_kepler(state, since[:, :last], mu) - seen) * kept
         return np.where(np.isfinite(seen), off, 0.0).reshape(len(state), -1)
 
     with np.errstate(all="ignore"):
         found = _least_squares(residuals, _gibbs(observed, mu))
-        return _along(found, since, mu)[..., :3]
+        return along_kepler(found, since, mu)[..., :3]
 
 
 def osculating(times: OrbitTimes, observed: OrbitStates, mu: float) -> OrbitVectors:
@@ -114,7 +114,7 @@ def _gibbs(observed: OrbitStates, mu: float) -> StateArray:
     return np.where(bound[:, None], state, circular)
 
 
-def _along(state: StateArray, since: OrbitTimes, mu: float) -> OrbitStates:
+def along_kepler(state: StateArray, since: OrbitTimes, mu: float) -> OrbitStates:
     """States along the Kepler orbits of states (orbit, 6); NaN for those that are not bound."""
     elements = elements_from_states(state, mu)
     bound: Bool[np.ndarray, " orbit"] = (elements[:, 0] > 0) & (elements[:, 1] < 1)

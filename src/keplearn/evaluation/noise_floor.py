@@ -3,8 +3,8 @@
 import numpy as np
 
 from keplearn.core.errors import KeplearnError
-from keplearn.core.shapes import OrbitStates, StateArray
 from keplearn.data.orbit_dataset import OrbitDataset
+from keplearn.evaluation.baselines import along_kepler
 from keplearn.systems.two_body import TwoBody
 
 # Of central differences, of the size of what is changed.
@@ -42,10 +42,7 @@ def noise_floor(dataset: OrbitDataset, noise: float) -> float:
     sizes = np.linalg.norm(truth.reshape(*truth.shape[:2], 2, 3), axis=-1)
     deviations = noise * np.repeat(sizes, 3, axis=-1)
 
-    def along(state: StateArray, mu: float) -> OrbitStates:
-        each = np.broadcast_to(state[:, None], truth.shape)
-        return TwoBody(mu).flow(each.reshape(-1, 6), dataset.times.reshape(-1)).reshape(truth.shape)
-
+    along = lambda state, mu: along_kepler(state, dataset.times, mu)  # noqa: E731
     changes = _STEP * np.repeat(sizes[:, 0], 3, axis=-1)
     slopes = [
         (along(begin + changes * unit, mu) - along(begin - changes * unit, mu)) / (2 * _STEP)

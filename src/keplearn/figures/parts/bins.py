@@ -42,10 +42,13 @@ def binned(x: Values, y: Values, per_decade: int) -> Bins:
 def draw_bins(axes: Axes, bins: Bins, gid: str, lost: float = np.nan, **look: Any) -> None:
     """Draw medians and the band about them; quantiles that are infinite, lost, stand at ``lost``."""
     low, middle, high = np.where(np.isposinf(bins.quantiles), lost, bins.quantiles).T
-    axes.fill_between(
-        bins.middles, low, high, color=look["color"], alpha=0.16, linewidth=0.0, gid=f"{gid}:quantiles"
-    )
+    draw_band(axes, bins.middles, low, high, look["color"], gid)
     axes.plot(bins.middles, middle, markersize=3.5, gid=f"{gid}:median", **look)
+
+
+def draw_band(axes: Axes, x: Values, low: Values, high: Values, colour: str, gid: str) -> None:
+    """Draw the band between two quantiles over x."""
+    axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0.0, gid=f"{gid}:quantiles")
 
 
 def mark_distances(axes: Axes, *distances: float) -> None:

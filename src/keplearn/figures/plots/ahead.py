@@ -15,6 +15,7 @@ from keplearn.evaluation.metrics import METRICS
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.table import true_samples
 from keplearn.figures.parts import style
+from keplearn.figures.parts.bins import draw_band
 from keplearn.figures.parts.inputs import require
 from keplearn.figures.parts.labelled import labelled_evaluations
 from keplearn.figures.parts.labels import legend_columns
@@ -68,7 +69,7 @@ def ahead(evaluations: Mapping[str, xarray.Dataset], title: str = "") -> Figure:
     least = np.inf
     for (label, one), (colour, marker) in zip(evaluations.items(), cycle(style.MODELS), strict=False):
         x, (low, middle, high) = _by_time(one, "forecast")
-        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0.0, gid=f"{label}:quantiles")
+        draw_band(axes, x, low, high, colour, label)
         look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3.5}
         axes.plot(x, middle, label=label, gid=f"{label}:median", **look)
         axes.set_xlim(-1.0, max(axes.get_xlim()[1], x[-1]) if least < np.inf else x[-1] + 0.5 / _BINS)

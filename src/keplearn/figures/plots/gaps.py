@@ -17,6 +17,7 @@ from keplearn.evaluation.rollout import evaluate
 from keplearn.evaluation.statistics import quantiles
 from keplearn.evaluation.subject import Subject
 from keplearn.figures.parts import style
+from keplearn.figures.parts.bins import draw_band
 from keplearn.figures.parts.labels import legend_columns
 from keplearn.figures.registry import figure
 from keplearn.groups.legend import legend
@@ -93,8 +94,7 @@ def gaps(errors: Mapping[str, Errors], title: str = "") -> Figure:
         for name, (where, dashes) in _ERRORS.items():
             low, middle, high = np.where(np.isfinite(one[name]), one[name], np.nan).T
             if name == "forecast":
-                band: dict[str, Any] = {"color": colour, "alpha": 0.16, "linewidth": 0.0}
-                axes.fill_between(SHARES, low, high, gid=f"{label}:quantiles", **band)
+                draw_band(axes, np.array(SHARES, float), low, high, colour, label)
             look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.0, "linestyle": dashes}
             look |= {"markerfacecolor": colour if name == "forecast" else "white"}
             axes.plot(SHARES, middle, gid=f"{label}:{name}", **look)
