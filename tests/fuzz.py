@@ -3,7 +3,7 @@
 ``python tests/fuzz.py --count 10000 --seed 0`` makes a small study and in each trial damages one file of one run: no
 command may end in a traceback, show another number, or lose a byte of what was there. Bit flips, truncations,
 overwritten, inserted and cut out stretches, another kept file in its place; of records without a checksum (those of
-the version before) also entries of other types.
+the version before) also entries of other types. Longer than most files: a way to damage after the other.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Foreign trajectories become datasets, or are refused with file, line and value."""
+"""Foreign trajectories become datasets, or are refused with file, line and value.
+
+Longer than most files: a way in which a file is wrong after the other.
+"""
 
 import csv
 import zipfile

@@ -1,4 +1,7 @@
-"""The figures of the field show the numbers that they are given, in km and percent, and say what is masked."""
+"""The figures of the field show the numbers that they are given, in km and percent, and say what is masked.
+
+Longer than most files: a test for each figure of the field.
+"""
 
 from typing import Any
 

@@ -14,7 +14,8 @@ from keplearn.figures.plots.forecast import forecast
 from keplearn.figures.plots.gaps import SHARES, gaps, in_gap
 from keplearn.figures.plots.latent import latent
 from keplearn.figures.plots.samples import samples
-from keplearn.models.latent_ode import LatentArchitecture, new_latent_ode
+from keplearn.models.latent_architecture import LatentArchitecture
+from keplearn.models.latent_ode import new_latent_ode
 from keplearn.models.neural_ode import Architecture
 
 NETWORK = Architecture("sph_4D_logr", "mlp_4D_logmag_unit_exp", 4, 1, "tanh", planar_constraint=True)

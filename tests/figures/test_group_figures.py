@@ -1,4 +1,7 @@
-"""Figures of a group draw every run, say what is missing, and their numbers are those of the table."""
+"""Figures of a group draw every run, say what is missing, and their numbers are those of the table.
+
+Longer than most files: a test for each figure of a group, and the runs that all of them draw.
+"""
 
 import itertools
 import sys

@@ -1,4 +1,7 @@
-"""Figures of datasets, states, accelerations, layers and phases draw the data, each in its place."""
+"""Figures of datasets, states, accelerations, layers and phases draw the data, each in its place.
+
+Longer than most files: a test for each figure of a run or dataset, and what all of them draw.
+"""
 
 from typing import Any
 

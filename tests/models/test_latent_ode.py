@@ -13,7 +13,8 @@ from keplearn.data.units import Units
 from keplearn.models.encoders import ENCODERS, Observed
 from keplearn.models.files import load_model, save_model
 from keplearn.models.kinds import KINDS, field_of, kind_of, name_of
-from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
+from keplearn.models.latent_architecture import LatentArchitecture
+from keplearn.models.latent_ode import LatentODE, new_latent_ode
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.models.watching import WATCHED, earth, sighted, watch
 from keplearn.orbits.constants import EARTH_RADIUS, EARTH_ROTATION, MU_EARTH

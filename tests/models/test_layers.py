@@ -1,4 +1,7 @@
-"""Every feature layer, output layer and activation passes the same tests by being listed in its table."""
+"""Every feature layer, output layer and activation passes the same tests by being listed in its table.
+
+Longer than most files: all layers pass the same tests, and what they compile is shared in one process.
+"""
 
 import json
 from collections.abc import Iterator

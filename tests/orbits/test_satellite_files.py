@@ -1,4 +1,7 @@
-"""Files of satellites in every form of the field: each entry is read as the sgp4 package reads it, or listed."""
+"""Files of satellites in every form of the field: each entry is read as the sgp4 package reads it, or listed.
+
+Longer than most files: a form of file after the other, with the same satellites.
+"""
 
 import csv
 import io

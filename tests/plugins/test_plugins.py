@@ -1,4 +1,7 @@
-"""A user's own layers: named in a config, part of the run, run only where the user has named their very content."""
+"""A user's own layers: named in a config, part of the run, run only where the user has named their very content.
+
+Longer than most files: all ways in which one layer of a user is found and refused.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""A sweep on this machine outlives what happens to its runs, its workers and its driver."""
+"""A sweep on this machine outlives what happens to its runs, its workers and its driver.
+
+Longer than most files: its sweeps are compared with the same runs, trained alone.
+"""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """A small server that answers what W&B's client really asks: GraphQL, the stream of a run's files, uploads.
 
 It keeps what it is sent as the real one does: runs by id, rows by step, files, versions of artifacts by digest. Faults
-can be set: so many answers of 429 or 500, or none at all.
+can be set: so many answers of 429 or 500, or none at all. Longer than most files: it is one server.
 """
 
 import base64

@@ -1,4 +1,7 @@
-"""The training loop: what a run's numbers depend on, and what they do not."""
+"""The training loop: what a run's numbers depend on, and what they do not.
+
+Longer than most files: its tests share what they train and compile, and a file goes to one process.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

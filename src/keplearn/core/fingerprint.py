@@ -20,7 +20,7 @@ _HERE = Path(__file__).parents[1]
 SOURCE = _HERE
 _MODELS = (
     *("geometry", "activations", "network", "features", "outputs", "neural_ode"),
-    *("encoders", "posterior", "watching", "latent_ode", "kinds"),
+    *("encoders", "posterior", "watching", "latent_architecture", "latent_ode", "kinds"),
 )
 EVALUATING = (
     "integrate/diffrax_steps.py",

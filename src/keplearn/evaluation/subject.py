@@ -13,7 +13,8 @@ from keplearn.core.shapes import OrbitStates
 from keplearn.data.orbit_dataset import OrbitDataset
 from keplearn.data.units import Units
 from keplearn.models.kinds import Architecture, Model, field_of
-from keplearn.models.latent_ode import LatentArchitecture, LatentODE
+from keplearn.models.latent_architecture import LatentArchitecture
+from keplearn.models.latent_ode import LatentODE
 from keplearn.models.neural_ode import Architecture as FieldArchitecture
 from keplearn.systems import System
 from keplearn.systems.field import Field, SystemField

@@ -9,11 +9,11 @@ from typing import Any
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.tables import Table
-from keplearn.models import latent_ode, neural_ode
+from keplearn.models import latent_architecture, latent_ode, neural_ode
 
 Model = neural_ode.NeuralODE | latent_ode.LatentODE
 """A model of any kind."""
-Architecture = neural_ode.Architecture | latent_ode.LatentArchitecture
+Architecture = neural_ode.Architecture | latent_architecture.LatentArchitecture
 """What shapes the computation of a model of any kind."""
 
 
@@ -55,9 +55,9 @@ KINDS["neural_ode"] = Kind(
 )
 KINDS["latent_ode"] = Kind(
     latent_ode.LatentODE,
-    latent_ode.LatentArchitecture,
-    latent_ode.latent_architecture_of,
-    latent_ode.read_latent_architecture,
+    latent_architecture.LatentArchitecture,
+    latent_architecture.latent_architecture_of,
+    latent_architecture.read_latent_architecture,
     latent_ode.new_latent_ode,
     loss="evidence_lower_bound",
 )

@@ -10,7 +10,7 @@ import numpy as np
 from keplearn.core.programs import power_above
 from keplearn.data.segments import Quadrature, Segments
 from keplearn.data.splits import Split
-from keplearn.models.latent_ode import LatentArchitecture
+from keplearn.models.latent_architecture import LatentArchitecture
 from keplearn.training.chunk import rotate
 from keplearn.training.compared import OBJECTIVES
 from keplearn.training.curriculum import Phase, batch_order, normal, random_rotations
