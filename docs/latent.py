@@ -14,12 +14,16 @@ from keplearn.evaluation.table import summary
 from keplearn.runs.store import Run
 
 NOISY = "complex_TBP_planar_missing50_noise1e-3_100"
-HALF_MISSING = (
-    f"data.dataset_name={NOISY}_train",
-    f"data.test=[{NOISY}_test]",
-    "parameters.segment_length_strategy=[[10,10,180]]",
+CASES = (
+    ("clean", "latent_ode", TEST, ()),
+    (
+        "noise and gaps",
+        "latent_noisy",
+        f"{NOISY}_test",
+        (f"data.dataset_name={NOISY}_train", f"data.test=[{NOISY}_test]", "parameters.stride=1"),
+    ),
 )
-"""Of the samples half are missing: a whole orbit has 180."""
+"""What is observed, the study of the latent ODE, the test orbits, and what changes for the neural ODE."""
 
 
 @block("docs/latent_ode.md", factor=10.0)
@@ -27,12 +31,12 @@ def latent(runs: Path) -> str:
     """A latent ODE and a neural ODE trained for as long, on clean orbits and with noise and gaps; three seeds each."""
     keys = ("forecast", "forecast-median", "forecast-end", "field", "coverage90")
     rows, floors = [], []
-    for what, test, changes in (("clean", TEST, ()), ("noise and gaps", f"{NOISY}_test", HALF_MISSING)):
-        found = trained(HOME / "configs" / "latent_ode.yaml", runs, [SEEDS, *changes])
+    for what, study, test, changes in CASES:
+        found = trained(HOME / "configs" / f"{study}.yaml", runs, [SEEDS])
         scores = [score(run, on=test) for run in found]
         floors.append(scores[0])
         rows.append([f"latent ODE, {what}", _minutes(found), *(middle(scores, key) for key in keys)])
-        found = trained(HOME / "configs" / "latent_baseline.yaml", runs, [SEEDS, *changes[:2]])
+        found = trained(HOME / "configs" / "latent_baseline.yaml", runs, [SEEDS, *changes])
         scores = [_second_half(run, test) for run in found]
         cells = (middle(scores, key) for key in keys[:-1])
         rows.append([f"neural ODE from full states, {what}", _minutes(found), *cells, ""])
@@ -43,7 +47,7 @@ def latent(runs: Path) -> str:
     ):
         rows += [
             [f"{name}, {what}", "", short(scores[key]), *[""] * 4]
-            for what, scores in zip(("clean", "noise and gaps"), floors, strict=True)
+            for (what, *_), scores in zip(CASES, floors, strict=True)
         ]
     titles = [
         "",

@@ -77,6 +77,7 @@ PAIRS = [
         {"model": "latent_ode", "latent_dynamics": "free"},
     ),
     ({"stations": "52 21"}, {"model": "latent_ode"}, {"model": "latent_ode", "observe": "angles"}),
+    ({"fitted_to": "all"}, {"model": "latent_ode"}, {"model": "latent_ode", "refine_training": 2}),
 ]
 
 

@@ -106,6 +106,7 @@ _OTHER: dict[str, Any] = {
     "likelihood_noise": 0.3,
     "refine": 3,
     "refine_training": 3,
+    "fitted_to": "all",
     "bound_samples": 3,
     "likelihood": "relative",
     "decoder": "linear",

@@ -24,7 +24,9 @@ from keplearn.evaluation.store import load_evaluation, save_evaluation
 from keplearn.evaluation.subject import Subject
 from keplearn.evaluation.table import summary
 from keplearn.evaluation.vectors import inside, interval, ranked_probability
-from keplearn.models.latent_ode import LOG_SPREAD, LatentArchitecture, LatentODE, new_latent_ode
+from keplearn.models import posterior
+from keplearn.models.latent_architecture import LatentArchitecture
+from keplearn.models.latent_ode import LOG_SPREAD, LatentODE, new_latent_ode
 from keplearn.models.neural_ode import Architecture, new_model
 from keplearn.orbits.constants import MU_EARTH
 from keplearn.systems.field import SystemField
@@ -67,6 +69,30 @@ def test_refined_on_half_an_orbit_the_true_law_forecasts_the_rest():
     assert (deviation[:, :2] > 1e-3).all() and (deviation[:, 2] == 0).all()
     # What is not observed is known less well the farther it is.
     assert deviation[-1].max() > 1.2 * deviation[:30].max()
+
+
+def test_eccentric_orbits_seen_with_noise_and_gaps_are_found_whole(monkeypatch):
+    """From the first samples to all that is observed: along half an orbit at once a step leads astray."""
+    dataset = load_dataset("complex_TBP_planar_missing50_noise1e-3_100_test")
+    eccentric = np.argsort(dataset.elements[:, 1])[-2:]
+    units, given, true = units_for(dataset), dataset.as_observed, dataset.observed_truth
+    half, loose = given.times.shape[1] // 2, STEPS | {"rtol": 1e-6, "atol": 1e-8}
+
+    def worst() -> float:
+        with jax.enable_x64(True):
+            y = jnp.asarray(units.to_canonical_states(true.states[eccentric]))
+            t = jnp.asarray(units.to_canonical_times(given.times[eccentric]))
+            seen = jnp.asarray(units.to_canonical_states(given.states[eccentric]))
+            seen = seen.at[:, half:].set(jnp.nan).at[..., 3:].set(jnp.nan)
+            found = eqx.filter_jit(
+                jax.vmap(lambda y, t, g: solve_encoded(lawful(8), loose, y, t, g)["states"])
+            )
+            off = jnp.linalg.norm((found(y, t, seen) - y)[:, :half, :3], axis=-1)
+            return float(jnp.max(jnp.nanmean(off / jnp.linalg.norm(y[:, :half, :3], axis=-1), axis=1)))
+
+    assert worst() < 2e-3
+    monkeypatch.setattr(posterior, "_WHOLE", 8)
+    assert worst() > 0.05
 
 
 def test_the_derivative_along_a_path_is_that_of_finite_differences():

@@ -15,14 +15,16 @@ from keplearn.data.dataset import load_dataset
 from keplearn.data.splits import Split, split_segments
 from keplearn.data.units import units_for
 from keplearn.integrate import Grid
-from keplearn.models.latent_ode import LatentArchitecture, LatentODE, new_latent_ode
+from keplearn.models.latent_architecture import LatentArchitecture
+from keplearn.models.latent_ode import LatentODE, new_latent_ode
 from keplearn.models.neural_ode import Architecture, Scales
 from keplearn.models.posterior import Posterior, log_ratio
 from keplearn.systems.field import SystemField
 from keplearn.systems.two_body import TwoBody
 from keplearn.training.batches import Batches, on_device
-from keplearn.training.bound import evidence_lower_bound
+from keplearn.training.bound import evidence_lower_bound, misfit
 from keplearn.training.curriculum import Phase, normal
+from keplearn.training.encoding import seen_encoded
 from keplearn.training.events import Checkpoint, PhaseEnded, Rows
 from keplearn.training.fit import fit
 from keplearn.training.objective import objective, settled
@@ -167,6 +169,29 @@ def test_under_the_true_law_fitted_beginnings_are_the_true_ones(split):
     spread = np.sqrt(np.einsum("lms,lms->ls", found.factor, found.factor))
     assert (np.abs(np.asarray(found.mean - true)) < spread).all()
     assert (spread[2:] > spread[:2]).all()  # velocities are known less well
+
+
+@pytest.mark.usefixtures("_x64")
+def test_fitted_to_all_of_a_segment_what_is_left_under_the_true_law_is_the_noise():
+    """Less what four numbers take of it; fitted to the first half, the noise of that grows along the second."""
+    dataset = load_dataset("simple_TBP_planar_noise1e-3_20_train").as_observed
+    samples = 16
+    whole = split_segments(dataset, units_for(dataset), (0.0, 0.2), samples, 1.0, "orbits").train
+    shape = replace(SECOND, refine_training=6, likelihood="relative", fitted_to="all")
+    setup = Setup(shape, Grid(samples, 1), "grid", "evidence_lower_bound", (), "bfgs", "float64")
+    one = jnp.asarray(1.0)
+    constants = Constants(Scales(one), {"kl_weight": one}, one, one, one, jnp.asarray(10.0))
+    made, batch = new_latent_ode(shape, 0, "float64"), on_device(whole, setup, "float64")
+    model = Lawful(made.parameters, made.scales, shape)
+
+    @partial(jax.jit, static_argnums=0, compiler_options=OPTIONS)
+    def left(learning):
+        solved, _ = seen_encoded(setup, model, batch, constants, learning)
+        return misfit(solved) * model.noise
+
+    expected = 1e-3 * np.sqrt(1 - 4 / (2 * samples))
+    assert float(left(True)) == pytest.approx(expected, rel=0.05)
+    assert float(left(False)) > 1.05 * expected
 
 
 @pytest.mark.usefixtures("_x64")

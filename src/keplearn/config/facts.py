@@ -175,6 +175,9 @@ FREE = Effect(
     lambda run: run.parameters.model == "latent_ode" and run.parameters.latent_dynamics == "free",
     "no latent is free",
 )
+FITTED = Effect(
+    lambda run: LATENT.matters(run) and run.parameters.refine_training > 0, "refine_training is 0"
+)
 WATCHED = Effect(
     lambda run: LATENT.matters(run) and run.parameters.observe in ("range_angles", "angles"),
     "no station observes anything",

@@ -15,6 +15,7 @@ from keplearn.config.facts import (
     BATCHES,
     CHOSEN_LOSS,
     DECAYED,
+    FITTED,
     FOURIER,
     FREE,
     GRID,
@@ -250,6 +251,10 @@ class Parameters(BaseModel):
     )
     refine_training: Annotated[f.CountOrNone, Fact(unit="steps", since="2026-11-26", effect=LATENT)] = Field(
         0, description="such steps in training, at each segment; 0: it begins where the encoder says"
+    )
+    fitted_to: Annotated[f.FittedTo, Fact(since="2026-11-27", effect=FITTED)] = Field(
+        "observed",
+        description="to what of a segment they fit it: observed (as for a test orbit) | all (for the noise's sake)",
     )
     bound_samples: Annotated[f.Size, Fact(unit="draws", since="2026-11-26", effect=LATENT)] = Field(
         1, description="draws of the beginning for each segment; several: the bound with importance weights"

@@ -94,7 +94,7 @@ def infer(
             left = jnp.where(seen[:, None] > 0, (decoded - values) / deviations, 0)
             return Fit(beginning, left, jnp.where(seen[:, None, None] > 0, slopes / deviations[..., None], 0))
 
-        fit = refined(fitted, beginning, model.architecture.refine, values.shape)
+        fit = refined(fitted, beginning, model.architecture.refine, values.shape, seen)
         beginning, covariance = fit.beginning, jnp.linalg.inv(fit.curvature)
     return beginning, covariance
 

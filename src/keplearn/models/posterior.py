@@ -20,6 +20,8 @@ Covariance = Float[Array, "latent latent"]
 
 # Damping of the first step of Gauss and Newton, and the factor by which it falls or rises (Levenberg & Marquardt).
 _DAMPING, _FACTOR = 1e-3, 10.0
+# Steps that are fitted to all that is observed, and the fewest samples that one is fitted to.
+_WHOLE, _FEWEST = 4, 8
 
 
 class Posterior(NamedTuple):
@@ -122,26 +124,50 @@ class Fit(NamedTuple):
 
 
 def refined(
-    fitted: Callable[[Beginning], Fit], beginning: Beginning, steps: int, sizes: tuple[int, ...]
+    fitted: Callable[[Beginning], Fit],
+    beginning: Beginning,
+    steps: int,
+    sizes: tuple[int, ...],
+    seen: Float[Array, "sample"] | None = None,
 ) -> Fit:
     """Take so many damped steps of Gauss and Newton towards the posterior's mode; one that is worse is not taken.
 
     ``sizes``: of the residuals. Where the fit is no number from the beginning on, its residuals are infinite.
+    ``seen``: 1 where a sample is observed. Then only the last `_WHOLE` steps are fitted to all of them, and each before
+    to half as many as the next, the first ones: along a whole orbit a path from a rough beginning is soon so far off
+    that a step says nothing of where to go.
     """
 
-    def step(state: tuple[Fit, Array, Beginning], _: None) -> tuple[tuple[Fit, Array, Beginning], None]:
+    def share(step: Array) -> Array:
+        return 2.0 ** jnp.minimum(0, step - (steps - _WHOLE))
+
+    def within(fit: Fit, step: Array) -> Fit:
+        """What counts in a step."""
+        if seen is None or steps <= _WHOLE:
+            return fit
+        rank = jnp.cumsum(seen)
+        counted = rank <= jnp.maximum(_FEWEST, jnp.ceil(share(step) * rank[-1]))
+        residuals, slopes = fit.residuals, fit.slopes
+        return fit._replace(
+            residuals=jnp.where(counted[:, None], residuals, 0),
+            slopes=jnp.where(counted[:, None, None], slopes, 0),
+        )
+
+    def step(state: tuple[Fit, Array, Beginning], number: Array) -> tuple[tuple[Fit, Array, Beginning], None]:
         fit, damping, point = state
-        trial = fitted(point)
-        better = trial.cost < fit.cost  # not so where it is no number
+        trial, cost = fitted(point), within(fit, number).cost
+        # A trial that is no number is not better; any other is better than one that is none.
+        better = within(trial, number).cost < jnp.where(jnp.isnan(cost), jnp.inf, cost)
         fit = jax.tree.map(lambda new, old: jnp.where(better, new, old), trial, fit)
         damping = jnp.where(better, damping / _FACTOR, damping * _FACTOR)
-        curvature = fit.curvature
+        ahead = within(fit, number + 1)
+        curvature = ahead.curvature
         damped = curvature + damping * jnp.diag(jnp.diag(curvature))
-        return (fit, damping, fit.beginning - jnp.linalg.solve(damped, fit.slope)), None
+        return (fit, damping, fit.beginning - jnp.linalg.solve(damped, ahead.slope)), None
 
     # The first is where it begins, and any is better than this: one program of the fit for all.
     dtype = beginning.dtype
     start = Fit(beginning, jnp.full(sizes, jnp.inf, dtype), jnp.zeros((*sizes, len(beginning)), dtype))
     damping = jnp.asarray(_DAMPING * _FACTOR, dtype)
-    (fit, *_), _ = jax.lax.scan(step, (start, damping, beginning), length=steps + 1)
+    (fit, *_), _ = jax.lax.scan(step, (start, damping, beginning), jnp.arange(steps + 1))
     return fit

@@ -15,11 +15,12 @@ from keplearn.training.solved import Encoded, Solved
 
 
 def seen_encoded(
-    setup: Setup, model: LatentODE, batch: Batch, constants: Constants
+    setup: Setup, model: LatentODE, batch: Batch, constants: Constants, learning: bool
 ) -> tuple[Solved, Float[Array, "segment"]]:
     """Return what the loss sees of a batch, and by how much the solution's steps disagree.
 
-    The model observes the first samples, and goes on from draws of the beginning.
+    The model observes the first samples, and goes on from draws of the beginning. Where it is ``learning`` that may be
+    fitted to all samples (``fitted_to``): the noise of the first ones then does not grow along the others.
     """
     shape, chance = model.architecture, batch.chance
     assert chance is not None
@@ -29,7 +30,8 @@ def seen_encoded(
     posterior, encoder = model.posterior(observed), None
     if shape.refine_training:
         at_mode = OPTIMIZERS[setup.optimizer].full_batch
-        posterior, encoder = fit_beginnings(setup, model, posterior.mean, observed, at_mode), posterior
+        fitted_to = every if learning and shape.fitted_to == "all" else observed
+        posterior, encoder = fit_beginnings(setup, model, posterior.mean, fitted_to, at_mode), posterior
         if at_mode:
             # It compares values, which must be those of its gradient: no draws, and nothing for the encoder to learn.
             posterior, encoder = Mode(posterior.mean), None

@@ -34,12 +34,12 @@ def field_pair(model: NeuralODE, batch: Batch) -> FieldPair:
 
 
 def seen(
-    setup: Setup, flat: Flat, batch: Batch, constants: Constants
+    setup: Setup, flat: Flat, batch: Batch, constants: Constants, learning: bool = False
 ) -> tuple[Solved, Float[Array, "segment"]]:
-    """Return what the loss sees of a batch, and by how much the solution's steps disagree."""
+    """Return what the loss sees of a batch, ``learning`` or validating, and how much the solution's steps disagree."""
     model = assemble(setup, flat, constants.scales)
     if isinstance(model, LatentODE):
-        return seen_encoded(setup, model, batch, constants)
+        return seen_encoded(setup, model, batch, constants, learning)
     predicted, truth, disagreement, gap = None, batch.states[1:], jnp.zeros_like(batch.keep), None
     if setup.needs & {"pair", "trajectory"}:
         compared = OBJECTIVES[setup.objective]
@@ -57,7 +57,7 @@ def in_training(setup: Setup, flat: Flat, batch: Batch, constants: Constants) ->
     (`without_lost`). An optimiser that compares values needs one function and gets all segments as they are: it
     rejects what runs away.
     """
-    solved, disagreement = seen(setup, flat, batch, constants)
+    solved, disagreement = seen(setup, flat, batch, constants, learning=True)
     if OPTIMIZERS[setup.optimizer].full_batch:
         return solved
     resolved = ~(disagreement > constants.max_disagreement)  # NaN is left to be found in the loss

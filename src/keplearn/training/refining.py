@@ -49,7 +49,7 @@ def fit_beginnings(
             slopes = jax.vmap(push, out_axes=-1)(jnp.eye(len(beginning), dtype=beginning.dtype))
             return Fit(beginning, residuals, slopes)
 
-        fit = refined(fitted, mean, model.architecture.refine_training, values.shape)
+        fit = refined(fitted, mean, model.architecture.refine_training, values.shape, seen)
         curvature = jnp.linalg.cholesky(fit.curvature)
         inverse = jax.scipy.linalg.solve_triangular(
             curvature, jnp.eye(len(mean), dtype=mean.dtype), lower=True
