@@ -54,10 +54,13 @@ NOISY = {"without": "", "1e-4": "_noise1e-4", "1e-3": "_noise1e-3"}
 """Noise of the training states, of radius and speed, as people and as names of datasets say it."""
 
 
+EVALUATIONS = {30: 12_000, 100: 6_000}
+"""Of the second phase of a training of `noise`, by orbits: a minute or two each."""
+
+
 WEAK = (
     f"data.test=[{TEST}]",
     "parameters.segment_length_strategy=18",
-    "parameters.steps_strategy=[[1500,6000]]",
     SEEDS,
 )
 """What the trainings of `noise` have in common."""
@@ -67,7 +70,8 @@ WEAK = (
 def noise(runs: Path) -> str:
     """Derivatives beside the weak form on noisy orbits, and the floor that the noise sets."""
     rows = []
-    for orbits in (30, 100):
+    for orbits, count in EVALUATIONS.items():
+        steps = f"parameters.steps_strategy=[[1500,{count}]]"
         for size, word in NOISY.items():
             name = f"complex_TBP_planar{word}_{orbits}_train"
             near = {
@@ -75,7 +79,7 @@ def noise(runs: Path) -> str:
                     _trained(
                         "spherical",
                         runs,
-                        [f"data.dataset_name={name}", f"parameters.objective={objective}", *WEAK],
+                        [f"data.dataset_name={name}", f"parameters.objective={objective}", steps, *WEAK],
                     )
                 )
                 for objective in ("derivative", "weak")
@@ -86,8 +90,8 @@ def noise(runs: Path) -> str:
                 *(middle(scores, "field-near") for scores in near.values()),
                 short(halves[0] / halves[1]),
             ]
-            rows.append([str(orbits), size, *cells, short(floor)])
-    titles = ["orbits", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
+            rows.append([str(orbits), str(count), size, *cells, short(floor)])
+    titles = ["orbits", "evaluations", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
     return table(titles, rows)
 
 
