@@ -33,6 +33,7 @@ ENOUGH_FOR = (
     "runs/test_events.py",
     "runs/test_observed.py",
     "runs/test_permissions.py",
+    "runs/test_train_command.py",
     "runs/test_train_stack.py",
     "runs/test_validation.py",
     "test_demo.py",
