@@ -95,6 +95,62 @@ def noise(runs: Path) -> str:
     return table(titles, rows)
 
 
+LAYERS = (
+    ("neutral", ""),
+    ("neutral", "standardize=false"),
+    ("neutral", "skip=true"),
+    ("neutral", "init=glorot"),
+    ("neutral", "feature_layer=position"),
+    ("spherical", ""),
+    ("spherical", "standardize=false"),
+    ("spherical", "init=glorot"),
+    ("spherical", "skip=true"),
+    ("spherical", "skip=true init=zero_last"),
+    ("spherical", "feature_layer=sph_4D_logr_vel"),
+    ("spherical", "feature_layer=sph_4D_logr_logv"),
+    ("spherical", "feature_layer=sph_4D_logr_vscaled"),
+)
+"""A recipe, and what is changed of it."""
+SHORT = "parameters.steps_strategy=[[1500,4000]]"
+
+
+@block("docs/findings.md", factor=10.0)
+def layers(runs: Path) -> str:
+    """What of a recipe's layers does what, one change at a time: short trainings on three draws, three seeds each."""
+    rows, keys = [], ("field-near", "field-in", "field-far")
+    for name, changed in LAYERS:
+        changes = [f"parameters.{word}" for word in changed.split()]
+        scores = _scores(_trained(name, runs, [*LADDER[:2], SEEDS, SHORT, *changes]))
+        told = ", ".join(f"`{word.replace('=', ': ')}`" for word in changed.split())
+        rows.append([f"`{name}`", told or "as it is", *(middle(scores, key) for key in keys)])
+    return table(["recipe", "changed", *(f"`{key}`, %" for key in keys)], rows)
+
+
+WARM = {
+    "trajectory": "trajectory",
+    "derivative, then trajectory": "[[derivative,trajectory]]",
+    "weak, then trajectory": "[[weak,trajectory]]",
+    "weak": "weak",
+}
+"""Objectives of the two phases of a training of `warm`."""
+
+
+@block("docs/findings.md", factor=10.0)
+def warm(runs: Path) -> str:
+    """Whether objectives that integrate nothing are a good start for one that does, by noise; three seeds each."""
+    rows = []
+    for told, objective in WARM.items():
+        cells, seconds = [], []
+        for word in NOISY.values():
+            data = [f"data.dataset_name=complex_TBP_planar{word}_30_train", f"data.test=[{TEST}]"]
+            more = ["parameters.segment_length_strategy=18", SHORT, SEEDS]
+            found = _trained("spherical", runs, [*data, f"parameters.objective={objective}", *more])
+            cells.append(middle(_scores(found), "field-near"))
+            seconds += [run.record["summary"]["seconds"]["train"] for run in found]
+        rows.append([told, *cells, short(sorted(seconds)[len(seconds) // 2])])
+    return table(["objective", *(f"`field-near`, noise {size}, %" for size in NOISY), "training, s"], rows)
+
+
 ONE = "orbit(a=20000,e=0.6)"
 
 
