@@ -20,7 +20,7 @@ Covariance = Float[Array, "latent latent"]
 
 # Damping of the first step of Gauss and Newton, and the factor by which it falls or rises (Levenberg & Marquardt).
 _DAMPING, _FACTOR = 1e-3, 10.0
-# Steps that are fitted to all that is observed, and the fewest samples that one is fitted to.
+# Steps after the first that is fitted to all that is observed, and the fewest samples that one is fitted to.
 _WHOLE, _FEWEST = 4, 8
 
 
@@ -133,20 +133,18 @@ def refined(
     """Take so many damped steps of Gauss and Newton towards the posterior's mode; one that is worse is not taken.
 
     ``sizes``: of the residuals. Where the fit is no number from the beginning on, its residuals are infinite.
-    ``seen``: 1 where a sample is observed. Then only the last `_WHOLE` steps are fitted to all of them, and each before
-    to half as many as the next, the first ones: along a whole orbit a path from a rough beginning is soon so far off
-    that a step says nothing of where to go.
+    ``seen``: 1 where a sample is observed. Then only the last `_WHOLE` + 1 steps are fitted to all of them, and each
+    before to half as many as the next, the first ones: along a whole orbit a path from a rough beginning is soon so
+    far off that a step says nothing of where to go.
     """
 
-    def share(step: Array) -> Array:
-        return 2.0 ** jnp.minimum(0, step - (steps - _WHOLE))
-
-    def within(fit: Fit, step: Array) -> Fit:
-        """What counts in a step."""
+    def within(fit: Fit, number: Array) -> Fit:
+        """What counts in the step of this number."""
         if seen is None or steps <= _WHOLE:
             return fit
         rank = jnp.cumsum(seen)
-        counted = rank <= jnp.maximum(_FEWEST, jnp.ceil(share(step) * rank[-1]))
+        share = 2.0 ** jnp.minimum(0, number - (steps - _WHOLE))
+        counted = rank <= jnp.maximum(_FEWEST, jnp.ceil(share * rank[-1]))
         residuals, slopes = fit.residuals, fit.slopes
         return fit._replace(
             residuals=jnp.where(counted[:, None], residuals, 0),
