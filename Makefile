@@ -20,8 +20,9 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/keplearn demo
 
-# A file of tests goes to one of JOBS processes, in the order of tests/conftest.py.
-JOBS ?= 2
+# A file of tests goes to one of JOBS processes, in the order of tests/conftest.py. A quarter of their time tests wait,
+# for processes and clusters that they have started: three keep two cores busy.
+JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 test: setup
 	$(PYTEST)

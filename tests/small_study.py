@@ -7,8 +7,6 @@ two seeds; two phases of 30 steps.
 import sys
 from pathlib import Path
 
-from jaxtyping import install_import_hook
-
 TABLES = {
     "wandb": {"group": "small"},
     "data": {
@@ -50,5 +48,4 @@ def main(runs: Path) -> None:
 
 
 if __name__ == "__main__":
-    install_import_hook("keplearn", "beartype.beartype")
     main(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""``keplearn train`` in processes of its own: killed and resumed, interrupted, skipped, failed."""
+"""``keplearn train``: killed and interrupted in processes of its own, and resumed; skipped, failed."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from effort import LITTLE_EFFORT, enough
+from fuzz import keplearn
 from processes import heeding_ctrl_c, with_files_up_to
 
 from keplearn.config import load_config, run_config
@@ -67,7 +68,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from keplearn.cli import main; main()", *map(str, arguments)]
 
 
-def keplearn(*arguments: object, **kwargs) -> subprocess.CompletedProcess[str]:
+def by_a_process(*arguments: object, **kwargs) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=300, check=False, **kwargs
     )
@@ -83,7 +84,7 @@ def config(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(config, tmp_path_factory) -> Run:
     runs = tmp_path_factory.mktemp("undisturbed")
-    done = keplearn("train", config, "--runs", runs, "--json")
+    done = by_a_process("train", config, "--runs", runs, "--json")
     assert done.returncode == 0, done.stderr
     return Run(Path(json.loads(done.stdout)["path"]))
 
@@ -126,9 +127,9 @@ def assert_same_result(run: Run, other: Run) -> None:
 def test_a_run_killed_by_sigkill_goes_on_to_the_same_numbers(config, undisturbed, tmp_path, at_least):
     run = stopped_in_the_middle(config, tmp_path, signal.SIGKILL, at_least)
     assert run.state == "interrupted"
-    again = keplearn("train", "--resume", run.run_id, "--runs", tmp_path, "--json")
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["state"] == "finished"
+    code, written, said = keplearn("train", "--resume", run.run_id, "--runs", tmp_path, "--json")
+    assert code == 0, said
+    assert json.loads(written)["state"] == "finished"
     assert_same_result(Run(run.path), undisturbed)
 
 
@@ -156,9 +157,9 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_last_step(config, undisturbed, 
     with np.load(run.path / "checkpoint.npz") as checkpoint:
         assert int(checkpoint["step"]) == run.metrics()["step"].iloc[-1]
     # The same command again finishes what it began.
-    again = keplearn("train", config, "--runs", tmp_path, "--json")
-    assert again.returncode == 0, again.stderr
-    assert "goes on from step" in again.stderr
+    code, _, said = keplearn("train", config, "--runs", tmp_path, "--json")
+    assert code == 0, said
+    assert "goes on from step" in said
     assert_same_result(Run(run.path), undisturbed)
 
 
@@ -171,17 +172,17 @@ def test_a_run_whose_files_no_longer_fit_can_go_on(config, undisturbed, tmp_path
     assert "metrics.jsonl: cannot be written: File too large" in full.stderr
     (path,) = tmp_path.glob("kill/*")
     assert Run(path).state == "interrupted"
-    again = keplearn("train", config, "--runs", tmp_path, "--json")
-    assert again.returncode == 0, again.stderr
-    assert "goes on from step" in again.stderr
+    code, _, said = keplearn("train", config, "--runs", tmp_path, "--json")
+    assert code == 0, said
+    assert "goes on from step" in said
     assert_same_result(Run(path), undisturbed)
 
 
 def test_a_finished_run_is_skipped(config, undisturbed):
     before = (undisturbed.path / "run.json").read_bytes()
-    done = keplearn("train", config, "--runs", undisturbed.path.parents[1], "--json")
-    assert done.returncode == 0
-    assert "is finished: skipped" in done.stderr
+    code, _, said = keplearn("train", config, "--runs", undisturbed.path.parents[1], "--json")
+    assert code == 0
+    assert "is finished: skipped" in said
     assert (undisturbed.path / "run.json").read_bytes() == before
 
 
@@ -221,28 +222,29 @@ def test_a_failed_run_names_its_reason_and_the_next_one_runs(tmp_path):
         "parameters: {length_strategy: [[0.0, 0.25]], segment_length_strategy: [200, 4],"
         " steps_strategy: 5, width: 4, depth: 1}\n"
     )
-    done = keplearn("train", path, "--runs", tmp_path / "runs", "--json")
-    assert done.returncode == 1
-    failed, finished = map(json.loads, done.stdout.splitlines())
+    code, written, _ = keplearn("train", path, "--runs", tmp_path / "runs", "--json")
+    assert code == 1
+    failed, finished = map(json.loads, written.splitlines())
     assert (failed["state"], failed["kind"], finished["state"]) == ("failed", "no_segments", "finished")
     assert "segment length 200 > 90 usable samples in the window [0.0, 0.25] of 360" in failed["reason"]
-    listed = keplearn("runs", "--runs", tmp_path / "runs", "--state", "failed", "--format", "json")
-    assert [row["run_id"] for row in json.loads(listed.stdout)] == [failed["run_id"]]
-    shown = keplearn("runs", "show", failed["run_id"], "--runs", tmp_path / "runs")
-    assert "segment length 200 > 90" in shown.stdout
+    _, listed, _ = keplearn("runs", "--runs", tmp_path / "runs", "--state", "failed", "--format", "json")
+    assert [row["run_id"] for row in json.loads(listed)] == [failed["run_id"]]
+    _, shown, _ = keplearn("runs", "show", failed["run_id"], "--runs", tmp_path / "runs")
+    assert "segment length 200 > 90" in shown
 
 
 def test_a_run_goes_on_from_anothers_model_as_a_new_run(undisturbed, tmp_path):
     runs = undisturbed.path.parents[1]
-    done = keplearn(
+    code, written, said = keplearn(
         "train", "--from", undisturbed.run_id, "--set", "steps_strategy=5", "--set", "optimizer=adam",
         "--set", "lr_strategy=1e-9", "--set", "rtol=1e-4", "--runs", runs, "--json",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert code == 0, said
     # What its config fills in is not given; what the command adds is.
-    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
-    assert said == ["warning: given without effect: rtol (integrator is not adaptive)"]
-    line = json.loads(done.stdout)
+    assert [line for line in said.splitlines() if line.startswith("warning: ")] == [
+        "warning: given without effect: rtol (integrator is not adaptive)"
+    ]
+    line = json.loads(written)
     assert line["run_id"] != undisturbed.run_id
     # A rate of 1e-9 hardly moves it: it starts from the trained model, not from a fresh one.
     first = Run(Path(line["path"])).metrics()["loss"].iloc[0]
@@ -262,7 +264,7 @@ def test_a_run_goes_on_from_anothers_model_as_a_new_run(undisturbed, tmp_path):
     ],
 )
 def test_bad_input_ends_in_one_message_and_exit_code_2(arguments, message, tmp_path):
-    done = keplearn(*arguments, cwd=tmp_path, env=os.environ)
+    done = by_a_process(*arguments, cwd=tmp_path, env=os.environ)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

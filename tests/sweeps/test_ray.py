@@ -63,10 +63,17 @@ def test_a_killed_driver_leaves_no_orphan_and_nothing_temporary_after_the_next_s
     home.mkdir()
     command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
     surroundings = os.environ | {"HOME": str(home), "RAY_ADDRESS": "127.0.0.1:1"}
-    driver = subprocess.Popen([*command, "--engine", "ray"], stderr=subprocess.DEVNULL, env=surroundings)
+    said = tmp_path / "said"
+    with said.open("w") as output:
+        driver = subprocess.Popen([*command, "--engine", "ray"], stderr=output, env=surroundings)
+
+    def has_finished(least):
+        assert driver.poll() is None, said.read_text()
+        return Standing(study).read().counts["finished"] >= least
+
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
-    wait_for(lambda: Standing(study).read().counts["finished"] >= 4, seconds=300.0)
+    wait_for(lambda: has_finished(4), seconds=300.0)
     session = (study.path / ".sweep" / "ray").resolve()
     assert session.is_dir()
     assert processes_of(session, "")
@@ -109,6 +116,41 @@ def test_a_sweep_is_stopped_in_order(file, tmp_path):
     assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 2
     assert not session.exists()
     wait_for(lambda: not processes_of(runs) and not processes_of(session, ""), seconds=30.0)
+
+
+class SlowToStart:
+    """What the session calls of Ray, which cannot be made to be late at will."""
+
+    def __init__(self, failures):
+        self.failures, self.calls = failures, []
+
+    def init(self, address, **options):
+        self.calls.append(address)
+        if len([a for a in self.calls if a != "shutdown"]) <= self.failures:
+            raise RuntimeError("The current node timed out during startup.")
+
+    def shutdown(self):
+        self.calls.append("shutdown")
+
+
+def test_a_ray_that_is_late_is_started_again_and_a_cluster_is_asked_once():
+    late = SlowToStart(2)
+    ray_session._connect(late, None, {})
+    assert late.calls == ["local", "shutdown", "local", "shutdown", "local"]
+    for failing, address, tries in ((SlowToStart(3), None, 3), (SlowToStart(1), "there:1", 1)):
+        with pytest.raises(RuntimeError, match="timed out"):
+            ray_session._connect(failing, address, {})
+        assert failing.calls.count(address or "local") == tries
+
+
+def test_a_ray_that_does_not_start_is_named_and_leaves_nothing(file, tmp_path):
+    surroundings = os.environ | {"RAY_gcs_server_port_wait_time_s": "0"}  # it waits for nothing
+    command = [*CLI, "sweep", str(file), "--runs", str(tmp_path), "--engine", "ray", "--workers", "2"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120, env=surroundings)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False), refused.stderr
+    assert "Ray does not start here" in refused.stderr
+    assert not (tmp_path / "forty" / ".sweep").exists()
+    assert not processes_of(Path("keplearn-ray-"), "/ray/")
 
 
 def test_a_cluster_that_is_not_there_is_named(file, tmp_path):

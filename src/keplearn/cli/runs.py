@@ -219,7 +219,7 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def _print_section(title: str, values: dict[str, Any]) -> None:
+def _print_section(title: str, values: dict[str, Any] | None) -> None:
     if values:
         print(f"\n{title}")
         print_table(["", "", ""], [["", key, number(value)] for key, value in values.items()])

@@ -1,9 +1,11 @@
-"""Diffrax's solvers: adaptive steps, which never raise, and fixed ones for fields whose r' is not v."""
+"""Diffrax's solvers: adaptive steps, which never raise, and fixed ones for fields whose r' is not v.
+
+Diffrax is imported where it is used: a process whose programs are kept needs none of it.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-import diffrax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -30,6 +32,8 @@ def adaptive_solve(
     Returns the states and whether the solver succeeded; where it did not, the samples it did not reach are
     infinite. Never raises; batch it by ``jax.vmap``.
     """
+    import diffrax
+
     solver, gains = (diffrax.Dopri8(), (0.0, 1.0)) if high_order else (diffrax.Tsit5(), (0.4, 0.3))
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]
@@ -51,6 +55,8 @@ def fixed_solve(
     field: Field, state: Numbers, times: Float[Array, "sample"], grid: Grid
 ) -> Float[Array, "sample number"]:
     """Integrate a field of first order (r' ≠ v) with Tsit5 steps of ``grid.stride`` samples."""
+    import diffrax
+
     ends = np.concatenate([[0], np.cumsum(grid.widths)])
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(field),  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,6 @@ Arrays are feature-major, (component, segment), so that a step is a handful of m
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,19 +35,35 @@ class Nystrom:
     end_weights: np.ndarray
 
 
+# Tsitouras' method of order 5 (Computers & Mathematics with Applications 62, 2011), as Diffrax has it.
+_STAGES = (
+    (0.161,),
+    (-0.008480655492356989, 0.335480655492357),
+    (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
+    (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
+    (5.86145544294642, -12.92096931784711, 8.159367898576159, -0.071584973281401, -0.028269050394068383),
+)
+_WEIGHTS = (
+    0.09646076681806523,
+    0.01,
+    0.4798896504144996,
+    1.379008574103742,
+    -3.290069515436081,
+    2.324710524099774,
+)
+_NODES = (0.0, 0.161, 0.327, 0.9, 0.9800255409045097, 1.0)
+
+
 def _tsit5() -> Nystrom:
-    """Tsitouras' method of order 5 (Computers & Mathematics with Applications 62, 2011) in Nyström form.
+    """Tsitouras' method in Nyström form.
 
     Inserting v_j = v0 + h Σ_k A_jk a_k into the position stages gives the matrix A² and the weights bᵀA. The
     seventh stage, which its step control needs, is left out.
     """
-    tableau = diffrax.Tsit5.tableau
-    size = len(tableau.b_sol) - 1
-    stages = np.zeros((size, size))
-    for i, row in enumerate(tableau.a_lower[:-1]):
+    stages = np.zeros((6, 6))
+    for i, row in enumerate(_STAGES):
         stages[i + 1, : i + 1] = row
-    weights = np.asarray(tableau.b_sol)[:-1]
-    nodes = np.concatenate([[0.0], tableau.c[:-1]])
+    weights, nodes = np.array(_WEIGHTS), np.array(_NODES)
     return Nystrom(
         nodes=nodes,
         position_stages=stages @ stages,

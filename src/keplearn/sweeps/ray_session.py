@@ -19,6 +19,8 @@ STORE_BYTES = 100_000_000
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 # Seconds that a cluster has to answer it.
 ANSWER = 10.0
+# Ray gives itself 30 s to start, which a busy machine may exceed.
+STARTS = 3
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def ray_session(scratch: Path, workers: int, address: str | None) -> Iterator[An
             raise KeplearnError("--engine ray needs Ray: pip install 'keplearn[ray]'.") from error
         try:
             with _handlers_kept():
-                ray.init(address=address or "local", **options)
+                _connect(ray, address, options)
         except SystemExit:  # by the handler of SIGTERM that Ray has set
             raise KeyboardInterrupt from None
         except Exception as error:
@@ -58,6 +60,17 @@ def ray_session(scratch: Path, workers: int, address: str | None) -> Iterator[An
             remove_home(scratch)
         os.environ.clear()
         os.environ.update(kept)
+
+
+def _connect(ray: Any, address: str | None, options: dict[str, Any]) -> None:
+    """Connect to a cluster; one that is started here has some tries."""
+    for _ in range(STARTS - 1 if address is None else 0):
+        try:
+            ray.init(address="local", **options)
+            return
+        except Exception:
+            ray.shutdown()
+    ray.init(address=address or "local", **options)
 
 
 @contextmanager
@@ -82,9 +95,9 @@ def _own_session(scratch: Path, workers: int) -> dict[str, Any]:
     # Without them, Ray makes a token in the user's home, which all clusters would ask for from then on.
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(home / TOKEN))
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else it takes another address for loopback's
-    os.environ.setdefault(
-        "RAY_agent_register_timeout_ms", "100000"
-    )  # on a busy machine they take long to start
+    # On a busy machine its parts take long to start.
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "100000")
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "100")
     return {
         "_temp_dir": str(home / SESSION),
         "_node_ip_address": "127.0.0.1",
