@@ -54,8 +54,13 @@ NOISY = {"without": "", "1e-4": "_noise1e-4", "1e-3": "_noise1e-3"}
 """Noise of the training states, of radius and speed, as people and as names of datasets say it."""
 
 
-EVALUATIONS = {30: 12_000, 100: 6_000}
-"""Of the second phase of a training of `noise`, by orbits: a minute or two each."""
+NOISE_TRAININGS = (
+    ("spherical", 30, 12_000),
+    ("spherical", 100, 6_000),
+    ("skip", 30, 6_000),
+    ("skip", 100, 6_000),
+)
+"""Recipes of `noise`, orbits, and evaluations of a training's second phase: a minute or two each."""
 
 
 WEAK = (
@@ -70,14 +75,14 @@ WEAK = (
 def noise(runs: Path) -> str:
     """Derivatives beside the weak form on noisy orbits, and the floor that the noise sets."""
     rows = []
-    for orbits, count in EVALUATIONS.items():
+    for recipe, orbits, count in NOISE_TRAININGS:
         steps = f"parameters.steps_strategy=[[1500,{count}]]"
         for size, word in NOISY.items():
             name = f"complex_TBP_planar{word}_{orbits}_train"
             near = {
                 objective: _scores(
                     _trained(
-                        "spherical",
+                        recipe,
                         runs,
                         [f"data.dataset_name={name}", f"parameters.objective={objective}", steps, *WEAK],
                     )
@@ -90,8 +95,8 @@ def noise(runs: Path) -> str:
                 *(middle(scores, "field-near") for scores in near.values()),
                 short(halves[0] / halves[1]),
             ]
-            rows.append([str(orbits), str(count), size, *cells, short(floor)])
-    titles = ["orbits", "evaluations", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
+            rows.append([f"`{recipe}`", str(orbits), str(count), size, *cells, short(floor)])
+    titles = ["recipe", "orbits", "evaluations", "noise", "`derivative`, %", "`weak`, %", "ratio", "floor, %"]
     return table(titles, rows)
 
 
