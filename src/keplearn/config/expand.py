@@ -21,12 +21,14 @@ from keplearn.config.names import (
     dataset_facts,
     integrates,
     own_loss,
+    remembered,
     rotation_problem,
     takes_least_squares,
 )
 from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
 from keplearn.config.value_types import Conflict
 from keplearn.core.errors import KeplearnError
+from keplearn.core.tables import is_foreign
 from keplearn.orbits.bodies import same_law
 
 MAX_RUNS = 100_000
@@ -167,19 +169,33 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
 
 
 def _check_phases(p: Parameters) -> None:
-    """Refuse what an optimiser by least squares or an objective cannot take; most need no look, and no JAX."""
+    """Refuse what an optimiser by least squares or an objective cannot take; what is known needs no JAX."""
     loss = own_loss(p.model) or p.loss_fcn
+    weights = [key for key, facts in FACTS.items() if facts.weight and getattr(p, key) != 0]
     for optimizer, integrator, objective in zip(p.optimizer, p.integrator, p.objective, strict=True):
         if takes_least_squares(optimizer) or objective != "trajectory":
-            from keplearn.training.checks import obstacle, obstacle_to_objective
-            from keplearn.training.losses import ADDITIVE_TERMS
-
-            additive = tuple(key for key in ADDITIVE_TERMS if FACTS[key].weight and getattr(p, key) != 0)
             steps = integrator if integrates(objective) else ""
-            if said := obstacle_to_objective(objective, loss, additive, steps, p.output_layer):
-                raise Conflict("objective", said)
-            if said := obstacle(optimizer, loss, additive, steps, p.output_layer):
-                raise Conflict("optimizer", said)
+            chosen = (objective, optimizer, loss, weights, steps, p.output_layer)
+            own = not any(map(is_foreign, (objective, optimizer, loss, p.output_layer)))
+            obstacles = (
+                remembered(repr(chosen), lambda c=chosen: _obstacles(*c)) if own else _obstacles(*chosen)
+            )
+            for key, said in obstacles.items():
+                raise Conflict(key, said)
+
+
+def _obstacles(
+    objective: str, optimizer: str, loss: str, weights: list[str], steps: str, output_layer: str
+) -> dict[str, str]:
+    """Return why a phase's objective and optimiser cannot work, by key, where they cannot."""
+    from keplearn.training.checks import obstacle, obstacle_to_objective
+    from keplearn.training.losses import ADDITIVE_TERMS
+
+    additive = tuple(key for key in ADDITIVE_TERMS if key in weights)
+    found = {"objective": obstacle_to_objective(objective, loss, additive, steps, output_layer)}
+    if not found["objective"]:
+        found["optimizer"] = obstacle(optimizer, loss, additive, steps, output_layer)
+    return {key: said for key, said in found.items() if said}
 
 
 def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:

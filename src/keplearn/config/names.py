@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -44,29 +45,46 @@ _NAMES = {
 
 
 @cache
-def _own() -> dict[str, dict[str, dict[str, Any]]]:
-    """Keplearn's own names of layers, losses, optimisers, schedules by the key that chooses one, with their facts.
-
-    The tables bring JAX with them, and a check of a config must not wait seconds for that: what is in them is
-    kept on disk under a hash of their source.
-    """
+def _source() -> str:
+    """Return a digest of the source that answers depend on."""
     home, source = Path(__file__).parents[1], hashlib.sha256()
     for file in sorted((*home.glob("models/*.py"), *home.glob("training/*.py"), Path(__file__))):
         source.update(file.read_bytes())
+    return source.hexdigest()
+
+
+def remembered(question: str, find: Callable[[], Any]) -> Any:
+    """Return the answer to a question on keplearn's own names, as JSON has it, found once and kept on disk.
+
+    Models and trainings bring JAX with them, and a check of a config must not wait seconds for that: what is found
+    is kept under a hash of their source. ``question`` must say all that the answer depends on besides.
+    """
     directory = cache_directory()
-    kept = directory / f"names-{source.hexdigest()[:40]}.json" if directory else None
+    name = hashlib.sha256(f"{_source()} {question}".encode()).hexdigest()[:40]
+    kept = directory / f"names-{name}.json" if directory else None
     if kept is not None:
         with suppress(OSError, ValueError):
             return json.loads(kept.read_text(encoding="utf-8"))
-    found = {}
-    for key, names in _NAMES.items():
-        table = getattr(import_module(names.module), names.table)
-        own = {name: entry for name, entry in table.items() if not is_foreign(name)}
-        found[key] = {name: {fact: getattr(x, fact) for fact in names.facts} for name, x in own.items()}
+    found = find()
     if kept is not None:
         with suppress(Exception):  # a full or read-only disk costs only time
             write_text(kept, json.dumps(found))
     return found
+
+
+@cache
+def _own() -> dict[str, dict[str, dict[str, Any]]]:
+    """Keplearn's own names of layers, losses, optimisers, schedules by the key that chooses one, with their facts."""
+
+    def find() -> dict[str, dict[str, dict[str, Any]]]:
+        found = {}
+        for key, names in _NAMES.items():
+            table = getattr(import_module(names.module), names.table)
+            own = {name: entry for name, entry in table.items() if not is_foreign(name)}
+            found[key] = {name: {fact: getattr(x, fact) for fact in names.facts} for name, x in own.items()}
+        return found
+
+    return remembered("names", find)
 
 
 def _others(key: str) -> Table[Any] | None:
