@@ -61,7 +61,7 @@ def test_show_does_not_wait_for_jax(study, changes):
         "print([name for name in ('jax', 'pandas', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
-    assert "run" in done.stdout.splitlines()[0], done.stderr
+    assert done.stdout.splitlines()[0].endswith("2 runs"), done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
 
