@@ -85,6 +85,16 @@ def test_the_numbers_of_dots_are_the_scores_of_all_runs(small_study, tmp_path, c
     assert all(any(abs(score - y) < 1e-9 * abs(score) for y in drawn) for score in scores)
 
 
+def test_errors_by_distance_are_those_of_the_test_set_with_most_orbits(small_study, tmp_path, capsys):
+    run = find_runs(small_study, "small", "finished")[0].run_id
+    (most, chosen, one) = (
+        check("distance", [run, "--runs", str(small_study), *on], "state distance", tmp_path, capsys)
+        for on in ([], ["--on", "complex_TBP_planar_10_test"], ["--on", "complex_TBP_planar_1_test"])
+    )
+    pd.testing.assert_frame_equal(most, chosen)
+    assert not most.equals(one)
+
+
 def test_what_cannot_be_drawn_is_said(small_study, tmp_path):
     run = find_runs(small_study, "small", "finished")[0].run_id
     runs = ["--runs", str(small_study), "--out", str(tmp_path / "x.png")]

@@ -97,8 +97,8 @@ def test_latent_odes_that_fail_leave_those_that_finish(tmp_path, forget):
 def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(file, tmp_path, alone):
     """The driver trains as well where all its standard streams are closed."""
     runs = tmp_path / "runs"
-    command = [*CLI, "sweep", str(file), "--runs", str(runs), "--workers", "2"]
-    process = subprocess.Popen(["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *command])
+    words = ["sweep", str(file), "--runs", str(runs), "--workers", "2"]
+    process = subprocess.Popen(["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *CLI, *words])
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: Standing(study).read().counts["finished"] >= 8)
@@ -110,12 +110,9 @@ def test_a_killed_driver_leaves_no_orphan_and_the_rerun_trains_what_is_missing(f
     assert before.counts["finished"] < 33
     assert (study.path / ".sweep").is_dir()
 
-    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert again.returncode == 0, again.stderr
-    assert (
-        f"{33 - before.counts['finished']} finished, 0 failed, {before.counts['finished']} skipped"
-        in again.stdout
-    )
+    code, out, err = keplearn(*words)
+    assert code == 0, err
+    assert f"{33 - before.counts['finished']} finished, 0 failed, {before.counts['finished']} skipped" in out
     after = Standing(study).read()
     for run_id in before.having("finished"):
         assert after.records[run_id] == before.records[run_id]  # not touched
@@ -139,28 +136,25 @@ def test_a_sweep_is_stopped_and_goes_on_detached(file, tmp_path):
     """Stopped in the middle, runs under way keep checkpoints; detached, it ends without its terminal."""
     runs = tmp_path / "runs"
     long = ["--set", "parameters.steps_strategy=[[1000000]]", "--set", "parameters.seed=[5,6]"]
-    command = [*CLI, "sweep", str(file), "--runs", str(runs), *long]
-    detached = subprocess.run([*command, "--detach"], capture_output=True, text=True, timeout=60)
+    words = ["sweep", str(file), "--runs", str(runs), *long]
+    detached = subprocess.run([*CLI, *words, "--detach"], capture_output=True, text=True, timeout=60)
     assert detached.returncode == 0, detached.stderr
     wait_for(lambda: (runs / "forty" / "sweep.json").exists())
     study = Study.read(runs, "forty")
     wait_for(lambda: len(list(study.path.glob("*/metrics.jsonl"))) == 2)
     wait_for(lambda: all(p.stat().st_size for p in study.path.glob("*/metrics.jsonl")))
 
-    for words in ([], ["--detach"]):
-        second = subprocess.run([*command, *words], capture_output=True, text=True, timeout=60)
-        assert second.returncode == 2
-        assert "a sweep of this group is under way" in second.stderr
-    status = [*CLI, "sweep", "status", "forty", "--runs", str(runs), "--json"]
-    facts = json.loads(subprocess.run(status, capture_output=True, text=True).stdout)
+    for second in (words, [*words, "--detach"]):
+        code, _, err = keplearn(*second)
+        assert code == 2
+        assert "a sweep of this group is under way" in err
+    facts = json.loads(keplearn("sweep", "status", "forty", "--runs", runs, "--json")[1])
     assert facts["states"] == {"running": 2}
-    assert facts["driver"]["pid"] != os.getpid()
+    assert facts["driver"]["pid"] not in (os.getpid(), None)
 
-    stopped = subprocess.run(
-        [*CLI, "sweep", "stop", "forty", "--runs", str(runs)], capture_output=True, text=True
-    )
-    assert stopped.returncode == 0, stopped.stderr
-    assert "2 interrupted" in stopped.stdout
+    code, out, err = keplearn("sweep", "stop", "forty", "--runs", runs)
+    assert code == 0, err
+    assert "2 interrupted" in out
     assert len(list(study.path.glob("*/checkpoint.npz"))) == 2
     assert not processes_of(runs)
 
@@ -332,17 +326,16 @@ def test_a_full_disk_and_a_read_only_one_lose_nothing(file, small_disk, alone):
         subprocess.run(["mount", "-o", f"remount,{option}", str(small_disk)], check=True)
 
     def sweep(*words):
-        command = [*CLI, "sweep", str(file), "--runs", str(small_disk / "runs"), "--workers", "2", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return keplearn("sweep", file, "--runs", small_disk / "runs", "--workers", 2, *words)
 
-    guarded = sweep()
-    assert guarded.returncode == 2
-    assert "no run is started below 500 MB" in guarded.stderr
+    code, _, err = sweep()
+    assert code == 2
+    assert "no run is started below 500 MB" in err
 
-    full = sweep("--min-free", "0M")
-    assert full.returncode == 2, full.stdout
-    assert "No space left on device" in full.stderr
-    assert "Traceback" not in full.stderr
+    code, out, err = sweep("--min-free", "0M")
+    assert code == 2, out
+    assert "No space left on device" in err
+    assert "Traceback" not in err
     study = Study.read(small_disk / "runs", "forty")
     counts = Standing(study).read().counts
     assert 0 < counts["finished"] < 33
@@ -350,14 +343,14 @@ def test_a_full_disk_and_a_read_only_one_lose_nothing(file, small_disk, alone):
     assert not list(small_disk.rglob("*.tmp"))
 
     remount("ro")
-    refused = sweep()
-    assert refused.returncode == 2
-    assert "Read-only file system" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    code, _, err = sweep()
+    assert code == 2
+    assert "Read-only file system" in err
+    assert "Traceback" not in err
 
     remount("rw,size=200m")
-    again = sweep("--min-free", "0M")
-    assert again.returncode == 0, again.stderr
+    code, _, err = sweep("--min-free", "0M")
+    assert code == 0, err
     after = Standing(study).read()
     for run_id, scores in alone.items():
         for test, values in scores.items():

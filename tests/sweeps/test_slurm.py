@@ -4,13 +4,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from cluster import Cluster, obstacle
 from forty_runs import TABLES, wait_for
+from fuzz import keplearn
 from ruamel.yaml import YAML
 
 from keplearn.core.errors import KeplearnError
@@ -21,7 +21,6 @@ from keplearn.sweeps.limits import Limits
 from keplearn.sweeps.slurm import Machine, submit
 from keplearn.sweeps.slurm_jobs import submissions
 
-CLI = (sys.executable, "-m", "keplearn")
 MACHINE = """\
 partition: short
 time: '00:20:00'
@@ -42,6 +41,13 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture
+def here(environment, monkeypatch):
+    """The same for this process, in which keplearn's commands are called."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
 def twelve(tmp_path):
     """A config of 12 runs that differ by dataset, one of them a file, and a machine file."""
     save_dataset(load_dataset("complex_TBP_planar_2_train"), tmp_path / "mine.nc")
@@ -55,15 +61,15 @@ def twelve(tmp_path):
 
 
 @pytest.mark.system
-def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve):
+@pytest.mark.usefixtures("here")
+def test_an_array_of_twelve_runs_with_one_failing_is_resumed(twelve):
     runs, file = twelve / "runs", twelve / "mine.nc"
 
     def ask(*words):
-        words = [str(word) for word in words]
-        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(words, capture_output=True, text=True, timeout=300)
 
     def status():
-        return json.loads(ask(*CLI, "sweep", "status", "forty", "--json", "--runs", runs).stdout)
+        return json.loads(keplearn("sweep", "status", "forty", "--json", "--runs", runs)[1])
 
     def wait():
         wait_for(lambda: not ask("squeue", "--noheader").stdout, seconds=300.0)
@@ -72,23 +78,26 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
         return facts
 
     def release(submitted):
-        job = re.search(r"submitted job (\d+): (.*)", submitted.stdout)
-        assert job, submitted.stderr
+        job = re.search(r"submitted job (\d+): (.*)", submitted)
+        assert job, submitted
         assert ask("scontrol", "release", job[1]).returncode == 0
         return job[2]
 
     machine = ("--engine", "slurm", "--machine", twelve / "machine.yaml", "--runs", runs)
-    sweep = (*CLI, "sweep", twelve / "twelve.yaml", *machine)
+
+    def sweep(*words):
+        _, out, err = keplearn("sweep", twelve / "twelve.yaml", *machine, *words)
+        return out + err
 
     # Submitted, and before its task begins one dataset gets damaged.
-    first = ask(*sweep)
-    assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout
+    first = sweep()
+    assert "nothing to submit: 12 runs are in the queue" in sweep()
     # Even where whoever submitted was killed before the job's id was written.
     (record,) = runs.glob("forty/.slurm/*/job.json")
     assert "-m keplearn.sweeps.worker\n" in (record.parent / "job.sh").read_text()
     told = json.loads(record.read_text())
     record.write_text(json.dumps(told | {"job": None}))
-    assert "nothing to submit: 12 runs are in the queue" in ask(*sweep).stdout
+    assert "nothing to submit: 12 runs are in the queue" in sweep()
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     assert status()["driver"]["tasks"] == "3 tasks pending"
@@ -104,42 +113,40 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(environment, twelve
     # The file is fixed: only the failed run is trained again.
     file.write_bytes(whole)
     before = Standing(study).read().records
-    assert "nothing to submit" in ask(*sweep).stdout
-    assert release(ask(*sweep, "--retry-failed")) == "1 runs in 1 tasks"
+    assert "nothing to submit" in sweep()
+    assert release(sweep("--retry-failed")) == "1 runs in 1 tasks"
     assert wait()["states"] == {"finished": 12}
     after = Standing(study).read().records
     assert [run for run in before if before[run] != after[run]] == [failure["run_id"]]
 
 
 @pytest.mark.system
-def test_a_job_is_cancelled_with_its_checkpoints_kept(environment, twelve):
+@pytest.mark.usefixtures("here")
+def test_a_job_is_cancelled_with_its_checkpoints_kept(twelve):
     """Told to end, tasks under way leave checkpoints; those that wait never start."""
     runs = twelve / "runs"
     machine = twelve / "long.yaml"
     machine.write_text("partition: short\nruns_per_task: 1\ntasks_at_once: 1\n")
     long = ("--set", "parameters.steps_strategy=[[1000000]]", "--engine", "slurm", "--machine", str(machine))
 
-    def keplearn(*words):
-        command = [*CLI, "sweep", *words, "--runs", str(runs)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-
-    assert keplearn(str(twelve / "twelve.yaml"), *long).returncode == 0
+    assert keplearn("sweep", twelve / "twelve.yaml", *long, "--runs", runs)[0] == 0
     until = time.monotonic() + 120
     while not any(path.stat().st_size for path in runs.glob("forty/*/metrics.jsonl")):
         assert time.monotonic() < until
         time.sleep(0.5)
-    other = keplearn(str(twelve / "twelve.yaml"), "--engine", "slurm", "--set", "parameters.seed=1")
-    assert other.returncode == 2
-    assert "not in this config" in other.stderr
-    assert "under way: slurm" in keplearn("status", "forty").stdout
-    stopped = keplearn("stop", "forty")
-    assert "1 interrupted, 11 not started" in stopped.stdout
+    other = ("--engine", "slurm", "--set", "parameters.seed=1", "--runs", runs)
+    code, _, err = keplearn("sweep", twelve / "twelve.yaml", *other)
+    assert code == 2
+    assert "not in this config" in err
+    assert "under way: slurm" in keplearn("sweep", "status", "forty", "--runs", runs)[1]
+    assert "1 interrupted, 11 not started" in keplearn("sweep", "stop", "forty", "--runs", runs)[1]
     assert len(list(runs.glob("forty/*/checkpoint.npz"))) == 1
     assert not (runs / "forty" / ".slurm").exists()
 
 
 @pytest.mark.system
-def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
+@pytest.mark.usefixtures("here")
+def test_a_task_that_is_out_of_time_is_no_success(twelve):
     """It gets SIGTERM some time before; its run keeps a checkpoint, and a job that depends on its success is void."""
     runs = twelve / "runs"
     (twelve / "short.yaml").write_text("partition: short\n")
@@ -152,10 +159,11 @@ def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
     engine = ("--engine", "slurm", "--machine", str(twelve / "short.yaml"), "--runs", str(runs))
 
     def ask(*command):
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=300).stdout
 
-    job = re.search(r"submitted job (\d+)", ask(*CLI, "sweep", str(twelve / "twelve.yaml"), *words, *engine))
-    assert job
+    _, out, err = keplearn("sweep", twelve / "twelve.yaml", *words, *engine)
+    job = re.search(r"submitted job (\d+)", out)
+    assert job, err
     depends = (f"--dependency=afterok:{job[1]}", "--kill-on-invalid-dep=yes", "--output=/dev/null")
     next_job = ask("sbatch", "--parsable", *depends, "--wrap=true").strip()
     wait_for(lambda: any(p.stat().st_size for p in runs.glob("forty/*/metrics.jsonl")), seconds=300.0)
@@ -165,18 +173,17 @@ def test_a_task_that_is_out_of_time_is_no_success(environment, twelve):
     wait_for(lambda: "JobState=CANCELLED" in ask("scontrol", "show", "job", next_job))
 
 
-def test_a_greeting_is_not_taken_for_a_job(file, tmp_path):
+def test_a_greeting_is_not_taken_for_a_job(file, tmp_path, monkeypatch):
     """Of an sbatch that greets first, the job is known by what it says last; its runs are submitted once."""
     site = Path(__file__).parents[1] / "cases" / "slurm_banner"
-    environment = os.environ | {"PATH": f"{site}:{os.environ['PATH']}"}
+    monkeypatch.setenv("PATH", f"{site}:{os.environ['PATH']}")
     runs = tmp_path / "runs"
-    few = ("--set", "parameters.seed=[5,6,7]")
-    command = [*CLI, "sweep", str(file), *few, "--engine", "slurm", "--runs", str(runs)]
 
     def submit():
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=True
-        ).stdout
+        few = ("--set", "parameters.seed=[5,6,7]")
+        code, out, err = keplearn("sweep", file, *few, "--engine", "slurm", "--runs", runs)
+        assert code == 0, err
+        return out
 
     assert "submitted job 4711: 3 runs" in submit()
     (record,) = runs.glob("forty/.slurm/*/job.json")

@@ -189,7 +189,9 @@ def _runs(
     /,
     *,
     where: Where = None,
-    on: Annotated[str | None, Parameter(help="A test dataset; by default the first run's first.")] = None,
+    on: Annotated[
+        str | None, Parameter(help="A test dataset; by default the first run's with most orbits.")
+    ] = None,
     segments: Segments = None,
     model: Which = "best",
     saving: Saving = NO_SAVING,
@@ -200,10 +202,11 @@ def _runs(
 
     found = _with_model(chosen(saving.runs, names, where), names, model)
     over = segments_of(found, segments)
-    name = on or _first_test(found[0])
+    tests = {name: load_dataset(name) for name in ([on] if on else _tests(found[0]))}
+    name = max(tests, key=lambda name: len(tests[name]))
     return {
         "runs": found,
-        "dataset": load_dataset(name),
+        "dataset": tests[name],
         "model": model,
         "segments": over,
         "title": f"tested on {tested_on(over, short_name(name))}",
@@ -303,11 +306,10 @@ def _training(run: "Run") -> "OrbitDataset":
     return training_data(run.config.dataset_name, run.config.parameters.num_trajs)
 
 
-def _first_test(run: "Run") -> str:
-    name = next(iter(run.config.test), "")
-    if not name:
+def _tests(run: "Run") -> list[str]:
+    if not run.config.test:
         raise KeplearnError(f"run {run.run_id} has no test dataset: name one with --on.")
-    return name
+    return list(run.config.test)
 
 
 def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
@@ -318,7 +320,7 @@ def _chosen(run: "Run", test: Test) -> "tuple[OrbitDataset, int]":
 
     if test.orbit is None or "#" in test.orbit:
         name, _, number = (test.orbit or "").partition("#")
-        name = name or test.on or _first_test(run)
+        name = name or test.on or _tests(run)[0]
         dataset = load_dataset(name)
         if number and not (number.isdecimal() and int(number) < len(dataset)):
             raise KeplearnError(f"--orbit {test.orbit}: {name} has the orbits #0 to #{len(dataset) - 1}.")

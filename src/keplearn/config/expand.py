@@ -6,6 +6,7 @@ The runs come in the order of the file, the last list varying fastest; variants 
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -175,17 +176,20 @@ def _check_phases(p: Parameters) -> None:
     for optimizer, integrator, objective in zip(p.optimizer, p.integrator, p.objective, strict=True):
         if takes_least_squares(optimizer) or objective != "trajectory":
             steps = integrator if integrates(objective) else ""
-            chosen = (objective, optimizer, loss, weights, steps, p.output_layer)
+            chosen = (objective, optimizer, loss, tuple(weights), steps, p.output_layer)
             own = not any(map(is_foreign, (objective, optimizer, loss, p.output_layer)))
-            obstacles = (
-                remembered(repr(chosen), lambda c=chosen: _obstacles(*c)) if own else _obstacles(*chosen)
-            )
-            for key, said in obstacles.items():
+            for key, said in (_own_obstacles if own else _obstacles)(*chosen).items():
                 raise Conflict(key, said)
 
 
+@cache
+def _own_obstacles(*chosen: Any) -> dict[str, str]:
+    """Return `_obstacles` of keplearn's own names."""
+    return remembered(repr(chosen), lambda: _obstacles(*chosen))
+
+
 def _obstacles(
-    objective: str, optimizer: str, loss: str, weights: list[str], steps: str, output_layer: str
+    objective: str, optimizer: str, loss: str, weights: tuple[str, ...], steps: str, output_layer: str
 ) -> dict[str, str]:
     """Return why a phase's objective and optimiser cannot work, by key, where they cannot."""
     from keplearn.training.checks import obstacle, obstacle_to_objective

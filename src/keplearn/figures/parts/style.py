@@ -19,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.files import replacing
+from keplearn.core.numbers import number_text
 from keplearn.core.seal import SOURCE
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -143,24 +144,34 @@ class _BetweenPowers(LogLocator):
 
 
 _MOST_DECADES = 9.0
+_PLAIN = (1e-4, 1e5)
+"""Limits of an axis whose labels are plain numbers."""
 
 
 def log_axis(axes: Axes, rounding: float = 0.0) -> None:
     """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line.
 
-    A panel of less than two decades has labels between the powers of ten. Given, once all is drawn, the size of
-    ``rounding``, the axis does not begin below it, or three decades below the top where all is smaller.
+    Labels are plain numbers where all of a panel's are short, else powers of ten; a panel of less than two decades has
+    labels between the powers of ten too. Given, once all is drawn, the size of ``rounding``, the axis does not begin
+    below it, or three decades below the top where all is smaller.
     """
+
+    def text(value: float) -> str:
+        low, high = sorted(axes.get_ylim())
+        if _PLAIN[0] <= low and high <= _PLAIN[1]:
+            return number_text(value, 3)
+        power = np.floor(np.log10(value) + 1e-9)
+        mantissa = "" if round(value / 10**power, 6) == 1 else rf"{value / 10**power:.4g}\times"
+        return rf"${mantissa}10^{{{power:.0f}}}$"
 
     def between(value: float, _: Any) -> str:
         low, high = axes.get_ylim()
         decades = abs(np.log10(high / low))
-        power = np.floor(np.log10(value))
-        mantissa = value / 10**power
-        labelled = round(mantissa, 6) in (2.0, 5.0) if decades > 0.5 else True
-        return rf"${mantissa:.4g}\times10^{{{power:.0f}}}$" if decades < 2.0 and labelled else ""
+        mantissa = round(value / 10 ** np.floor(np.log10(value)), 6)
+        return text(value) if decades < 2.0 and (mantissa in (2.0, 5.0) or decades <= 0.5) else ""
 
     axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
     axes.yaxis.set_minor_locator(_BetweenPowers(subs=tuple(range(2, 10)), numticks=50))
     axes.yaxis.set_minor_formatter(FuncFormatter(between))
     if rounding:
