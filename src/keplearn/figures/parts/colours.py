@@ -40,10 +40,10 @@ def draw_meshes(figure: Figure, maps: Sequence[Map], label: str) -> None:
     )
     bar = figure.colorbar(meshes[0], extend=("neither", "min", "max", "both")[below + 2 * above], **place)
     bar.set_label(label)
-    _label_colours(bar.ax, high / low)
+    label_colours(bar.ax, high / low)
 
 
-def _label_colours(axes: Axes, ratio: float) -> None:
+def label_colours(axes: Axes, ratio: float) -> None:
     """Label a colour bar with plain numbers, at 1, 2 and 5 times powers of ten where it spans few decades."""
 
     def plain(value: float, _: Any) -> str:

@@ -148,16 +148,17 @@ _PLAIN = (1e-4, 1e5)
 """Limits of an axis whose labels are plain numbers."""
 
 
-def log_axis(axes: Axes, rounding: float = 0.0) -> None:
-    """Make y logarithmic; a line's zeros then leave the panel at its bottom instead of breaking the line.
+def log_axis(axes: Axes, rounding: float = 0.0, *, x: bool = False) -> None:
+    """Make y (or x) logarithmic; a line's zeros then leave the panel at its end instead of breaking the line.
 
     Labels are plain numbers where all of a panel's are short, else powers of ten; a panel of less than two decades has
     labels between the powers of ten too. Given, once all is drawn, the size of ``rounding``, the axis does not begin
     below it, or three decades below the top where all is smaller.
     """
+    axis, limits = (axes.xaxis, axes.get_xlim) if x else (axes.yaxis, axes.get_ylim)
 
     def text(value: float) -> str:
-        low, high = sorted(axes.get_ylim())
+        low, high = sorted(limits())
         if _PLAIN[0] <= low and high <= _PLAIN[1]:
             return number_text(value, 3)
         power = np.floor(np.log10(value) + 1e-9)
@@ -165,15 +166,15 @@ def log_axis(axes: Axes, rounding: float = 0.0) -> None:
         return rf"${mantissa}10^{{{power:.0f}}}$"
 
     def between(value: float, _: Any) -> str:
-        low, high = axes.get_ylim()
+        low, high = limits()
         decades = abs(np.log10(high / low))
         mantissa = round(value / 10 ** np.floor(np.log10(value)), 6)
         return text(value) if decades < 2.0 and (mantissa in (2.0, 5.0) or decades <= 0.5) else ""
 
-    axes.set_yscale("log", nonpositive="clip")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
-    axes.yaxis.set_minor_locator(_BetweenPowers(subs=tuple(range(2, 10)), numticks=50))
-    axes.yaxis.set_minor_formatter(FuncFormatter(between))
+    (axes.set_xscale if x else axes.set_yscale)("log", nonpositive="clip")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+    axis.set_minor_locator(_BetweenPowers(subs=tuple(range(2, 10)), numticks=50))
+    axis.set_minor_formatter(FuncFormatter(between))
     if rounding:
         axes.set_ylim(above_rounding(*axes.get_ylim(), rounding))
 

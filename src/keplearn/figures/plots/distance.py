@@ -66,7 +66,7 @@ def distance(evaluations: Mapping[str, xarray.Dataset], quantity: str = "field",
     metric = find_metric(quantity, sampled(), "quantity")
     curves = {label: _curve(label, evaluation, metric) for label, evaluation in evaluations.items()}
     figure, (above, below) = style.new_figure(3.9 + 0.16 * len(curves), (3.4, 1.0))
-    above.set_xscale("log")
+    style.log_axis(above, x=True)
     if metric.log:
         style.log_axis(above)
     drawn = np.concatenate([curve.quantiles.ravel() for curve in curves.values()])

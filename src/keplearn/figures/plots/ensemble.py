@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from keplearn.core.errors import KeplearnError
 from keplearn.core.numbers import number_text
@@ -73,10 +72,6 @@ def ensemble(found: xarray.Dataset, title: str = "") -> Figure:
         gid="calibrated",
     )
     left.set_xlim(*ends)
-    if ends[1] < 100 * ends[0]:
-        left.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        left.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    left.xaxis.set_minor_formatter(NullFormatter())
     _draw(right, distance, error, "error by distance", style.FIELD, "o")
     _draw(right, distance, spread, "spread by distance", style.PREDICTION, "s")
     mark_distances(right, NEAR, FAR)
@@ -100,7 +95,7 @@ def _draw(axes: Axes, x: Values, y: Values, gid: str, colour: str, marker: str) 
     full = found.counts >= LEAST
     if not full.any():
         return
-    axes.set_xscale("log")
+    style.log_axis(axes, x=True)
     style.log_axis(axes)
     drawn = found._replace(middles=found.middles[full], quantiles=found.quantiles[full])
     draw_bins(axes, drawn, gid, color=colour, marker=marker)

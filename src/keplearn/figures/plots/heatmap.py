@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from keplearn.core.errors import KeplearnError, nearest
 from keplearn.figures.parts import style
 from keplearn.figures.parts.cells import Cells, write_cells
+from keplearn.figures.parts.colours import label_colours
 from keplearn.figures.parts.facets import (
     Facets,
     draw_legend,
@@ -118,6 +119,8 @@ def heatmap(
         aspect=max(12, 12 * drawn.rows), fraction=0.05,
     )  # fmt: skip
     bar.ax.tick_params(labelsize=style.STYLE["ytick.labelsize"], which="both")
+    if isinstance(norm, LogNorm):
+        label_colours(bar.ax, norm.vmax / norm.vmin)
     text = (
         metric_label(metric)
         if max(counts) == 1

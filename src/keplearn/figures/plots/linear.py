@@ -34,7 +34,8 @@ def linear(found: xarray.Dataset, title: str = "") -> Figure:
     require_finite(found, ("deviation", "deviation_low", "deviation_high"))
     length, trained = found["length"].to_numpy(), found.attrs["segment_lengths"]
     figure, (axes,) = style.new_figure(3.9)
-    axes.set(xscale="log", yscale="log")
+    style.log_axis(axes, x=True)
+    style.log_axis(axes)
     looks: dict[str, dict[str, Any]] = {
         "law": {"color": style.TRUTH, "linewidth": 2.6, "alpha": 0.85},
         "model": {"color": style.PREDICTION, "linewidth": 1.4, "marker": "o", "markersize": 3},
