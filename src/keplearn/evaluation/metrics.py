@@ -90,6 +90,24 @@ def field(x: Samples) -> ScalarArray:
     return percent_error(x.field, x.true_acceleration)
 
 
+@statistic(
+    "field-near", "acceleration error at true states near the training states", of="field", over="near",
+    short="field error near", unit="%", lost="lost-field", smaller_is_better=True, shown="short",
+)  # fmt: skip
+def field_near(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, near the training states (state distance ≤ 0.1)."""
+    return x.mean
+
+
+@statistic(
+    "field-far", "acceleration error at true states far from the training states", of="field", over="far",
+    short="field error far", unit="%", lost="lost-field", smaller_is_better=True, shown="short",
+)  # fmt: skip
+def field_far(x: Distribution) -> float:
+    """Mean error of the acceleration at the true states, far from the training states (state distance > 0.3)."""
+    return x.mean
+
+
 @metric(
     "theta-deg",
     "angle between predicted and true acceleration",
@@ -356,24 +374,6 @@ def periapsis_deg(x: Samples) -> ScalarArray:
     predicted, true = (x.values("eccentricity vector", y) for y in (x.states, x.true_states))
     known = np.linalg.norm(true, axis=-1, keepdims=True) > CIRCULAR
     return angle_deg(predicted, np.where(known, true, np.nan))
-
-
-@statistic(
-    "field-near", "acceleration error at true states near the training states", of="field", over="near",
-    short="field error near", unit="%", lost="lost-field", smaller_is_better=True,
-)  # fmt: skip
-def field_near(x: Distribution) -> float:
-    """Mean error of the acceleration at the true states, near the training states (state distance ≤ 0.1)."""
-    return x.mean
-
-
-@statistic(
-    "field-far", "acceleration error at true states far from the training states", of="field", over="far",
-    short="field error far", unit="%", lost="lost-field", smaller_is_better=True,
-)  # fmt: skip
-def field_far(x: Distribution) -> float:
-    """Mean error of the acceleration at the true states, far from the training states (state distance > 0.3)."""
-    return x.mean
 
 
 @statistic(

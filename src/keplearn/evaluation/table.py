@@ -145,9 +145,10 @@ def short(table: "pd.DataFrame", metrics: Sequence[str] = ()) -> "pd.DataFrame":
     shown = list(metrics) or keys("wide", "short")
     hidden = set(METRICS) - {*shown, *keys("lost")} | {key for key in keys("lost") if not table[key].any()}
     hidden |= set(floors()) - set(_floors_of(shown))
-    # What only some models have is shown where one has it.
+    # What only some models have, and what is told by training states that may be unknown, is shown where there is any.
     of_some = {metric.of for metric in METRICS.values() if metric.sampled and metric.over}
-    hidden |= {key for key in shown if METRICS[key].of in of_some and table[key].isna().all()}
+    some = {key for key in shown if METRICS[key].over or METRICS[key].of in of_some}
+    hidden |= {key for key in some if table[key].isna().all()}
     hidden -= set(metrics)
     left = [column for column in table.columns if column not in hidden]
     return (

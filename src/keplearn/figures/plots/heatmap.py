@@ -120,7 +120,8 @@ def heatmap(
     )  # fmt: skip
     bar.ax.tick_params(labelsize=style.STYLE["ytick.labelsize"], which="both")
     if isinstance(norm, LogNorm):
-        label_colours(bar.ax, norm.vmax / norm.vmin)
+        low, high = bar.ax.get_ylim()
+        label_colours(bar.ax, high / low)
     text = (
         metric_label(metric)
         if max(counts) == 1
