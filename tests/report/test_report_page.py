@@ -40,6 +40,11 @@ def test_nothing_is_loaded_from_anywhere(small, small_page):
     assert small.driver.execute_script(loaded) == []
 
 
+def test_the_table_tells_near_from_far(small):
+    titles = {header.get_attribute("data-sort") for header in small.all("#table [data-sort]")}
+    assert {f"field{where}@complex_TBP_planar_10_test" for where in ("", "-near", "-far")} <= titles
+
+
 def test_headers_sort_up_then_down_then_back(small, small_study):
     known = sorted(scores(small_study).values())
     small.driver.execute_script("document.querySelector('#table .scroller').style.height = '2000px'")

@@ -6,7 +6,6 @@ The runs come in the order of the file, the last list varying fastest; variants 
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,12 @@ from keplearn.config.loading import ConfigWarning, Document, read_file
 from keplearn.config.names import (
     DatasetFacts,
     dataset_facts,
-    integrates,
-    own_loss,
-    remembered,
     rotation_problem,
-    takes_least_squares,
 )
-from keplearn.config.schema import FACTS, TABLES, Parameters, RunConfig
+from keplearn.config.phases import check_phases
+from keplearn.config.schema import TABLES, Parameters, RunConfig
 from keplearn.config.value_types import Conflict
 from keplearn.core.errors import KeplearnError
-from keplearn.core.tables import is_foreign
 from keplearn.orbits.bodies import same_law
 
 MAX_RUNS = 100_000
@@ -156,7 +151,7 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
     head.setdefault("test", _default_tests(facts))
     try:
         checked = Parameters.model_validate(parameters)
-        _check_phases(checked)
+        check_phases(checked)
         return RunConfig.model_validate({**head, "parameters": checked})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -167,39 +162,6 @@ def _run(values: dict[str, Any], group: str) -> RunConfig:
         raise Conflict(
             str(first["loc"][0]), f"{group!r} {first['msg'].removeprefix('Value error, ')}"
         ) from error
-
-
-def _check_phases(p: Parameters) -> None:
-    """Refuse what an optimiser by least squares or an objective cannot take; what is known needs no JAX."""
-    loss = own_loss(p.model) or p.loss_fcn
-    weights = [key for key, facts in FACTS.items() if facts.weight and getattr(p, key) != 0]
-    for optimizer, integrator, objective in zip(p.optimizer, p.integrator, p.objective, strict=True):
-        if takes_least_squares(optimizer) or objective != "trajectory":
-            steps = integrator if integrates(objective) else ""
-            chosen = (objective, optimizer, loss, tuple(weights), steps, p.output_layer)
-            own = not any(map(is_foreign, (objective, optimizer, loss, p.output_layer)))
-            for key, said in (_own_obstacles if own else _obstacles)(*chosen).items():
-                raise Conflict(key, said)
-
-
-@cache
-def _own_obstacles(*chosen: Any) -> dict[str, str]:
-    """Return `_obstacles` of keplearn's own names."""
-    return remembered(repr(chosen), lambda: _obstacles(*chosen))
-
-
-def _obstacles(
-    objective: str, optimizer: str, loss: str, weights: tuple[str, ...], steps: str, output_layer: str
-) -> dict[str, str]:
-    """Return why a phase's objective and optimiser cannot work, by key, where they cannot."""
-    from keplearn.training.checks import obstacle, obstacle_to_objective
-    from keplearn.training.losses import ADDITIVE_TERMS
-
-    additive = tuple(key for key in ADDITIVE_TERMS if key in weights)
-    found = {"objective": obstacle_to_objective(objective, loss, additive, steps, output_layer)}
-    if not found["objective"]:
-        found["optimizer"] = obstacle(optimizer, loss, additive, steps, output_layer)
-    return {key: said for key, said in found.items() if said}
 
 
 def _check_against_data(given: dict[str, Any], facts: DatasetFacts) -> None:

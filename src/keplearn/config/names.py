@@ -48,7 +48,9 @@ _NAMES = {
 def _source() -> str:
     """Return a digest of the source that answers depend on."""
     home, source = Path(__file__).parents[1], hashlib.sha256()
-    for file in sorted((*home.glob("models/*.py"), *home.glob("training/*.py"), Path(__file__))):
+    for file in sorted(
+        file for room in ("models", "training", "config") for file in home.glob(f"{room}/*.py")
+    ):
         source.update(file.read_bytes())
     return source.hexdigest()
 

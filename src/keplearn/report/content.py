@@ -186,11 +186,15 @@ class ContentBuilder:
 
 
 def metric_facts(key: str, dataset: int) -> dict[str, Any]:
-    """What the page knows of a metric on one of its datasets: unit, meaning, where it is shown, which way is better."""
+    """What the page knows of a metric on one of its datasets: unit, meaning, where it is shown, which way is better.
+
+    ``region``: it is of some samples alone, and for people.
+    """
     metric = METRICS[key]
     better = {True: "smaller", False: "greater", None: None}[metric.smaller_is_better]
     found = {"unit": metric.unit, "about": metric.about, "dataset": dataset, "shown": metric.shown}
-    return found | ({"better": better} if better else {})
+    region = {"region": True} if metric.over and metric.shown == "short" else {}
+    return found | region | ({"better": better} if better else {})
 
 
 def error_facts(key: str) -> dict[str, str]:

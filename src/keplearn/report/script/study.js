@@ -81,16 +81,23 @@ const firstMetric = leads[0] || shownColumns("summary")[0] || columnOf.get("stat
 const spare = parameters.length ? parameters : [columnOf.get("state")];
 const best = bestRow();
 
+const COLUMNS = 18;
+
 function defaults() {
   const keys = (list) => list.map((column) => column.key);
   const wide = (number) => columns.filter((column) => column.dataset === number && column.shown === "wide");
   const others = wide(0).filter((column) => !leads.includes(column));
   const some = [...leads, ...others, columnOf.get("best_loss")].filter(Boolean);
-  const scores = leads.flatMap((_, number) => wide(number));
-  const plain = [columnOf.get("label"), columnOf.get("state"), ...parameters, ...scores, columnOf.get("best_loss"), columnOf.get("seconds")];
+  // With near and far where there is room.
+  const main = (number) => columns.filter((column) => column.dataset === number && (column.shown === "wide" || column.region));
+  const table = (of) => [
+    columnOf.get("label"), columnOf.get("state"), ...parameters, ...leads.flatMap((_, number) => of(number)),
+    columnOf.get("best_loss"), columnOf.get("seconds"),
+  ].filter(Boolean);
+  const plain = table(main).length <= COLUMNS ? table(main) : table(wide);
   return {
     sort: leads.length ? leads[0].key : "",
-    table: keys(plain.filter(Boolean).slice(0, 18)),
+    table: keys(plain.slice(0, COLUMNS)),
     axes: keys([...parameters.slice(0, 7), ...some.slice(0, 4)]),
     colour: firstMetric.key,
     heat: { x: spare[0].key, y: (spare[1] || spare[0]).key, value: firstMetric.key, by: "median", facet: "" },
