@@ -35,7 +35,7 @@ function drawParallel() {
   const height = PARALLEL.top + PARALLEL.height + PARALLEL.missing + PARALLEL.bottom;
   const shown = state.axes.map((key) => columnOf.get(key));
   const ends = shown[shown.length - 1];
-  const [side, last] = [46, ends?.text ? 110 : 58];
+  const [side, last] = [46, endSpace(ends)];
   const gap = shown.length > 1 ? (width - side - last) / (shown.length - 1) : 0;
   parallelAxes = shown.map((column, k) => ({ column, x: side + k * gap, y: axisPlaces(column) }));
   const [ground, groundContext] = canvas(width, height);
@@ -166,6 +166,9 @@ function hoverParallel(event) {
     );
 }
 
+// Behind the last axis: room for its names, or for a number of four digits with its power of ten.
+const endSpace = (column) => (column?.text ? 110 : 76);
+
 function drawAxis(picture, { column, x }, k, gap) {
   const { top, height } = PARALLEL;
   const scale = columnScale(column, 0.03);
@@ -195,7 +198,7 @@ function drawAxis(picture, { column, x }, k, gap) {
     before = y;
     shape(picture, "path", { d: `M${x - 3} ${y}h6`, class: "axis" });
     const text = column.text ? column.levels[tick] : few ? format(tick) : tickText(tick);
-    const space = (end ? (column.text ? 110 : 58) : gap) - 14;
+    const space = (end ? endSpace(column) : gap) - 14;
     const named = column.text && textWidth(text) > space ? briefLevels(column)[tick] : text;
     label(picture, named, space, { x: x + 6, y: y + 3.5, class: "tick halo" }, text);
   });
