@@ -86,8 +86,7 @@ def test_an_array_of_twelve_runs_with_one_failing_is_resumed(twelve):
     machine = ("--engine", "slurm", "--machine", twelve / "machine.yaml", "--runs", runs)
 
     def sweep(*words):
-        _, out, err = keplearn("sweep", twelve / "twelve.yaml", *machine, *words)
-        return out + err
+        return keplearn("sweep", twelve / "twelve.yaml", *machine, *words)[1]
 
     # Submitted, and before its task begins one dataset gets damaged.
     first = sweep()
